@@ -1,0 +1,70 @@
+"""Interleaved runs, and what is said of them: the median of the ratios of each round, and their spread."""
+
+from __future__ import annotations
+
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass
+class Sample:
+    """What one run took, in seconds; None where it was given up."""
+
+    cpu: float | None = None
+    wall: float | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of several runs: the median and the quartiles. ``over`` where the runs were given up at that much."""
+
+    median: float
+    low: float
+    high: float
+    over: bool = False
+
+    @classmethod
+    def of(cls, values: Sequence[float], *, over: bool = False) -> Spread:
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0], over)
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high, over)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has computed so far; to the nanosecond, unlike its user and system times."""
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+@contextmanager
+def measured(pid: int) -> Iterator[Sample]:
+    sample = Sample()
+    cpu, wall = cpu_seconds(pid), time.perf_counter()
+    yield sample
+    sample.wall = time.perf_counter() - wall
+    sample.cpu = cpu_seconds(pid) - cpu
+
+
+def interleaved(rounds: int, runs: Mapping[str, Callable[[], Sample]]) -> dict[str, list[Sample]]:
+    """A B C, B C A, …: whatever disturbs the machine disturbs all of them. Who gave up is not asked again."""
+    names = list(runs)
+    samples: dict[str, list[Sample]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            if not any(sample.cpu is None for sample in samples[name]):
+                samples[name].append(runs[name]())
+    return samples
+
+
+def ratios(samples: Sequence[Sample], base: Sequence[Sample], quantity: str, patience: float = 0) -> Spread:
+    """The runs against those of the same rounds without protection."""
+    if any(sample.cpu is None for sample in samples):
+        return Spread.of([patience / statistics.median(getattr(each, quantity) for each in base)], over=True)
+    return Spread.of(
+        [getattr(ours, quantity) / getattr(theirs, quantity) for ours, theirs in zip(samples, base, strict=True)]
+    )

@@ -1,0 +1,40 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import click
+
+from holdfast import __version__
+from holdfast.cli.demo import demo
+from holdfast.cli.explain import explain
+from holdfast.cli.failing import Commands
+from holdfast.cli.log import log
+from holdfast.cli.opening import url_option
+from holdfast.cli.protect import protect
+from holdfast.cli.show import show
+from holdfast.cli.status import status
+from holdfast.cli.undo import undo
+from holdfast.cli.unprotect import unprotect
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@url_option
+@click.version_option(__version__, prog_name="holdfast", message="%(prog)s %(version)s")
+def main() -> None:
+    """Rows kept safe by the database itself; what happened can be seen and undone.
+
+    The database is --url, else HOLDFAST_URL, else url in holdfast.toml.
+
+    \b
+    Exit codes: 0 done, 1 the answer is no (drift, conflict, not found),
+    2 wrong usage, 3 could not be done or checked, 4 locked by another run,
+    130 interrupted.
+
+    \b
+    Shell completion, for bash (or zsh_source, fish_source):
+      eval "$(_HOLDFAST_COMPLETE=bash_source holdfast)"
+    """
+
+
+for _command in (demo, protect, unprotect, status, log, show, undo, explain):
+    main.add_command(_command)

@@ -1,0 +1,89 @@
+"""``holdfast protect``."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import click
+
+from holdfast.cli.declaring import DEFAULT_COLUMN, Wanted, chosen_tables, declare, described
+from holdfast.cli.opening import Settings, reading, settings_of, url_option
+from holdfast.cli.planning import carry_out
+from holdfast.cli.printing import note, plural, say
+from holdfast.plan import plan_protect
+from holdfast.policies import Inserts, RawDelete
+from holdfast.timeline import shown
+
+
+@click.command()
+@click.argument("tables", metavar="[TABLE]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every ordinary table; what is left out is named.")
+@click.option("--audit", is_flag=True, help="Every change is in the journal, whoever made it.")
+@click.option(
+    "--guard",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse TRUNCATE, and an UPDATE or DELETE of more than N rows, unless it was announced.",
+)
+@click.option(
+    "--soft-delete",
+    is_flag=False,
+    flag_value=DEFAULT_COLUMN,
+    metavar="[COLUMN]",
+    help="A deleted row stays and is marked in COLUMN (deleted_at).",
+)
+@click.option("--timestamps", is_flag=True, help="The database keeps created_at and updated_at.")
+@click.option(
+    "--version",
+    is_flag=False,
+    flag_value=DEFAULT_COLUMN,
+    metavar="[COLUMN]",
+    help="The database counts changes in COLUMN (version); a stale write is refused.",
+)
+@click.option("--exclude", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: keep this column out of every copy.")
+@click.option("--mask", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: record that it changed, not the values.")
+@click.option("--inserts", type=click.Choice(get_args(Inserts)), help="Audit: what an insert records (key).")
+@click.option("--raw-delete", type=click.Choice(get_args(RawDelete)), help="Soft delete: what a raw DELETE becomes.")
+@click.option("--add-columns", is_flag=True, help="Add the columns that a policy needs and the table lacks.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+@url_option
+@settings_of
+def protect(
+    settings: Settings,
+    /,
+    *,
+    tables: tuple[str, ...],
+    everything: bool,
+    add_columns: bool,
+    yes: bool,
+    sql: bool,
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Protect tables: show the plan, ask, apply it.
+
+    Without policy options a table gets Audit and a Guard that refuses TRUNCATE, and --all always includes both.
+    What was declared before stays; an option changes what it names. Tables that holdfast.toml declares get its
+    policies, and without TABLE or --all those tables are meant. Write the tables before the options.
+    """
+    configuration = settings.configuration
+    database = settings.database()
+    with reading(database, journal=False) as (_, dialect, inventory):
+        wanted = Wanted(**options)
+        chosen, left = chosen_tables(inventory, configuration, tables, wanted, everything)
+    declared = declare(inventory, configuration, chosen, wanted, everything)
+    for table, reason in left:
+        note(f"Left out: {shown(table.name)} {reason}.")
+    if not chosen:
+        note("There are no tables to protect.")
+        return
+    plan = plan_protect(dialect, inventory, declared, add_columns=add_columns)
+    if plan.empty:
+        note("Nothing to do: everything is as declared.")
+        return
+    titles = {str(name): described(policies) for name, policies in declared.items()}
+    applied = carry_out(database, plan, "apply this", yes=yes, sql=sql, dry_run=dry_run, declared=titles)
+    if applied:
+        say(f"{plural(len(declared), 'table')} protected. See what happens to them with: holdfast log")

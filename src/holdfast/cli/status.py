@@ -1,0 +1,45 @@
+"""``holdfast status``."""
+
+from __future__ import annotations
+
+import click
+
+from holdfast.cli.failing import NO
+from holdfast.cli.opening import Settings, reading, settings_of, url_option
+from holdfast.cli.printing import note, plural, say, say_json, say_table
+from holdfast.status import JOURNAL
+from holdfast.status import status as states_of
+from holdfast.steps import weaknesses
+from holdfast.toml import declared
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Every object and its state, as JSON.")
+@url_option
+@settings_of
+@click.pass_context
+def status(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
+    """Is the database as declared? Exit code 0 if it is, 1 if not or if nothing is protected."""
+    database = settings.database()
+    with reading(database, journal=False) as (_, dialect, inventory):
+        written = {table.name: policies for table, policies in declared(settings.configuration, inventory)}
+        states = states_of(dialect, inventory, written) if inventory.has_journal or written else []
+    drifted = [each for each in states if each.state != "current"]
+    tables = {each.table for each in states} - {"", JOURNAL}
+    if as_json:
+        say_json([each.as_json() for each in states])
+    elif drifted:
+        say_table(
+            ["table", "policy", "object", "state"],
+            [[each.table or "-", each.policy or "-", each.object, each.state] for each in drifted],
+        )
+        say(f"{len(drifted)} of {plural(len(states), 'object')} not as declared. Mend it with: holdfast protect --all")
+    elif tables:
+        say(f"As declared: {plural(len(tables), 'table')}, {plural(len(states), 'object')}.")
+    else:
+        say("Nothing is protected in this database. Start with: holdfast protect --all")
+    if states and not as_json:
+        for each in weaknesses(dialect, inventory.state, apart=inventory.state.get("journal_owner") == "holdfast"):
+            note(f"Note: {each}")
+    if drifted or not tables:
+        ctx.exit(NO)

@@ -1,0 +1,41 @@
+"""Points in time as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+_AGO = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Moment(click.ParamType[datetime]):
+    """``2026-11-21T14:00+01:00``, ``2026-11-21`` (both local unless they say otherwise), or ``1h`` for an hour ago."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text = str(value).strip()
+        try:
+            if ago := _AGO.fullmatch(text):
+                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            # A time without a zone is of the zone that the reader lives in.
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):
+            self.fail(
+                f"{text!r} is no time. Write ISO 8601, such as 2026-11-21T14:00 or 2026-11-21, "
+                "or how long ago: 90s, 30m, 1h, 2d, 1w.",
+                param,
+                ctx,
+            )
+
+
+def local(moment: datetime) -> str:
+    """In the reader's zone, with the offset, so that it can be compared with another machine's."""
+    here = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone()
+    offset = here.strftime("%z")
+    return f"{here:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"

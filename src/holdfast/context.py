@@ -1,0 +1,80 @@
+"""Who does it, for whom and why: a context around the work in hand, bound to each of its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from holdfast.database import execute
+from holdfast.dialects import dialect_for
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_BOUND = "holdfast.context"
+"""Notes on a connection that its transaction carries a context, which must be taken away before the commit."""
+_context: ContextVar[Mapping[str, Any]] = ContextVar("holdfast_context", default=_NOTHING)
+
+
+@contextmanager
+def context(
+    *,
+    actor: str | None = None,
+    tenant: str | None = None,
+    reason: str | None = None,
+    allow: str | int | None = None,
+    **more: Any,
+) -> Iterator[Mapping[str, Any]]:
+    """Every transaction that begins within the block is recorded as done by ``actor``, for ``reason``.
+
+    Blocks nest: an inner one adds to the outer one and overrides it. ``allow`` announces what a guard would
+    refuse: a number of rows, ``"mass"``, ``"truncate"`` or ``"hard_delete"``. The engine must be bound once
+    with ``bind``.
+
+    >>> with context(actor="alice", request_id="r-1") as bound:
+    ...     bound["actor"], bound["request_id"]
+    ('alice', 'r-1')
+    """
+    given = {"actor": actor, "tenant": tenant, "reason": reason, "allow": allow, **more}
+    merged = {**_context.get(), **{name: value for name, value in given.items() if value is not None}}
+    token = _context.set(merged)
+    try:
+        yield merged
+    finally:
+        _context.reset(token)
+
+
+def current() -> Mapping[str, Any]:
+    """The context of the work in hand; empty outside of every block.
+
+    >>> dict(current())
+    {}
+    """
+    return _context.get()
+
+
+def bind(engine: Engine) -> None:
+    """Every transaction of the engine carries the context that is current when it begins, at one round trip.
+
+    Call it once for an engine; for an asynchronous one give its ``sync_engine``.
+    """
+    dialect = dialect_for(engine.dialect.name)
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        present = _context.get()
+        connection.info[_BOUND] = bool(present)
+        if present:
+            for query in dialect.bind_context(present):
+                execute(connection, query)
+
+    if dialect.unbind_context():
+
+        @event.listens_for(engine, "commit")
+        def committing(connection: Connection) -> None:
+            if connection.info.pop(_BOUND, False):
+                for query in dialect.unbind_context():
+                    execute(connection, query)

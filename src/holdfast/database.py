@@ -1,0 +1,173 @@
+"""A connection to one database: opened safely, spoken to through its dialect, its errors made ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, Row, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from holdfast.dialects import dialect_for
+from holdfast.dialects.base import Dialect, Query
+from holdfast.errors import HoldfastError, UnsupportedError
+
+if TYPE_CHECKING:
+    AnyRow = Row[*tuple[Any, ...]]
+    """A row of as many columns as the query has."""
+
+# Strings and quoted names are skipped; a parameter is a single colon before a word.
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![:\w]):([a-z_]+)\b|%""")
+
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
+
+
+class Database:
+    """One database, by its URL. The engine keeps no connections, so nothing is left open behind."""
+
+    def __init__(self, url: str | URL) -> None:
+        self.url = _normalised(url)
+        self.dialect = dialect_for(self.url.get_backend_name())
+        _refuse_missing_file(self.url)
+        try:
+            self.engine = sqlalchemy.create_engine(self.url, poolclass=NullPool, hide_parameters=True)
+        except ImportError as error:
+            raise UnsupportedError(
+                "HF402",
+                f"The driver for {self.dialect.title} is not installed: {error.name}.",
+                f"pip install 'holdfast[{self.dialect.name}]'",
+            ) from error
+        prepare_engine(self.engine)
+
+    @property
+    def name(self) -> str:
+        """The URL without its password, for people to read."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection whose transactions the caller begins and ends."""
+        with self.errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: committed at the end, rolled back on any error."""
+        with self.errors(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        with explained(self.dialect):
+            yield
+
+
+@contextmanager
+def explained(dialect: Dialect) -> Iterator[None]:
+    """Turns a driver's error into ours: code, message, hint."""
+    try:
+        yield
+    except DBAPIError as error:
+        original = error.orig if error.orig is not None else error
+        ours = dialect.error(original)
+        if ours is None:
+            message = str(original).strip().splitlines()[0]
+            ours = HoldfastError(
+                "HF408", f"The database reported: {message}", "Nothing of this transaction was written."
+            )
+        raise ours from error
+
+
+def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
+    """Runs the query as it stands and gives its rows; named parameters go to the driver, never into the text."""
+    query = query if isinstance(query, Query) else Query(query, {})
+    if not query.parameters:
+        result = connection.execution_options(no_parameters=True).exec_driver_sql(query.sql)
+    else:
+        result = connection.exec_driver_sql(*_in_style(query, connection.dialect.paramstyle))
+    return list(result) if result.returns_rows else []
+
+
+def _in_style(query: Query, style: str) -> tuple[str, Any]:
+    """The SQL and its parameters as the driver takes them; SQLite's take them by name as they are."""
+    if style not in ("pyformat", "numeric_dollar"):
+        return query.sql, dict(query.parameters)
+    names = list(query.parameters)
+
+    def replace(match: re.Match[str]) -> str:
+        if style == "pyformat":
+            return f"%({match[1]})s" if match[1] else match[0].replace("%", "%%")
+        return f"${names.index(match[1]) + 1}" if match[1] else match[0]
+
+    sql = _TOKEN.sub(replace, query.sql)
+    return sql, dict(query.parameters) if style == "pyformat" else tuple(query.parameters.values())
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Sets what protection relies on: on SQLite real transactions, foreign keys and recursive triggers."""
+    if engine.dialect.driver == "psycopg":
+
+        @event.listens_for(engine, "connect")
+        def dated(connection: Any, _record: Any) -> None:
+            # The driver reads times in this form alone, and a database or a role may have another for its own.
+            if not connection.info.parameter_status("DateStyle").startswith("ISO"):
+                connection.autocommit = True
+                connection.execute("set datestyle to 'ISO, YMD'")
+                connection.autocommit = False
+
+    if engine.dialect.driver == "pysqlite":
+
+        @event.listens_for(engine, "connect")
+        def connected(connection: Any, _record: Any) -> None:
+            # The driver would begin transactions late and not for DDL; ours begin when they are begun.
+            connection.isolation_level = None
+            for pragma in ("foreign_keys = on", "recursive_triggers = on", "busy_timeout = 5000"):
+                connection.execute(f"pragma {pragma}")
+
+        @event.listens_for(engine, "begin")
+        def begun(connection: Connection) -> None:
+            connection.exec_driver_sql("begin")
+
+
+def _normalised(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise UnsupportedError(
+            "HF401",
+            "This is not a database URL.",
+            "Write postgresql://user@host/name or sqlite:///path/to/file.db.",
+        ) from error
+    # An application's URL may name another driver, an asynchronous one; the database is the same.
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
+    try:
+        parsed.get_dialect()
+    except NoSuchModuleError as error:
+        raise UnsupportedError(
+            "HF401",
+            f"holdfast does not know the database {parsed.drivername!r}.",
+            "It protects PostgreSQL 14 to 18 and SQLite 3.37+.",
+        ) from error
+    except ImportError:
+        pass
+    return parsed
+
+
+def _refuse_missing_file(url: URL) -> None:
+    """SQLite would make an empty database of a misspelt name."""
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        path = Path(url.database.removeprefix("file:"))
+        if "uri" in url.query and not url.database.startswith("file:"):
+            raise UnsupportedError(
+                "HF401", "This is not a database URL.", f"With uri=true write sqlite:///file:{path}?…&uri=true."
+            )
+        if not path.is_file():
+            raise UnsupportedError(
+                "HF406", f"There is no database file {path}.", "Check the path; sqlite:////tmp/x.db has four slashes."
+            )

@@ -1,0 +1,145 @@
+"""What must hold: what the database itself remembers as declared, and what is declared beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.dialects.base import Dialect
+from holdfast.errors import DeclarationError
+from holdfast.inventory import Inventory
+from holdfast.journal import Relation
+from holdfast.objects import Protection
+from holdfast.policies import ORDER, Audit, Policy, columns_needed
+from holdfast.tables import TableInfo, TableName
+
+NewColumns = Mapping[TableName, Sequence[tuple[str, str]]]
+"""The columns that a table still lacks, each with its sort."""
+
+_NEVER = {
+    "partition": "is a partition: covered by the table that it is part of",
+    "foreign": "is a foreign table: its rows live in another database",
+    "virtual": "is a virtual table: the database allows no triggers on it",
+    "temporary": "is temporary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Every protection that is to hold, and the columns that must be added first."""
+
+    protections: Mapping[TableName, Protection]
+    new_columns: NewColumns
+
+    def parents_first(self) -> Iterator[Protection]:
+        """A marked child must not stand under a parent that still really deletes: its key would dangle."""
+        return parents_first(self.protections)
+
+
+def protections_of(inventory: Inventory) -> dict[TableName, Protection]:
+    """What is declared now, by what the database itself remembers."""
+    matches = inventory.matches()
+    protections = {}
+    for stored in inventory.relations.values():
+        table = matches.get(stored.id)
+        if stored.protected and table is not None:
+            protections[table.name] = Protection(table, stored.for_table(table), stored.policies, stored.added)
+    return protections
+
+
+def declare(
+    dialect: Dialect,
+    inventory: Inventory,
+    declared: Mapping[TableName, Sequence[Policy]],
+    *,
+    add_columns: bool,
+) -> Declaration:
+    """``declared`` beside what was declared before; HF102 where a column is missing and may not be added."""
+    protections = protections_of(inventory)
+    relations = {table.name: inventory.relations[number] for number, table in inventory.matches().items()}
+    following = max(inventory.relations, default=0) + 1
+    new_columns: dict[TableName, Sequence[tuple[str, str]]] = {}
+    for name, policies in declared.items():
+        table = inventory.tables[name]
+        merged = _merged(protections[name].policies if name in protections else (), policies)
+        missing = _missing_columns(table, merged, add_columns)
+        table = table.with_columns(
+            *(
+                dialect.added_column(column, sort, table.last_position + number)
+                for number, (column, sort) in enumerate(missing, 1)
+            )
+        )
+        stored = relations.get(name)
+        if stored is not None:
+            relation = stored.for_table(table)
+        else:
+            relation = Relation(following, name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
+            following += 1
+        added = stored.added if stored is not None and stored.protected else ()
+        if missing:
+            new_columns[name] = missing
+        protections[name] = Protection(table, relation, merged, (*added, *(column for column, _ in missing)))
+    return Declaration(protections, new_columns)
+
+
+def _merged(present: Sequence[Policy], declared: Sequence[Policy]) -> tuple[Policy, ...]:
+    """A new policy takes the place of the one of its kind."""
+    by_kind = {type(policy): policy for policy in (*present, *declared)}
+    return tuple(sorted(by_kind.values(), key=lambda policy: ORDER[type(policy)]))
+
+
+def _missing_columns(table: TableInfo, policies: Sequence[Policy], add_columns: bool) -> list[tuple[str, str]]:
+    missing = [(column, sort) for column, sort in columns_needed(policies) if table.column(column) is None]
+    if missing and not add_columns:
+        listed = ", ".join(column for column, _ in missing)
+        raise DeclarationError(
+            "HF102",
+            f"{table.name} lacks what its declaration needs: {listed}.",
+            "Let holdfast add it: --add-columns; or name a column that exists.",
+        )
+    return missing
+
+
+def parents_first(protections: Mapping[TableName, Protection]) -> Iterator[Protection]:
+    """Each table after those that it refers to; where they refer to each other, in the order given."""
+    seen: set[TableName] = set()
+
+    def visit(name: TableName) -> Iterator[Protection]:
+        if name in seen or name not in protections:
+            return
+        seen.add(name)
+        for key in protections[name].table.foreign_keys:
+            yield from visit(key.target)
+        yield protections[name]
+
+    for name in protections:
+        yield from visit(name)
+
+
+def unrecorded_cascades(protections: Mapping[TableName, Protection]) -> list[str]:
+    """What a foreign key takes along out of a recorded table into one that nobody records, a sentence each."""
+    notes = []
+    for protection in protections.values():
+        if protection.get(Audit) is None:
+            continue
+        for key in protection.table.referenced_by:
+            child = protections.get(key.table)
+            if key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT") and (child is None or child.get(Audit) is None):
+                notes.append(
+                    f"{key.table} is not recorded, and a delete in {protection.table.name} changes its rows "
+                    f"({key.name}, ON DELETE {key.on_delete}): an undo could not bring those back. Protect it too."
+                )
+    return notes
+
+
+def without_protection(inventory: Inventory) -> list[tuple[TableInfo, str]]:
+    """The tables that ``--all`` leaves out, each with the reason."""
+    left = []
+    for table in inventory.tables.values():
+        if table.kind in _NEVER:
+            left.append((table, _NEVER[table.kind]))
+        elif not table.key:
+            left.append(
+                (table, "has no primary key and no unique key over NOT NULL columns: add one to protect the table")
+            )
+    return left

@@ -1,0 +1,344 @@
+"""What every dialect answers: SQL text for one database, without a connection and without a driver."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from holdfast.errors import DeclarationError, HoldfastError
+from holdfast.journal import Relation
+from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
+from holdfast.policies import Audit, Guard, Policy, RawDelete, SoftDelete, Timestamps, Version, columns_needed
+from holdfast.tables import ColumnInfo, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the database can do. Every question is answered; a surprising answer carries its reason."""
+
+    minimum_version: tuple[int, ...]
+    statement_triggers: bool
+    truncate: bool
+    """Whether there is a TRUNCATE to record or to refuse."""
+    raw_delete: RawDelete
+    """What a SoftDelete that does not say makes of a raw DELETE."""
+    groups_foreign_transactions: bool
+    """Whether the statements of a client that binds no context are known to be one transaction."""
+    journal_owner: bool
+    """Whether the journal can belong to a role of its own, out of the application's reach."""
+    sees_disabled_triggers: bool
+    guard_counts_statement: bool
+    reasons: Mapping[str, str]
+    """Question to reason, for the answers that a reader would not expect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """SQL with named parameters (``:name``), as ``sqlalchemy.text`` takes it."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which changes to read; the newest come first."""
+
+    table: TableName | None = None
+    key: str | None = None
+    """The key as JSON: a scalar, or an array for a key of several columns."""
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str | None = None
+    operation: str | None = None
+    transaction: str | None = None
+    limit: int | None = 50
+    recent: int | None = None
+    """Look no further back than this many transactions (a window that the caller widens)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoStatements:
+    """An undo, step by step, all within one transaction.
+
+    ``prepare`` makes the temporary set of rows to take back; ``counts`` (relation, action, number of rows, and
+    what else the dialect asks for; a table may have several rows for an action) and ``preview`` (relation, key,
+    action, before, after) read it; each of ``conflicts`` answers rows of (relation, key, why, fields)
+    with ``fields`` a JSON object of ``{"column": [base, theirs, ours]}``; ``apply`` writes. When the database
+    refuses that, ``refusals`` answer rows like ``conflicts`` that say which rows it meant.
+    ``verify`` answers rows like ``conflicts`` for what did not come back as it was. ``outside`` runs before the
+    transaction begins and ``outside_after`` when it is over, however it ended.
+    """
+
+    prepare: tuple[Query, ...]
+    counts: Query
+    preview: Query
+    conflicts: tuple[Query, ...]
+    apply: tuple[str, ...]
+    verify: tuple[Query, ...]
+    refusals: tuple[Query, ...] = ()
+    cleanup: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    outside_after: tuple[str, ...] = ()
+
+
+class Dialect(ABC):
+    """Turns protections into SQL for one database. Subclasses hold SQL, and nothing that needs a connection."""
+
+    name: str
+    title: str
+    features: Features
+
+    # ------------------------------------------------------------------ names
+
+    def quote(self, identifier: str) -> str:
+        """The identifier, quoted so that it can hold any character."""
+        return '"' + identifier.replace('"', '""') + '"'
+
+    def literal(self, text: str) -> str:
+        """The text as an SQL string."""
+        return "'" + text.replace("'", "''") + "'"
+
+    def qualified(self, table: TableName) -> str:
+        return f"{self.quote(table.schema)}.{self.quote(table.name)}"
+
+    def with_owner(self, owner: str | None) -> Dialect:
+        """The dialect for a journal that belongs to that role; itself, where there are no roles."""
+        return self
+
+    # ------------------------------------------------------------------ what is there
+
+    @abstractmethod
+    def tables(self) -> str:
+        """One column ``document``: a JSON object for each table, in the shape that ``inspector`` reads."""
+
+    @abstractmethod
+    def state(self) -> str:
+        """One row: ``schema_version`` (NULL where the journal is not installed), and what the role may do."""
+
+    @abstractmethod
+    def relations(self) -> str:
+        """One column ``document``: a JSON object for each protected, or once protected, table."""
+
+    @abstractmethod
+    def installed(self) -> str:
+        """kind, name, schema, table, source, altered, enabled of every object that carries our marker."""
+
+    # ------------------------------------------------------------------ what is to be there
+
+    @abstractmethod
+    def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
+        """The journal's own tables, functions and rights; run again, it brings them up to date."""
+
+    def journal_objects(self) -> tuple[DatabaseObject, ...]:
+        """The journal's own objects, for comparison with what is installed; ``install_journal`` makes them."""
+        return ()
+
+    @abstractmethod
+    def remove_journal(self) -> tuple[str, ...]:
+        """Takes the journal away, history included."""
+
+    @abstractmethod
+    def mark(self, each: DatabaseObject, version: str) -> tuple[str, ...]:
+        """Marks an object that was just made, so that ``installed`` finds it and sees when it is altered."""
+
+    @abstractmethod
+    def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
+        """Drops an object that nothing declares any more."""
+
+    @abstractmethod
+    def register(self, protection: Protection) -> tuple[str, ...]:
+        """Writes down what the journal calls the table and what was declared for it."""
+
+    @abstractmethod
+    def unregister(self, relation: Relation) -> tuple[str, ...]:
+        """The table is no longer protected; its history stays readable."""
+
+    @abstractmethod
+    def forget(self, relation: Relation) -> tuple[str, ...]:
+        """Removes the table's history."""
+
+    @abstractmethod
+    def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
+        """Adds a column that a policy needs: a ``time``, a ``mark`` or a ``count``."""
+
+    @abstractmethod
+    def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
+        """The column that ``add_column`` makes, as the catalog will describe it."""
+
+    @abstractmethod
+    def drop_column(self, table: TableName, column: str) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def lock_settings(self, milliseconds: int) -> tuple[str, ...]:
+        """Bounds the wait for a lock in the present transaction."""
+
+    def lock_tables(self, tables: Sequence[TableName], *, exclusive: bool, milliseconds: int) -> tuple[str, ...]:
+        """Takes the locks that the rest of the step needs, all of them within that time; nothing where a
+        transaction locks the whole database."""
+        return ()
+
+    def batch(self, statements: Sequence[str]) -> tuple[str, ...]:
+        """The statements in as few round trips as the driver can, for locks are held meanwhile."""
+        return tuple(statements)
+
+    @abstractmethod
+    def try_install_lock(self) -> str:
+        """One row, one boolean: whether this connection may now change protection; released at its end."""
+
+    def objects(self, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
+        """Every object that the table's policies need, functions before the triggers that call them."""
+        self.check(protection, protections)
+        objects: dict[tuple[str, str, str], DatabaseObject] = {}
+        for policy in protection.policies:
+            for each in self.compile(policy, protection, protections):
+                objects[each.identity] = each
+        return tuple(sorted(objects.values(), key=lambda each: each.kind == "trigger"))
+
+    def compile(self, policy: Policy, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
+        match policy:
+            case Audit():
+                return self.audit(policy, protection)
+            case SoftDelete():
+                return self.soft_delete(policy, protection, protections)
+            case Timestamps():
+                return self.timestamps(policy, protection)
+            case Version():
+                return self.version(policy, protection)
+            case Guard():
+                return self.guard(policy, protection)
+            case _:
+                assert_never(policy)
+
+    @abstractmethod
+    def audit(self, policy: Audit, protection: Protection) -> tuple[DatabaseObject, ...]: ...
+
+    @abstractmethod
+    def soft_delete(
+        self, policy: SoftDelete, protection: Protection, protections: Protections
+    ) -> tuple[DatabaseObject, ...]: ...
+
+    @abstractmethod
+    def timestamps(self, policy: Timestamps, protection: Protection) -> tuple[DatabaseObject, ...]: ...
+
+    @abstractmethod
+    def version(self, policy: Version, protection: Protection) -> tuple[DatabaseObject, ...]: ...
+
+    @abstractmethod
+    def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]: ...
+
+    def check(self, protection: Protection, protections: Protections) -> None:
+        """Refuses a declaration that cannot hold, with the line that mends it."""
+        table = protection.table
+        for column, _sort in columns_needed(protection.policies):
+            if table.column(column) is None:
+                raise DeclarationError(
+                    "HF102",
+                    f"{table.name} has no column {column!r}, which its declaration names.",
+                    "Add the column, name another one, or let holdfast add it: --add-columns.",
+                )
+        audit = protection.get(Audit)
+        if audit is not None:
+            if not table.key:
+                raise DeclarationError(
+                    "HF101",
+                    f"{table.name} has no primary key and no unique key over NOT NULL columns, "
+                    "so a change could not be said to be of a certain row.",
+                    "Add a primary key, or a unique constraint over NOT NULL columns.",
+                )
+            unknown = sorted((audit.exclude | audit.mask | audit.large) - {c.name for c in table.columns})
+            if unknown:
+                raise DeclarationError(
+                    "HF102",
+                    f"{table.name} has no column {unknown[0]!r}, which Audit names.",
+                    "Name columns that exist.",
+                )
+            hidden_key = sorted((audit.exclude | audit.mask) & set(table.key))
+            if hidden_key:
+                raise DeclarationError(
+                    "HF103",
+                    f"{hidden_key[0]!r} is part of the key of {table.name} and cannot be excluded or masked.",
+                    "A change must say of which row it is; keep secrets out of keys.",
+                )
+        guard = protection.get(Guard)
+        if guard is not None and guard.max_rows is not None and guard.max_rows < 1:
+            raise DeclarationError(
+                "HF104",
+                f"Guard(max_rows={guard.max_rows}) of {table.name} would refuse every write.",
+                "Use 1 or more.",
+            )
+
+    # ------------------------------------------------------------------ context
+
+    @abstractmethod
+    def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
+        """Binds who, why and for whom to the transaction in hand."""
+
+    @abstractmethod
+    def unbind_context(self) -> tuple[Query, ...]:
+        """What must run before the commit; nothing where the context ends with the transaction by itself."""
+
+    # ------------------------------------------------------------------ reading and undoing
+
+    @abstractmethod
+    def log(self, wanted: LogFilter) -> Query:
+        """id, transaction, at, actor, tenant, reason, relation, schema, table, key, operation, before, after."""
+
+    @abstractmethod
+    def transaction(self, transaction: str) -> Query:
+        """id, at, actor, tenant, reason, context, session_user, application, client of one transaction."""
+
+    @abstractmethod
+    def current_transaction(self) -> Query:
+        """id of the transaction in hand, once it has changed something."""
+
+    @abstractmethod
+    def transaction_tables(self, transaction: str) -> Query:
+        """relation, schema, table and number of changes, for each table that the transaction touched."""
+
+    @abstractmethod
+    def row_images(self, protection: Protection) -> str:
+        """Of the changes ``:changes``, a JSON array of ``[id, key]``, the key as JSON text: the rows that are there
+        now. Two columns: position in the array, and the row as the JSON object that a before-image would be."""
+
+    @abstractmethod
+    def later_images(self, protection: Protection) -> str:
+        """The later changes to the rows of the changes ``:changes``, as ``row_images`` takes them, the oldest first.
+        Two columns: position in the array, and the before-image, which may be NULL."""
+
+    @abstractmethod
+    def undo(
+        self,
+        transaction: str,
+        protections: Sequence[Protection],
+        references: Protections,
+        force: bool,
+        counted: Sequence[Sequence[Any]] | None = None,
+    ) -> UndoStatements:
+        """The undo of a transaction's changes to these tables; ``references`` are all protected tables.
+
+        ``counted`` is what ``counts`` answered, once it is known: what does not occur may then be left out.
+        """
+
+    @abstractmethod
+    def restore(self, protection: Protection) -> str:
+        """Takes the mark away from the row with key ``:key`` (as JSON) and answers a row for it, if it was dead."""
+
+    def check_constraints_now(self) -> str:
+        """Checks deferred constraints now, while it can still be said which row breaks them."""
+        return "select 1"
+
+    # ------------------------------------------------------------------ errors
+
+    @abstractmethod
+    def error(self, error: BaseException) -> HoldfastError | None:
+        """The driver's error as ours, by SQLSTATE or errno; None where it is not ours to explain."""
+
+
+def key_document(values: Iterable[Any]) -> Any:
+    """A key as the journal spells it: the value itself, or an array of values in the order of the key."""
+    listed = list(values)
+    return listed[0] if len(listed) == 1 else listed

@@ -1,0 +1,219 @@
+"""PostgreSQL 14 to 18."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
+from holdfast.dialects.postgresql import catalog, journal, reading
+from holdfast.dialects.postgresql.audit import recording
+from holdfast.dialects.postgresql.errors import translate
+from holdfast.dialects.postgresql.guard import guarding
+from holdfast.dialects.postgresql.soft_delete import soft_deleting
+from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
+from holdfast.dialects.postgresql.stamp import stamping
+from holdfast.dialects.postgresql.undo import undo
+from holdfast.errors import HoldfastError
+from holdfast.journal import Relation
+from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
+from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version, to_json
+from holdfast.tables import ColumnInfo, TableName
+
+_COLUMN_TYPES = {
+    "mark": "timestamptz",
+    # Rows that are there already get the moment of the change; a volatile default would rewrite the table.
+    "time": "timestamptz not null default now()",
+    "count": "integer not null default 1",
+}
+
+
+class PostgreSQL(Dialect):
+    """SQL for PostgreSQL. ``owner`` is the role that owns the journal, where there is one of its own."""
+
+    name = "postgresql"
+    title = "PostgreSQL"
+    features = Features(
+        minimum_version=(14,),
+        statement_triggers=True,
+        truncate=True,
+        raw_delete="convert",
+        groups_foreign_transactions=True,
+        journal_owner=True,
+        sees_disabled_triggers=True,
+        guard_counts_statement=True,
+        reasons={
+            "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
+        },
+    )
+
+    def __init__(self, owner: str | None = None) -> None:
+        self.owner = owner
+
+    # ------------------------------------------------------------------ what is there
+
+    def tables(self) -> str:
+        return catalog.TABLES
+
+    def state(self) -> str:
+        return catalog.STATE
+
+    def relations(self) -> str:
+        return catalog.RELATIONS
+
+    def installed(self) -> str:
+        return catalog.INSTALLED
+
+    # ------------------------------------------------------------------ what is to be there
+
+    def with_owner(self, owner: str | None) -> PostgreSQL:
+        return PostgreSQL(owner)
+
+    def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
+        return journal.install(version, roles_apart)
+
+    def journal_objects(self) -> tuple[DatabaseObject, ...]:
+        return journal.objects(self.owner)
+
+    def remove_journal(self) -> tuple[str, ...]:
+        return journal.remove()
+
+    def mark(self, each: DatabaseObject, version: str) -> tuple[str, ...]:
+        return (mark(each, version),)
+
+    def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
+        if each.table is not None:
+            drop = f"drop trigger if exists {quote(each.name)} on {qualified(each.table)}"
+            reading = self.owner is not None and each.name == "holdfast_record_truncate"
+            return (drop, revoke_reading(each.table, self.owner)) if self.owner is not None and reading else (drop,)
+        return (f"drop function if exists holdfast.{quote(each.name)}()",)
+
+    def register(self, protection: Protection) -> tuple[str, ...]:
+        relation, table = protection.relation, protection.table
+        key = "array[" + ", ".join(literal(name) for name in table.key) + "]::text[]"
+        added = "array[" + ", ".join(literal(name) for name in protection.added) + "]::text[]"
+        policies = literal(_json(to_json(protection.policies)))
+        values = ",\n    ".join(
+            f"({relation.id}, {relation.column_id(c.name)}, {literal(c.name)}, {c.position}, {literal(c.type)}, false)"
+            for c in table.columns
+        )
+        return (
+            "insert into holdfast.relation\n"
+            "    (id, oid, journal_oid, system, schema_name, table_name, key_columns, policies, added_columns, protected)\n"
+            f"values ({relation.id}, {literal(qualified(table.name))}::regclass, 'holdfast.relation'::regclass,\n"
+            f"    (select system_identifier from pg_control_system()), {literal(table.name.schema)}, "
+            f"{literal(table.name.name)}, {key}, {policies}, {added}, true)\n"
+            "on conflict (id) do update set oid = excluded.oid, journal_oid = excluded.journal_oid,\n"
+            "    system = excluded.system, schema_name = excluded.schema_name,\n"
+            "    table_name = excluded.table_name, key_columns = excluded.key_columns,\n"
+            "    policies = excluded.policies, added_columns = excluded.added_columns, protected = true",
+            f"update holdfast.relation_column set dropped = true where relation = {relation.id}",
+            f"insert into holdfast.relation_column (relation, id, name, position, type, dropped)\nvalues\n    {values}\n"
+            "on conflict (relation, id) do update set name = excluded.name, position = excluded.position,\n"
+            "    type = excluded.type, dropped = false",
+        )
+
+    def unregister(self, relation: Relation) -> tuple[str, ...]:
+        return (f"update holdfast.relation set protected = false where id = {relation.id}",)
+
+    def forget(self, relation: Relation) -> tuple[str, ...]:
+        return (
+            f"delete from holdfast.change where relation = {relation.id}",
+            f"delete from holdfast.relation where id = {relation.id}",
+        )
+
+    def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
+        return (f"alter table {qualified(table)} add column {quote(column)} {_COLUMN_TYPES[sort]}",)
+
+    def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
+        if sort == "count":
+            return ColumnInfo(name, "integer", "int4", position=position, nullable=False, default="1")
+        return ColumnInfo(
+            name, "timestamp with time zone", "timestamptz", position=position, nullable=sort == "mark",
+            default=None if sort == "mark" else "now()",
+        )  # fmt: skip
+
+    def drop_column(self, table: TableName, column: str) -> tuple[str, ...]:
+        return (f"alter table {qualified(table)} drop column if exists {quote(column)}",)
+
+    def lock_settings(self, milliseconds: int) -> tuple[str, ...]:
+        return (f"set local lock_timeout = {milliseconds}",)
+
+    def lock_tables(self, tables: Sequence[TableName], *, exclusive: bool, milliseconds: int) -> tuple[str, ...]:
+        mode = "access exclusive" if exclusive else "share row exclusive"
+        return (lock(tables, mode, milliseconds),) if tables else ()
+
+    def batch(self, statements: Sequence[str]) -> tuple[str, ...]:
+        return (";\n".join(statements),) if statements else ()
+
+    def try_install_lock(self) -> str:
+        return "select pg_try_advisory_lock(hashtextextended('holdfast.install', 0))"
+
+    def audit(self, policy: Audit, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return recording(policy, protection, self.owner)
+
+    def soft_delete(
+        self, policy: SoftDelete, protection: Protection, protections: Protections
+    ) -> tuple[DatabaseObject, ...]:
+        return soft_deleting(policy, protection, protections, self.owner, self.features.raw_delete)
+
+    def timestamps(self, policy: Timestamps, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return stamping(protection, "Timestamps")
+
+    def version(self, policy: Version, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return stamping(protection, "Timestamps" if protection.get(Timestamps) else "Version")
+
+    def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return guarding(policy, protection, self.owner)
+
+    # ------------------------------------------------------------------ context, reading, undoing
+
+    def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
+        return reading.bind_context(context)
+
+    def unbind_context(self) -> tuple[Query, ...]:
+        return ()
+
+    def log(self, wanted: LogFilter) -> Query:
+        return reading.log(wanted)
+
+    def transaction(self, transaction: str) -> Query:
+        return reading.transaction(transaction)
+
+    def current_transaction(self) -> Query:
+        return Query(
+            "select t.id::text from holdfast.transaction as t where t.xid = pg_current_xact_id() and t.at = now()", {}
+        )
+
+    def transaction_tables(self, transaction: str) -> Query:
+        return reading.transaction_tables(transaction)
+
+    def row_images(self, protection: Protection) -> str:
+        return reading.row_images(protection)
+
+    def later_images(self, protection: Protection) -> str:
+        return reading.later_images(protection)
+
+    def undo(
+        self,
+        transaction: str,
+        protections: Sequence[Protection],
+        references: Protections,
+        force: bool,
+        counted: Sequence[Sequence[Any]] | None = None,
+    ) -> UndoStatements:
+        return undo(transaction, protections, references, force, counted)
+
+    def restore(self, protection: Protection) -> str:
+        return reading.restore(protection)
+
+    def check_constraints_now(self) -> str:
+        return "set constraints all immediate"
+
+    def error(self, error: BaseException) -> HoldfastError | None:
+        return translate(error)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,125 @@
+"""The journal's functions: the context, the record of a transaction, refusals, and the marks of what is ours."""
+
+from __future__ import annotations
+
+from holdfast.dialects.postgresql.catalog import OBJECTS
+from holdfast.dialects.postgresql.sql import dollar
+from holdfast.objects import SCHEMA_VERSION
+
+# Any client calls this once in its transaction; what it sets ends with the transaction. The SET LOCAL within
+# is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
+SET_CONTEXT = """\
+begin
+    execute format(
+        'set local holdfast.context = %L',
+        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'tenant', tenant, 'reason', reason)
+            || coalesce(context, '{}'))
+    );
+end"""
+
+RECORD_TRANSACTION = """\
+declare
+    v_context jsonb := nullif(current_setting('holdfast.context', true), '');
+begin
+    insert into holdfast.transaction
+        (xid, at, actor, tenant, reason, context, session_user_name, application_name, client_address)
+    values (
+        pg_current_xact_id(), now(), v_context ->> 'actor', v_context ->> 'tenant', v_context ->> 'reason',
+        nullif(v_context - array['actor', 'tenant', 'reason'], '{}'),
+        session_user, nullif(current_setting('application_name'), ''), inet_client_addr()
+    )
+    on conflict (xid, at) do nothing;
+    perform set_config('holdfast.xid', pg_current_xact_id()::text, true);
+end"""
+
+# Refuses unless the transaction said first that it means it.
+REFUSE_UNLESS_ALLOWED = """\
+declare
+    v_allowed text[] := string_to_array(nullif(current_setting('holdfast.allow', true), ''), ',');
+    v_each text;
+begin
+    foreach v_each in array coalesce(v_allowed, '{}') loop
+        if trim(v_each) = what or trim(v_each) ~ '^[0-9]+$' and trim(v_each)::numeric >= number then
+            return;
+        end if;
+    end loop;
+    raise exception using errcode = code, message = complaint, hint = advice;
+end"""
+
+# Writes the marker: the checksum of the SQL that was rendered, and of what the catalog makes of it.
+MARK = f"""\
+declare
+    v_definition text;
+    v_target text;
+    v_grantee text;
+begin
+    if kind = 'function' then
+        -- What the default privileges of whoever installs would give away.
+        for v_grantee in
+            select quote_ident(r.rolname)
+            from pg_proc as p
+            cross join lateral aclexplode(p.proacl) as a
+            join pg_roles as r on r.oid = a.grantee
+            where p.proname = mark.name and p.pronamespace = 'holdfast'::regnamespace and a.grantee <> p.proowner
+        loop
+            execute format('revoke all on function holdfast.%I from %s', mark.name, v_grantee);
+        end loop;
+    end if;
+    select o.definition, o.target into strict v_definition, v_target
+    from (
+{OBJECTS}
+    ) as o
+    where o.kind = mark.kind and o.name = mark.name and coalesce(o.schema_name, '') = mark.schema_name
+        and coalesce(o.table_name, '') = mark.table_name;
+    execute format(
+        'comment on %s is %L', v_target,
+        concat('holdfast:', version, case when kind = 'schema' then ' schema={SCHEMA_VERSION}' end,
+               ' src=', source, ' cat=', left(md5(v_definition), 12))
+    );
+end"""
+
+# A document with column ids, as one with the present column names.
+NAMED = """\
+select json_object_agg(coalesce(c.name, '?' || d.key), d.value order by d.key::integer)
+from json_each(document::json) as d
+left join holdfast.relation_column as c on c.relation = relation_id and c.id = d.key::integer"""
+
+
+def _function(
+    signature: str,
+    returns: str,
+    body: str,
+    *,
+    language: str = "plpgsql",
+    definer: bool = False,
+    options: str = "",
+) -> str:
+    security = " security definer" if definer else ""
+    return (
+        f"create or replace function holdfast.{signature}\nreturns {returns}\n"
+        f"language {language}{security}{options}\nset search_path = pg_catalog, pg_temp\nas {dollar(body)}"
+    )
+
+
+FUNCTIONS = {
+    "set_context(text, text, text, jsonb)": _function(
+        "set_context(actor text default null, tenant text default null, reason text default null, "
+        "context jsonb default null)",
+        "void",
+        SET_CONTEXT,
+    ).replace("set search_path = pg_catalog, pg_temp\n", ""),
+    "record_transaction()": _function("record_transaction()", "void", RECORD_TRANSACTION, definer=True),
+    "refuse_unless_allowed(text, numeric, text, text, text)": _function(
+        "refuse_unless_allowed(what text, number numeric, code text, complaint text, advice text)",
+        "void",
+        REFUSE_UNLESS_ALLOWED,
+    ),
+    "mark(text, text, text, text, text, text)": _function(
+        "mark(kind text, name text, schema_name text, table_name text, version text, source text)",
+        "void",
+        MARK,
+    ),
+    "named(integer, text)": _function(
+        "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"
+    ),
+}

@@ -1,0 +1,272 @@
+"""The journal itself: the schema holdfast, its tables, its view, its functions, and who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.dialects.postgresql.functions import FUNCTIONS
+from holdfast.dialects.postgresql.sql import literal, mark, quote
+from holdfast.objects import DatabaseObject, Kind
+
+ROLE = "holdfast"
+ROLE_COMMENT = "holdfast: owns the journal"
+
+SEQUENCE = "create sequence if not exists holdfast.change_id"
+TABLES = {
+    # Who, when and why. The actor is the application's claim; what the server knows itself stands beside it.
+    "transaction": """\
+create table if not exists holdfast.transaction (
+    id bigint generated always as identity primary key,
+    xid xid8 not null,
+    at timestamptz not null,
+    actor text,
+    tenant text,
+    reason text,
+    context jsonb,
+    session_user_name text not null,
+    application_name text,
+    client_address inet,
+    unique (xid, at)
+)""",
+    # What. Joined to the transaction on (xid, at): a restored cluster counts xid from anew. before and after are
+    # JSON texts with column ids for names; key is JSON too, and key_last ends a run of inserted integer keys.
+    "change": """\
+create table if not exists holdfast.change (
+    id bigint not null default nextval('holdfast.change_id'),
+    xid xid8 not null,
+    at timestamptz not null,
+    relation integer not null,
+    operation "char" not null,
+    key_last bigint,
+    key text collate "C",
+    before text,
+    after text
+) partition by range (at)""",
+    "change_default": """\
+create table if not exists holdfast.change_default partition of holdfast.change default""",
+    # What the journal calls a table, and what was declared for it. oid finds it again after a rename.
+    "relation": """\
+create table if not exists holdfast.relation (
+    id integer primary key,
+    oid oid not null,
+    -- Where that oid means this table: the oid of this very table, and the cluster.
+    journal_oid oid not null,
+    system bigint not null,
+    schema_name text not null,
+    table_name text not null,
+    key_columns text[] not null,
+    policies jsonb not null,
+    added_columns text[] not null default '{}',
+    protected boolean not null default true
+)""",
+    "relation_column": """\
+create table if not exists holdfast.relation_column (
+    relation integer not null references holdfast.relation on delete cascade,
+    id integer not null,
+    name text not null,
+    position integer not null,
+    type text not null,
+    dropped boolean not null default false,
+    primary key (relation, id)
+)""",
+}
+INDEXES = {
+    "change_row": """\
+create index if not exists change_row on holdfast.change (relation, key, id)""",
+    "change_run": """\
+create index if not exists change_run on holdfast.change (relation, key_last) where key_last is not null""",
+    "change_at": """\
+create index if not exists change_at on holdfast.change using brin (at)
+    with (pages_per_range = 16, autosummarize = on)""",
+}
+
+# For people and BI tools: one row for each row that was changed, under the present names.
+TIMELINE = """\
+create or replace view holdfast.timeline as
+select
+    c.id,
+    coalesce(t.id::text, 'x' || c.xid::text) as transaction,
+    c.at,
+    t.actor,
+    t.tenant,
+    t.reason,
+    r.schema_name,
+    r.table_name,
+    k.key,
+    case c.operation
+        when 'I' then 'insert' when 'U' then 'update' when 'D' then 'delete' when 'S' then 'delete'
+        when 'R' then 'restore' when 'T' then 'truncate'
+    end as operation,
+    holdfast.named(c.relation, c.before) as before,
+    holdfast.named(c.relation, c.after) as after,
+    t.context,
+    t.session_user_name,
+    t.application_name,
+    t.client_address,
+    c.xid,
+    c.relation
+from holdfast.change as c
+join holdfast.relation as r on r.id = c.relation
+left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
+cross join lateral (
+    select c.key::json as key where c.key_last is null
+    union all
+    select to_json(run.key)
+    from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
+) as k"""
+
+
+def months_ahead() -> str:
+    """Makes the partitions of this month and the next twelve, where the default one holds no such rows yet."""
+    return """\
+do $holdfast$
+declare
+    v_month timestamptz;
+begin
+    for v_month in
+        select m from generate_series(date_trunc('month', now()), now() + interval '12 months', '1 month') as m
+    loop
+        if to_regclass(format('holdfast.change_%s', to_char(v_month, 'YYYYMM'))) is null
+            and not exists (select from holdfast.change_default as c
+                            where c.at >= v_month and c.at < v_month + interval '1 month') then
+            execute format('create table holdfast.change_%s partition of holdfast.change for values from (%L) to (%L)',
+                to_char(v_month, 'YYYYMM'), v_month, v_month + interval '1 month');
+        end if;
+    end loop;
+end
+$holdfast$"""
+
+
+def objects(owner: str | None) -> tuple[DatabaseObject, ...]:
+    """The journal's own objects, in the order in which they are made."""
+    made: list[tuple[Kind, str, tuple[str, ...]]] = [("table", name, (create,)) for name, create in TABLES.items()]
+    made += [("index", name, (create,)) for name, create in INDEXES.items()]
+    for signature, create in FUNCTIONS.items():
+        rights = [f"revoke all on function holdfast.{signature} from public"]
+        if owner is not None:
+            rights.insert(0, f"alter function holdfast.{signature} owner to {quote(owner)}")
+        made.append(("function", signature.partition("(")[0], (create, *rights)))
+    made.append(("view", "timeline", (TIMELINE,)))
+    made.append(("schema", "holdfast", (*_ownership(owner), CLOSE, *OPEN)))
+    return tuple(DatabaseObject(kind, name, None, "", create, ()) for kind, name, create in made)
+
+
+def _ownership(owner: str | None) -> Iterator[str]:
+    if owner is not None:
+        yield f"""\
+do $holdfast$
+declare
+    v_each record;
+begin
+    for v_each in
+        select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind,
+            c.oid::regclass as name
+        from pg_class as c
+        where c.relnamespace = 'holdfast'::regnamespace and c.relkind in ('r', 'p', 'v', 'S')
+            and c.relowner <> {literal(owner)}::regrole
+            and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'i' and c.relkind = 'S')
+    loop
+        execute format('alter %s %s owner to {quote(owner)}', v_each.kind, v_each.name);
+    end loop;
+end
+$holdfast$"""
+
+
+# Default privileges of whoever installs may have given rights away. A right to read that was given later stays.
+CLOSE = """\
+do $holdfast$
+declare
+    v_each record;
+begin
+    for v_each in
+        select 'schema holdfast' as target, a.privilege_type, a.grantee
+        from pg_namespace as n
+        cross join lateral aclexplode(n.nspacl) as a
+        where n.nspname = 'holdfast' and a.grantee <> n.nspowner
+        union all
+        select format('%s holdfast.%I', case c.relkind when 'S' then 'sequence' else 'table' end, c.relname),
+            a.privilege_type, a.grantee
+        from pg_class as c
+        cross join lateral aclexplode(c.relacl) as a
+        where c.relnamespace = 'holdfast'::regnamespace and a.grantee <> c.relowner
+            and (a.privilege_type <> 'SELECT' or obj_description('holdfast'::regnamespace, 'pg_namespace') is null)
+    loop
+        execute format('revoke %s on %s from %s', v_each.privilege_type, v_each.target,
+            case v_each.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(v_each.grantee)) end);
+    end loop;
+end
+$holdfast$"""
+OPEN = (
+    "grant usage on schema holdfast to public",
+    "grant execute on function holdfast.set_context(text, text, text, jsonb) to public",
+)
+
+
+def install(version: str, roles_apart: bool) -> tuple[str, ...]:
+    """The statements that make the journal, each harmless where its object is there already."""
+    owner = ROLE if roles_apart else None
+    made = objects(owner)
+    return (
+        *([_role(ROLE)] if roles_apart else []),
+        "create schema if not exists holdfast" + (f" authorization {quote(ROLE)}" if roles_apart else ""),
+        SEQUENCE,
+        *(statement for each in made if each.kind == "table" for statement in each.create),
+        months_ahead(),
+        *(statement for each in made if each.kind != "table" for statement in each.create),
+        *(mark(each, version) for each in made),
+    )
+
+
+def _role(role: str) -> str:
+    # The role that installs must be a member to hand its objects over; a superuser need not.
+    return f"""\
+do $holdfast$
+begin
+    if not exists (select from pg_roles where rolname = {literal(role)}) then
+        create role {quote(role)} nologin;
+        comment on role {quote(role)} is {literal(ROLE_COMMENT)};
+    end if;
+    if not pg_has_role(current_user, {literal(role)}, 'usage') then
+        execute format('grant {quote(role)} to %I', current_user);
+    end if;
+end
+$holdfast$"""
+
+
+def remove() -> tuple[str, ...]:
+    """Takes schema, rights and role away; the role stays where it is not ours or owns something elsewhere."""
+    return (
+        "drop schema if exists holdfast cascade",
+        f"""\
+do $holdfast$
+declare
+    v_role oid := (select r.oid from pg_roles as r where r.rolname = {literal(ROLE)}
+                   and shobj_description(r.oid, 'pg_authid') = {literal(ROLE_COMMENT)});
+    v_each text;
+begin
+    for v_each in
+        select format('table %s', c.oid::regclass)
+        from pg_class as c
+        cross join lateral aclexplode(c.relacl) as a
+        where a.grantee = v_role and pg_has_role(c.relowner, 'usage')
+        union
+        select format('schema %I', n.nspname)
+        from pg_namespace as n
+        cross join lateral aclexplode(n.nspacl) as a
+        where a.grantee = v_role and pg_has_role(n.nspowner, 'usage')
+    loop
+        execute format('revoke all on %s from {quote(ROLE)}', v_each);
+    end loop;
+    if v_role is not null
+        and not exists (select from pg_shdepend as d
+                        where d.refclassid = 'pg_authid'::regclass and d.refobjid = v_role)
+        and (select r.rolsuper or r.rolcreaterole and (
+                 current_setting('server_version_num')::integer < 160000
+                 or pg_has_role(v_role, 'member with admin option'))
+             from pg_roles as r where r.rolname = current_user)
+    then
+        drop role {quote(ROLE)};
+    end if;
+end
+$holdfast$""",
+    )

@@ -1,0 +1,180 @@
+"""Reading the journal, and the small statements around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.dialects.base import LogFilter, Query
+from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.sql import qualified, quote
+from holdfast.dialects.postgresql.undo_rows import TableUndo, target, target_parameters
+from holdfast.objects import Protection
+from holdfast.policies import Audit, SoftDelete
+
+_OPERATIONS = {"insert": "I", "update": "U", "delete": "DS", "restore": "R", "truncate": "T"}
+
+
+def bind_context(context: Mapping[str, Any]) -> tuple[Query, ...]:
+    """One call for one transaction; ``allow`` goes to its own setting, which the guards read."""
+    named = {name: context.get(name) for name in ("actor", "tenant", "reason")}
+    more = {name: value for name, value in context.items() if name not in (*named, "allow")}
+    call = "select holdfast.set_context(:actor, :tenant, :reason, cast(:context as jsonb))"
+    parameters: dict[str, Any] = {**named, "context": json.dumps(more, default=str) if more else None}
+    if context.get("allow"):
+        call += ", set_config('holdfast.allow', :allow, true)"
+        parameters["allow"] = str(context["allow"])
+    return (Query(call, parameters),)
+
+
+def log(wanted: LogFilter) -> Query:
+    conditions, parameters = ["true"], dict[str, Any]()
+    if wanted.table is not None:
+        conditions.append("r.schema_name = :schema and r.table_name = :table")
+        parameters |= {"schema": wanted.table.schema, "table": wanted.table.name}
+    if wanted.key is not None:
+        parameters["key"] = _key(wanted.key)
+        within = ""
+        if parameters["key"].removeprefix("-").isdecimal():
+            # A run of inserted keys covers it.
+            within = (
+                " or c.key_last is not null and c.key_last >= cast(:key as bigint)"
+                " and cast(c.key as bigint) <= cast(:key as bigint)"
+            )
+        conditions.append(f"(c.key = :key{within})")
+        conditions.append("k.key::text = :key")
+    if wanted.since is not None:
+        conditions.append("c.at >= :since")
+        parameters["since"] = wanted.since
+    if wanted.until is not None:
+        conditions.append("c.at <= :until")
+        parameters["until"] = wanted.until
+    if wanted.actor is not None:
+        conditions.append("t.actor = :actor")
+        parameters["actor"] = wanted.actor
+    if wanted.operation is not None:
+        conditions.append("c.operation::text = any (:operations)")
+        parameters["operations"] = list(_OPERATIONS[wanted.operation])
+    if wanted.transaction is not None:
+        xid, at = target(wanted.transaction)
+        conditions.append(f"c.xid = {xid} and c.at = {at}")
+        parameters |= target_parameters(wanted.transaction)
+    if wanted.recent is not None:
+        conditions.append(
+            "c.at >= (select min(w.at) from (select at from holdfast.transaction order by id desc limit :recent) as w)"
+        )
+        parameters["recent"] = wanted.recent
+    limit = ""
+    if wanted.limit is not None:
+        limit = "\nlimit :limit"
+        parameters["limit"] = wanted.limit
+    # A number is taken while the row is locked, so their order is that of the commits, row by row; that of the
+    # times is not: a transaction may begin first and write last. Names are put in after the limit, since that is work for each row.
+    return Query(
+        f"""\
+select e.id, e.transaction, e.at, e.actor, e.tenant, e.reason, e.relation, e.schema_name, e.table_name, e.key,
+    e.operation,
+    holdfast.named(e.relation, e.before)::text as before, holdfast.named(e.relation, e.after)::text as after
+from (
+    select c.id, coalesce(t.id::text, 'x' || c.xid::text) as transaction, c.at, t.actor, t.tenant, t.reason,
+        r.schema_name, r.table_name, k.key::text as key, c.operation::text as operation, c.relation, c.before, c.after,
+        k.number
+    from holdfast.change as c
+    join holdfast.relation as r on r.id = c.relation
+    left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
+    cross join lateral (
+        select c.key as key, null::bigint as number where c.key_last is null
+        union all
+        select run.key::text, run.key
+        from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
+    ) as k
+    where {" and ".join(conditions)}
+    order by c.id desc, k.number desc{limit}
+) as e
+order by e.id desc, e.number desc""",
+        parameters,
+    )
+
+
+class _Number(str):
+    """A number as it was written, of any length."""
+
+
+def _key(text: str) -> str:
+    """The key as the recorder spells it, whatever the blanks in ``text``."""
+    value = json.loads(text, parse_float=_Number, parse_int=_Number)
+    parts = [
+        _trimmed(part) if isinstance(part, _Number) else json.dumps(part, ensure_ascii=False)
+        for part in (value if isinstance(value, list) else [value])
+    ]
+    return f"[{','.join(parts)}]" if isinstance(value, list) else parts[0]
+
+
+def _trimmed(number: str) -> str:
+    """1.50 is the key 1.5, as equal numbers are."""
+    return number.rstrip("0").rstrip(".") if "." in number and "e" not in number.lower() else str(number)
+
+
+def transaction(name: str) -> Query:
+    if name.startswith("x"):
+        return Query(
+            "select 'x' || c.xid::text as id, c.at, null as actor, null as tenant, null as reason, null as context,\n"
+            "    null as session_user_name, null as application_name, null as client_address\n"
+            "from holdfast.change as c where c.xid = cast(:transaction as xid8) order by c.at desc limit 1",
+            target_parameters(name),
+        )
+    return Query(
+        "select t.id::text as id, t.at, t.actor, t.tenant, t.reason, t.context::text as context, t.session_user_name,\n"
+        "    t.application_name, host(t.client_address) as client_address\n"
+        "from holdfast.transaction as t where t.id = cast(:transaction as bigint)",
+        target_parameters(name),
+    )
+
+
+def transaction_tables(name: str) -> Query:
+    xid, at = target(name)
+    return Query(
+        "select r.id as relation, r.schema_name, r.table_name,\n"
+        "    sum(case when c.key_last is null then 1 else c.key_last - c.key::bigint + 1 end)::bigint as changes\n"
+        "from holdfast.change as c\njoin holdfast.relation as r on r.id = c.relation\n"
+        f"where c.xid = {xid} and c.at = {at}\n"
+        "group by r.id, r.schema_name, r.table_name\norder by r.schema_name, r.table_name",
+        target_parameters(name),
+    )
+
+
+# [id, key] of each change; one with no later change, or no row, has no row in the answer.
+_GIVEN = """\
+(
+    select g.position - 1 as position, (g.change ->> 0)::bigint as id, g.change ->> 1 as key
+    from json_array_elements(cast(:changes as json)) with ordinality as g (change, position)
+) as g"""
+
+
+def row_images(protection: Protection) -> str:
+    part = TableUndo(protection)
+    recorder = Recorder(protection, protection.get(Audit) or Audit())
+    return (
+        f"select g.position, holdfast.named({protection.relation.id}, {recorder.image('t')})::text as document\n"
+        f"from {_GIVEN}\njoin {qualified(protection.table.name)} as t on {part.same_row('t', 'g.key')}"
+    )
+
+
+def later_images(protection: Protection) -> str:
+    return (
+        f"select g.position, holdfast.named(c.relation, c.before)::text as document\nfrom {_GIVEN}\n"
+        f"join holdfast.change as c on c.relation = {protection.relation.id} and c.key = g.key and c.id > g.id\n"
+        "order by c.id"
+    )
+
+
+def restore(protection: Protection) -> str:
+    policy = protection.get(SoftDelete)
+    assert policy is not None
+    part = TableUndo(protection)
+    column = quote(policy.column)
+    return (
+        f"update {qualified(protection.table.name)} as t\nset {column} = null\n"
+        f"where {part.same_row('t', ':key')} and t.{column} is not null\nreturning 1"
+    )

@@ -1,0 +1,312 @@
+"""Undo: the inverse of a transaction's net effect, compared first, then written in one statement.
+
+One statement, because foreign keys are then checked when all of it is done: no order of tables is needed, and
+cycles and self-references come back like anything else. Within it rows leave before others change and come,
+so that unique values are free when they are taken again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from holdfast.dialects.base import Query, UndoStatements
+from holdfast.dialects.postgresql import undo_conflicts as conflict
+from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
+from holdfast.dialects.postgresql.undo_rows import (
+    COLLECT,
+    COMPLETE,
+    MERGE,
+    ROWS,
+    TableUndo,
+    matching,
+    target,
+    target_parameters,
+)
+from holdfast.dialects.postgresql.values import all_settings, differs
+from holdfast.objects import Protection, Protections
+from holdfast.tables import ColumnInfo
+
+_SETTINGS = (
+    *all_settings(),
+    # The statements are long and run once: compiling them takes longer than running them.
+    ("jit", "off"),
+    # Enough to tell few rows from many, for an ANALYZE that takes a tenth of the time.
+    ("default_statistics_target", "10"),
+    ("holdfast.undo", "on"),
+    ("holdfast.allow", "mass,hard_delete"),
+)
+
+# Whatever a hundred thousand rows need, so that their keys are not sorted on disk; more, if there is more.
+_MEMORY = """\
+select set_config('work_mem', '64MB', true) where pg_size_bytes(current_setting('work_mem')) < 64 * 1024 * 1024"""
+
+
+def undo(
+    transaction: str,
+    protections: Sequence[Protection],
+    references: Protections,
+    force: bool,
+    counted: Sequence[Sequence[Any]] | None,
+) -> UndoStatements:
+    parts = [
+        TableUndo(each, None if counted is None else tuple(row for row in counted if row[0] == each.relation.id))
+        for each in protections
+    ]
+    blocking: list[str] = []
+    refusing: list[str] = []
+    for part in parts:
+        blocking += [*conflict.gone(part), *conflict.referenced_since(part, references)]
+        if not force:
+            blocking += [*conflict.changed_since(part), *conflict.not_kept(part)]
+        refusing += [
+            *conflict.exists_again(part),
+            *conflict.taken(part),
+            *conflict.still_referenced(part, references),
+            *conflict.parent_gone(part, references),
+        ]
+    return UndoStatements(
+        prepare=_prepare(transaction, parts),
+        counts=Query(
+            f"select relation, action, count(*), had, given from {ROWS}\ngroup by relation, action, had, given order by 1, 2",
+            {},
+        ),
+        preview=Query(
+            "select u.relation, u.key, u.action, holdfast.named(u.relation, u.before)::text as before,\n"
+            "    holdfast.named(u.relation, u.after)::text as after\n"
+            f"from {ROWS} as u\norder by u.last_id desc, u.key",
+            {},
+        ),
+        conflicts=_queries(blocking),
+        refusals=_queries(refusing),
+        apply=(_apply(parts),),
+        verify=_queries(query for part in parts for query in verify(part)),
+    )
+
+
+def _prepare(transaction: str, parts: Sequence[TableUndo]) -> tuple[Query, ...]:
+    xid, at = target(transaction)
+    collect = COLLECT.replace("{xid}", xid).replace("{at}", at)
+    relations = [part.relation for part in parts]
+    return (
+        *_queries((*(f"set local {quote(name)} = {literal(value)}" for name, value in _SETTINGS), _MEMORY)),
+        Query(collect, {**target_parameters(transaction), "relations": relations}),
+        *_queries(
+            (
+                *(_kept_keys(part) for part in parts if part.key_is_deferrable),
+                MERGE,
+                f"analyze {ROWS} (relation, key, action, last_id)",
+                *(_lock(part) for part in parts),
+                COMPLETE,
+                *(_stand_aside(part) for part in parts if _may_stand_aside(part)),
+            )
+        ),
+    )
+
+
+def _queries(texts: Iterable[str]) -> tuple[Query, ...]:
+    return tuple(Query(text, {}) for text in texts)
+
+
+def _kept_keys(part: TableUndo) -> str:
+    """Where a key is checked late, a row may come to it before the row that has it leaves, as in a swap of keys.
+    The key was then held before and after, which the order of the two alone does not say."""
+    return f"""\
+update {ROWS} as v set came = false, went = false
+from (
+    select u.key, max(u.last_id) as last_id
+    from {ROWS} as u
+    where u.relation = {part.relation}
+    group by u.key
+    having (array_agg(u.came order by u.last_id))[1] and (array_agg(u.went order by u.last_id desc))[1]
+) as u
+where v.relation = {part.relation} and v.key = u.key and coalesce(
+    (select c.before is not null from holdfast.change as c
+     where c.relation = {part.relation} and c.key = u.key and c.id > u.last_id order by c.id limit 1),
+    exists (select from {part.table} as t where {part.same_row("t", "u.key")})
+)"""
+
+
+def _lock(part: TableUndo) -> str:
+    """From here on nobody changes the rows that are compared and then written."""
+    return (
+        f"select set_config('{part.locked}', count(*)::text, true) from (\n    select 1 from {part.table} as t join {ROWS} as u\n"
+        f"        on u.relation = {part.relation} and u.action <> 'insert' and {part.same_row('t', 'u.key')}\n"
+        f"    for update of t\n) as locked"
+    )
+
+
+# ---------------------------------------------------------------------- unique values that were exchanged
+
+
+def _may_stand_aside(part: TableUndo) -> bool:
+    return bool(conflict.uniques(part))
+
+
+def _stand_aside(part: TableUndo) -> str:
+    """A unique value is checked with every row, so the row that holds what another one gets leaves first and comes
+    again; but not where a foreign key would act on its leaving."""
+    exchanged = []
+    for unique in conflict.uniques(part):
+        match = " and ".join(f"o.{quote(name)} = w.{quote(name)}" for name in unique.columns)
+        exchanged.append(
+            f"exists (\n    select from (\n{indent(conflict.wanted(part, unique.columns), '    ')}\n    ) as w\n"
+            f"    join {part.table} as o on {match}\n    where w.key <> v.key and {part.same_row('o', 'v.key')}\n)"
+        )
+    acting = [
+        f"\n    and not exists (select from {part.table} as p join {qualified(key.table)} as c on {matching(key, 'c', 'p')}\n"
+        f"        where {part.same_row('p', 'v.key')})"
+        for key in part.protection.table.referenced_by
+        if key.on_delete != "NO ACTION"
+    ]
+    return (
+        f"update {ROWS} as v set steps_aside = true\n"
+        f"where v.relation = {part.relation} and v.action = 'update' and ({' or '.join(exchanged)}){''.join(acting)}"
+    )
+
+
+# ---------------------------------------------------------------------- the writes
+
+
+def _apply(parts: Sequence[TableUndo]) -> str:
+    """Everything in one statement; each phase starts when the one before it is done."""
+    steps = [(f"deleted_{number}", _delete(part)) for number, part in enumerate(parts) if part.occurs("delete")]
+    aside = [(number, part) for number, part in enumerate(parts) if _may_stand_aside(part) and part.occurs("update")]
+    steps += [(f"aside_{number}", _leave(part)) for number, part in aside]
+    left = _done(name for name, _ in steps)
+    steps += [(f"updated_{number}", _update(part, left)) for number, part in enumerate(parts) if part.restored]
+    changed = _done(name for name, _ in steps)
+    steps += [
+        (f"inserted_{number}", _insert(part, changed)) for number, part in enumerate(parts) if part.occurs("insert")
+    ]
+    steps += [(f"again_{number}", _come_again(part, f"aside_{number}", changed)) for number, part in aside]
+    rendered = ",\n".join(f"{name} as (\n{indent(text, '    ')}\n)" for name, text in steps)
+    if not steps:
+        return "select 0"
+    total = " + ".join(f"(select count(*) from {name})" for name, _ in steps)
+    return f"with {rendered}\nselect {total}"
+
+
+def _done(names: Iterable[str]) -> str:
+    """A condition that is always true, and known only when these steps are done."""
+    counts = " + ".join(f"(select count(*) from {name})" for name in names)
+    return f"\n    and {counts} >= 0" if counts else ""
+
+
+def _delete(part: TableUndo) -> str:
+    return (
+        f"delete from {part.table} as t\nusing {ROWS} as u\n"
+        f"where u.relation = {part.relation} and u.action = 'delete' and {part.same_row('t', 'u.key')}\nreturning 1"
+    )
+
+
+def _update(part: TableUndo, after: str) -> str:
+    columns = part.restored
+    assignments = ",\n    ".join(f"{quote(c.name)} = {_restored(part, c, 'b', 't')}" for c in columns)
+    # The target may not be named in a lateral item of FROM, so the document is opened in a subquery.
+    values = ", ".join(f'b."{part.id(c.name)}"' for c in columns)
+    return (
+        f"update {part.table} as t\nset {assignments}\nfrom (\n"
+        f"    select u.key, u.had, {values}\n    from {ROWS} as u\n"
+        f"    cross join lateral {part.document('u.before', columns, 'b')}\n"
+        f"    where u.relation = {part.relation} and u.action = 'update' and not u.steps_aside\n"
+        f") as b\nwhere {part.same_row('t', 'b.key')}{after}\nreturning 1"
+    )
+
+
+def _restored(part: TableUndo, column: ColumnInfo, document: str, row: str) -> str:
+    if part.always(3, ("update",)):
+        return part.value(column, document)
+    return (
+        f"case when {part.in_(f'{document}.had', column.name)} then {part.value(column, document)} "
+        f"else {row}.{quote(column.name)} end"
+    )
+
+
+def _insert(part: TableUndo, after: str) -> str:
+    columns = part.columns
+    names = ", ".join(quote(column.name) for column in columns)
+    values = ",\n    ".join(_inserted(part, column) for column in columns)
+    return (
+        f"insert into {part.table} ({names})\noverriding system value\nselect {values}\nfrom {ROWS} as u\n"
+        f"cross join lateral {part.document('u.before', columns, 'b')}\n"
+        f"where u.relation = {part.relation} and u.action = 'insert'{after}\nreturning 1"
+    )
+
+
+def _inserted(part: TableUndo, column: ColumnInfo) -> str:
+    value = part.value(column, "b")
+    if column.default is None:
+        return value
+    # A column that was added since has its default, as every row that was there then.
+    return f"case when {part.absent(column, 'b')} then {column.default} else {value} end"
+
+
+def _leave(part: TableUndo) -> str:
+    return (
+        f"delete from {part.table} as t\nusing {ROWS} as u\n"
+        f"where u.relation = {part.relation} and u.steps_aside and {part.same_row('t', 'u.key')}\n"
+        "returning t.*, u.key as holdfast_key"
+    )
+
+
+def _come_again(part: TableUndo, aside: str, after: str) -> str:
+    """The row as it was a moment ago, columns that the journal does not keep included."""
+    columns = part.protection.table.writable
+    updatable = part.restored
+    names = ", ".join(quote(column.name) for column in columns)
+    values = ",\n    ".join(
+        _restored(part, column, "b", "a") if column in updatable else f"a.{quote(column.name)}" for column in columns
+    )
+    listed = ", ".join(f'd."{part.id(column.name)}"' for column in updatable)
+    return (
+        f"insert into {part.table} ({names})\noverriding system value\nselect {values}\nfrom {aside} as a\n"
+        f"join (\n    select u.key, u.had, {listed}\n    from {ROWS} as u\n"
+        f"    cross join lateral {part.document('u.before', updatable, 'd')}\n"
+        f"    where u.relation = {part.relation} and u.steps_aside\n"
+        f") as b on b.key = a.holdfast_key\nwhere true{after}\nreturning 1"
+    )
+
+
+# ---------------------------------------------------------------------- the proof
+
+
+def verify(part: TableUndo) -> Iterator[str]:
+    """What did not come back as it was: a trigger of the user's own wrote over it."""
+    missing = f"t.{quote(part.key_columns[0].name)} is null"
+    if part.occurs("delete"):
+        yield (
+            f"select u.relation, u.key, 'the row is still there', null::text\nfrom {ROWS} as u\n"
+            f"join {part.table} as t on {part.same_row('t', 'u.key')}\n"
+            f"where u.relation = {part.relation} and u.action = 'delete'"
+        )
+    if part.occurs("insert"):
+        # Most rows are told by their image; values are compared where that is not the same.
+        image = Recorder(part.protection, part.audit).image("t")
+        yield _written_over(part, "insert", part.updatable, missing, f"\n    and {image} is distinct from u.before")
+    if part.occurs("update"):
+        columns = part.restored
+        same = columns and part.always(3, ("update",))
+        unless = f"\n    and {part.written(columns, 't')} is distinct from u.before" if same else ""
+        yield _written_over(part, "update", columns, missing, unless)
+
+
+def _written_over(part: TableUndo, action: str, columns: Sequence[ColumnInfo], missing: str, unless: str) -> str:
+    conditions = [missing]
+    always = action == "insert" or part.always(3, ("update",))
+    for column in columns:
+        different = differs([(column, f"t.{quote(column.name)}", part.value(column, "b"))])
+        given = "" if always else f"{part.in_('u.had', column.name)} and "
+        older = f" and not ({part.absent(column, 'b')})" if column.default is not None else ""
+        conditions.append(f"{given}({different}){older}")
+    opened = f"cross join lateral {part.document('u.before', columns, 'b')}\n" if columns else ""
+    return f"""\
+select u.relation, u.key,
+    case when {missing} then 'the row did not come back'
+         else 'the row did not come back as it was: a trigger of the database wrote over it' end,
+    null::text
+from {ROWS} as u
+left join {part.table} as t on {part.same_row("t", "u.key")}
+{opened}where u.relation = {part.relation} and u.action = '{action}'{unless}
+    and ({" or ".join(conditions)})"""

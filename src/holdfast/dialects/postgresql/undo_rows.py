@@ -1,0 +1,269 @@
+"""Undo, the rows: what a transaction did to each row in all, as a temporary table that every later step reads.
+
+``holdfast_undo`` has one row for each row that the transaction touched: ``before`` is what it was, ``after`` what
+the transaction left, as far as the journal has it; ``action`` is what takes it back; ``had`` and ``given`` are the
+columns of the two images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.sql import qualified, quote
+from holdfast.dialects.postgresql.values import from_text, key_parts
+from holdfast.objects import Protection
+from holdfast.policies import Audit, Timestamps, Version
+from holdfast.tables import ColumnInfo, ForeignKey
+
+ROWS = "pg_temp.holdfast_undo"
+
+COLLECT = """\
+create temporary table holdfast_undo on commit drop as
+select t.*,
+    case when t.came then 'delete' when t.went then 'insert' else 'update' end as action,
+    -- A row that stands where the transaction left it in the way of another, and makes room for a moment.
+    false as steps_aside,
+    case when not t.came and not t.went then k.names end as had,
+    case when t.came and t.after is null then '{}' when not t.went then k.names end as given
+from (
+    select c.relation, c.key, c.before, c.after, c.id as first_id, c.id as last_id,
+        c.operation = 'I' or c.operation = 'U' and c.before is null as came,
+        c.operation in ('D', 'T') or c.operation = 'U' and c.after is null as went
+    from holdfast.change as c
+    where c.xid = {xid} and c.at = {at} and c.relation = any (:relations) and c.key_last is null
+    union all
+    select c.relation, run.key::text, null, null, c.id, c.id, true, false
+    from holdfast.change as c
+    cross join lateral generate_series(c.key::bigint, c.key_last) as run (key)
+    where c.xid = {xid} and c.at = {at} and c.relation = any (:relations) and c.key_last is not null
+) as t
+-- An update has the same columns before and after.
+cross join lateral (
+    select case when not t.went and t.after is not null then array(select json_object_keys(t.after::json)) end as names
+) as k"""
+
+# A row that was touched more than once: its first state and its last are what counts. The oldest value of each
+# column is what it was; the newest, since the row last came, is what the transaction left.
+MERGE = f"""\
+with several as (
+    select relation, key from {ROWS} group by relation, key having count(*) > 1
+),
+part as (
+    delete from {ROWS} as u using several as s where u.relation = s.relation and u.key = s.key returning u.*
+),
+merged as (
+    select p.relation, p.key, min(p.first_id) as first_id, max(p.last_id) as last_id,
+        (array_agg(p.came order by p.last_id))[1] as came,
+        (array_agg(p.went order by p.last_id desc))[1] as went,
+        coalesce(max(p.last_id) filter (where p.went), 0) as left_id
+    from part as p
+    group by p.relation, p.key
+),
+imaged as (
+    select m.*,
+        (select json_object_agg(d.key, d.value) from (
+            select distinct on (v.key) v.key, v.value
+            from part as b cross join lateral json_each(b.before::json) as v
+            where b.relation = m.relation and b.key = m.key
+            order by v.key, b.last_id
+        ) as d)::text as before,
+        (select json_object_agg(d.key, d.value) from (
+            select distinct on (v.key) v.key, v.value
+            from part as a cross join lateral json_each(a.after::json) as v
+            where a.relation = m.relation and a.key = m.key and a.last_id > m.left_id
+            order by v.key, a.last_id desc
+        ) as d)::text as after
+    from merged as m
+    -- What came and went again within the transaction needs nothing.
+    where not (m.came and m.went)
+)
+insert into {ROWS}
+select relation, key, before, after, first_id, last_id, came, went,
+    case when came then 'delete' when went then 'insert' else 'update' end, false,
+    case when not came and not went then array(select json_object_keys(before::json)) end,
+    case when not went then array(select json_object_keys(after::json)) end
+from imaged"""
+
+# An insert is recorded by its key alone, so what the transaction left is not known from its own changes. The
+# first change since has it: what that one found.
+COMPLETE = f"""\
+with wanting as materialized (
+    select relation, key, last_id, given
+    from {ROWS}
+    where action = 'delete' or action = 'update' and not had <@ given
+),
+later as (
+    select distinct on (u.relation, u.key, d.key) u.relation, u.key, d.key as id, d.value
+    from wanting as u
+    join holdfast.change as c
+        on c.relation = u.relation and c.key = u.key and c.id > u.last_id and c.before is not null
+    cross join lateral json_each(c.before::json) as d
+    where exists (select from wanting)
+    order by u.relation, u.key, d.key, c.id
+)
+update {ROWS} as u
+set after = case when u.given = '{{}}' then s.document else left(u.after, -1) || ',' || substr(s.document, 2) end,
+    given = u.given || s.ids
+from (
+    select l.relation, l.key, json_object_agg(l.id, l.value)::text as document, array_agg(l.id) as ids
+    from later as l
+    join wanting as u on u.relation = l.relation and u.key = l.key and l.id <> all (u.given)
+    group by l.relation, l.key
+) as s
+where u.relation = s.relation and u.key = s.key"""
+
+
+def target(transaction: str) -> tuple[str, str]:
+    """The transaction's xid and time, as expressions over the parameter ``:transaction``."""
+    if transaction.startswith("x"):
+        # Its own record was kept from being written; it is known by its xid alone.
+        found = "from holdfast.change as c where c.xid = cast(:transaction as xid8) order by c.at desc limit 1"
+        return "cast(:transaction as xid8)", f"(select c.at {found})"
+    found = "from holdfast.transaction as t where t.id = cast(:transaction as bigint)"
+    return f"(select t.xid {found})", f"(select t.at {found})"
+
+
+def target_parameters(transaction: str) -> dict[str, str]:
+    return {"transaction": transaction.removeprefix("x")}
+
+
+@dataclass(frozen=True, slots=True)
+class TableUndo:
+    """One table's names and values, as expressions over its rows (``t``) and over ``holdfast_undo`` (``u``)."""
+
+    protection: Protection
+    counted: Sequence[Sequence[Any]] | None = None
+    """Of this table, once it is known: relation, action, number of rows, ``had`` and ``given``."""
+
+    @property
+    def table(self) -> str:
+        return qualified(self.protection.table.name)
+
+    @property
+    def relation(self) -> int:
+        return self.protection.relation.id
+
+    @property
+    def locked(self) -> str:
+        """The setting that says how many of the rows were there to be locked."""
+        return f"holdfast.locked_{self.relation}"
+
+    @property
+    def audit(self) -> Audit:
+        return self.protection.get(Audit) or Audit()
+
+    # ------------------------------------------------------------------ columns
+
+    @property
+    def _hidden(self) -> frozenset[str]:
+        return self.audit.exclude | self.audit.mask | self.audit.large
+
+    @property
+    def columns(self) -> list[ColumnInfo]:
+        """The columns whose values the journal has, and that a statement may write."""
+        return [column for column in self.protection.table.writable if column.name not in self._hidden]
+
+    @property
+    def updatable(self) -> list[ColumnInfo]:
+        """Without those that a policy keeps: these move on."""
+        timestamps, version = self.protection.get(Timestamps), self.protection.get(Version)
+        kept = {version.column} if version else set()
+        kept |= {timestamps.created, timestamps.updated} if timestamps else set()
+        return [column for column in self.columns if column.name not in kept and column.identity != "always"]
+
+    @property
+    def restored(self) -> list[ColumnInfo]:
+        """Those to which the undo of an update gives a value."""
+        return self._occurring(self.updatable, 3, ("update",))
+
+    @property
+    def left(self) -> list[ColumnInfo]:
+        """Those of which it is known what the transaction left."""
+        return self._occurring(self.updatable, 4, ("update", "delete"))
+
+    def occurs(self, *actions: str) -> bool:
+        return self.counted is None or any(row[1] in actions for row in self.counted)
+
+    def number(self, *actions: str) -> int:
+        return sum(row[2] for row in self.counted or () if row[1] in actions)
+
+    def _occurring(self, columns: list[ColumnInfo], position: int, actions: Sequence[str]) -> list[ColumnInfo]:
+        if self.counted is None:
+            return columns
+        names = {name for row in self.counted if row[1] in actions for name in row[position] or ()}
+        return [column for column in columns if str(self.id(column.name)) in names]
+
+    def always(self, position: int, actions: Sequence[str]) -> bool:
+        """Whether all rows of these actions have the same columns in that array."""
+        return (
+            self.counted is not None and len({tuple(row[position]) for row in self.counted if row[1] in actions}) == 1
+        )
+
+    @property
+    def lost(self) -> list[ColumnInfo]:
+        """The columns whose values the journal does not have."""
+        return [column for column in self.protection.table.writable if column.name in self._hidden]
+
+    @property
+    def key_columns(self) -> list[ColumnInfo]:
+        by_name = {column.name: column for column in self.protection.table.columns}
+        return [by_name[name] for name in self.protection.table.key]
+
+    @property
+    def key_is_deferrable(self) -> bool:
+        table = self.protection.table
+        return any(unique.deferrable and unique.columns == table.key for unique in table.uniques)
+
+    def id(self, column: str) -> int:
+        return self.protection.relation.column_id(column)
+
+    # ------------------------------------------------------------------ expressions
+
+    def same_row(self, table: str, key: str) -> str:
+        """A condition: the row of the table has this key, given as the journal spells it."""
+        parts = key_parts(self.key_columns, key)
+        return " and ".join(
+            f"{table}.{quote(column.name)} = {part}" for column, part in zip(self.key_columns, parts, strict=True)
+        )
+
+    def document(self, source: str, columns: Sequence[ColumnInfo], alias: str) -> str:
+        """A document as a row of texts, by column id: parsed once for all columns."""
+        listed = ", ".join(f'"{self.id(column.name)}" text' for column in columns)
+        return f"json_to_record({source}::json) as {alias} ({listed})"
+
+    def value(self, column: ColumnInfo, alias: str) -> str:
+        return from_text(column, f'{alias}."{self.id(column.name)}"')
+
+    def written(self, columns: Sequence[ColumnInfo], row: str) -> str:
+        """An expression: these columns of the row as the journal writes a change of just these.
+
+        Where it is the same text as in the journal, the values are the same; else they must be compared.
+        """
+        recorder = Recorder(self.protection, self.audit)
+        values = (f"'\"{self.id(c.name)}\":' || coalesce({recorder.value(c, row)}, 'null')" for c in columns)
+        return "'{' || array_to_string(array[" + ", ".join(values) + "], ',') || '}'"
+
+    def in_(self, array: str, column: str) -> str:
+        return f"'{self.id(column)}' = any ({array})"
+
+    def any_in(self, array: str, columns: Sequence[str]) -> str:
+        return f"{array} && array[{', '.join(literal_id(self.id(column)) for column in columns)}]"
+
+    def absent(self, column: ColumnInfo, alias: str) -> str:
+        """A condition: the image in ``u.before`` is older than the column."""
+        return f"{alias}.\"{self.id(column.name)}\" is null and u.before::json -> '{self.id(column.name)}' is null"
+
+
+def literal_id(number: int) -> str:
+    return f"'{number}'"
+
+
+def matching(key: ForeignKey, child: str, parent: str) -> str:
+    """A condition: the child's foreign key points at the parent."""
+    return " and ".join(
+        f"{child}.{quote(column)} = {parent}.{quote(target)}"
+        for column, target in zip(key.columns, key.target_columns, strict=True)
+    )

@@ -1,0 +1,212 @@
+"""SQLite 3.37 and newer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
+from holdfast.dialects.sqlite import catalog, journal, reading
+from holdfast.dialects.sqlite.audit import recording
+from holdfast.dialects.sqlite.errors import translate
+from holdfast.dialects.sqlite.guard import guarding
+from holdfast.dialects.sqlite.soft_delete import soft_deleting
+from holdfast.dialects.sqlite.sql import literal, qualified, quote
+from holdfast.dialects.sqlite.stamp import stamping
+from holdfast.dialects.sqlite.undo import undo
+from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
+from holdfast.journal import Relation
+from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
+from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version, to_json
+from holdfast.tables import ColumnInfo, TableName
+
+# TEXT is the one type for times that a STRICT table takes too.
+_COLUMN_TYPES = {"mark": "TEXT", "time": "TEXT", "count": "INTEGER NOT NULL DEFAULT 1"}
+
+
+class SQLite(Dialect):
+    """SQL for SQLite. The journal lies in the same file, so whoever may write the file may change it."""
+
+    name = "sqlite"
+    title = "SQLite"
+    features = Features(
+        minimum_version=(3, 37),
+        statement_triggers=False,
+        truncate=False,
+        raw_delete="convert",
+        groups_foreign_transactions=False,
+        journal_owner=False,
+        sees_disabled_triggers=False,
+        guard_counts_statement=True,
+        reasons={
+            "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
+            "so Guard(truncate=False) needs no trigger and Guard(max_rows=…) counts it",
+            "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
+            "groups_foreign_transactions": "SQLite shows a trigger no transaction; without a context each statement is "
+            "one. Where the schema has triggers or foreign-key actions of its own, statements of one millisecond are one",
+            "journal_owner": "the journal is part of the file: whoever may write the file may change it",
+            "sees_disabled_triggers": "triggers cannot be switched off in the file; "
+            "a connection can (SQLITE_DBCONFIG_ENABLE_TRIGGER), and leaves no trace",
+            "guard_counts_statement": "rows are counted one by one, within a statement as told above",
+            "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
+            "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
+        },
+    )
+
+    # ------------------------------------------------------------------ what is there
+
+    def tables(self) -> str:
+        return catalog.TABLES
+
+    def state(self) -> str:
+        return catalog.STATE
+
+    def relations(self) -> str:
+        return catalog.RELATIONS
+
+    def installed(self) -> str:
+        return catalog.INSTALLED
+
+    # ------------------------------------------------------------------ what is to be there
+
+    def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
+        return journal.install(version)
+
+    def remove_journal(self) -> tuple[str, ...]:
+        return journal.remove()
+
+    def mark(self, each: DatabaseObject, version: str) -> tuple[str, ...]:
+        return (
+            "insert or replace into main.holdfast_object (name, version, source, definition)\n"
+            f"select s.name, {literal(version)}, {literal(each.checksum)}, s.sql\n"
+            f"from main.sqlite_schema as s where s.type = 'trigger' and s.name = {literal(each.name)}",
+            # A renamed table takes its triggers along; the journal follows when they are made anew.
+            "update main.holdfast_relation\nset name = p.name\n"
+            f"from (select r.id, {catalog.PRESENT_NAME} as name from main.holdfast_relation as r) as p\n"
+            "where p.id = holdfast_relation.id and holdfast_relation.protected and p.name <> holdfast_relation.name",
+        )
+
+    def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
+        return (
+            f"drop trigger if exists main.{quote(each.name)}",
+            f"delete from main.holdfast_object where name = {literal(each.name)}",
+        )
+
+    def register(self, protection: Protection) -> tuple[str, ...]:
+        relation, table = protection.relation, protection.table
+        documents = (list(table.key), to_json(protection.policies), list(protection.added))
+        listed = ", ".join(literal(json.dumps(each, ensure_ascii=False)) for each in documents)
+        values = ",\n    ".join(
+            f"({relation.id}, {relation.column_id(c.name)}, {literal(c.name)}, {c.position}, {literal(c.type)}, 0)"
+            for c in table.columns
+        )
+        return (
+            "insert into main.holdfast_relation (id, name, key_columns, policies, added_columns, protected)\n"
+            f"values ({relation.id}, {literal(table.name.name)}, {listed}, 1)\n"
+            "on conflict (id) do update set name = excluded.name, key_columns = excluded.key_columns,\n"
+            "    policies = excluded.policies, added_columns = excluded.added_columns, protected = 1",
+            f"update main.holdfast_column set dropped = 1 where relation = {relation.id}",
+            "insert into main.holdfast_column (relation, id, name, position, type, dropped)\n"
+            f"values\n    {values}\n"
+            "on conflict (relation, id) do update set name = excluded.name, position = excluded.position,\n"
+            "    type = excluded.type, dropped = 0",
+        )
+
+    def unregister(self, relation: Relation) -> tuple[str, ...]:
+        return (f"update main.holdfast_relation set protected = 0 where id = {relation.id}",)
+
+    def forget(self, relation: Relation) -> tuple[str, ...]:
+        return journal.forget(relation.id)
+
+    def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
+        return (f"alter table {qualified(table)} add column {quote(column)} {_COLUMN_TYPES[sort]}",)
+
+    def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
+        if sort == "count":
+            return ColumnInfo(name, "INTEGER", "integer", position=position, nullable=False, default="1")
+        return ColumnInfo(name, "TEXT", "text", position=position)
+
+    def drop_column(self, table: TableName, column: str) -> tuple[str, ...]:
+        return (f"alter table {qualified(table)} drop column {quote(column)}",)
+
+    def lock_settings(self, milliseconds: int) -> tuple[str, ...]:
+        return (f"pragma busy_timeout = {milliseconds}",)
+
+    def try_install_lock(self) -> str:
+        """Always: each step is one write transaction, and SQLite lets one connection write at a time."""
+        return "select 1"
+
+    def check(self, protection: Protection, protections: Protections) -> None:
+        """Refuses a declaration that cannot hold, with the line that mends it."""
+        table = protection.table
+        if table.kind in ("virtual", "temporary"):
+            raise UnsupportedError(
+                "HF413",
+                f"{table.name} is a {table.kind} table, and SQLite keeps no triggers on it in the file.",
+                "Protect the ordinary tables that its rows come from.",
+            )
+        super().check(protection, protections)
+        if protection.get(SoftDelete) is not None and not table.key:
+            raise DeclarationError(
+                "HF101", f"{table.name} has no key, so a deleted row could not be named again.", "Add a primary key."
+            )
+
+    def audit(self, policy: Audit, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return recording(policy, protection)
+
+    def soft_delete(
+        self, policy: SoftDelete, protection: Protection, protections: Protections
+    ) -> tuple[DatabaseObject, ...]:
+        return soft_deleting(policy, protection, protections, self.features.raw_delete)
+
+    def timestamps(self, policy: Timestamps, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return stamping(protection, "Timestamps")
+
+    def version(self, policy: Version, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return stamping(protection, "Timestamps" if protection.get(Timestamps) else "Version")
+
+    def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return guarding(policy, protection)
+
+    # ------------------------------------------------------------------ context, reading, undoing
+
+    def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
+        return reading.bind_context(context)
+
+    def unbind_context(self) -> tuple[Query, ...]:
+        return reading.unbind_context()
+
+    def log(self, wanted: LogFilter) -> Query:
+        return reading.log(wanted)
+
+    def transaction(self, transaction: str) -> Query:
+        return reading.transaction(transaction)
+
+    def current_transaction(self) -> Query:
+        return reading.current_transaction()
+
+    def transaction_tables(self, transaction: str) -> Query:
+        return reading.transaction_tables(transaction)
+
+    def row_images(self, protection: Protection) -> str:
+        return reading.row_images(protection)
+
+    def later_images(self, protection: Protection) -> str:
+        return reading.later_images(protection)
+
+    def undo(
+        self,
+        transaction: str,
+        protections: Sequence[Protection],
+        references: Protections,
+        force: bool,
+        counted: Sequence[Sequence[Any]] | None = None,
+    ) -> UndoStatements:
+        return undo(transaction, protections, references, force)
+
+    def restore(self, protection: Protection) -> str:
+        return reading.restore(protection)
+
+    def error(self, error: BaseException) -> HoldfastError | None:
+        return translate(error)

@@ -1,0 +1,185 @@
+"""What goes with a row that is marked, and what comes back with it: each foreign key's own ON DELETE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.dialects.sqlite.sql import all_of, any_of, quote, refusal
+from holdfast.dialects.sqlite.statement import SETTLE, STAMP
+from holdfast.objects import Protection, Protections
+from holdfast.policies import Audit, SoftDelete, find
+from holdfast.tables import ForeignKey, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Renders the steps that follow the foreign keys which point at one table.
+
+    A table that cascades to itself is followed to the end by one recursive query, since its trigger would not fire
+    within itself.
+    """
+
+    protection: Protection
+    policy: SoftDelete
+    protections: Protections
+    undoing: bool = False
+    """Whether the steps are those within an undo, which itself brings back what has a journal, stamps included."""
+
+    @property
+    def stamp(self) -> str:
+        return f"new.{self.mark}" if self.undoing else STAMP
+
+    @property
+    def table(self) -> str:
+        return quote(self.protection.table.name.name)
+
+    @property
+    def mark(self) -> str:
+        return quote(self.policy.column)
+
+    @property
+    def identity(self) -> list[str]:
+        return [quote(name) for name in self.protection.table.key]
+
+    @property
+    def own_keys(self) -> list[ForeignKey]:
+        """The foreign keys by which the table cascades to itself."""
+        return [key for key in self.keys if key.table == key.target and key.on_delete == "CASCADE"]
+
+    @property
+    def other_keys(self) -> list[ForeignKey]:
+        return [key for key in self.keys if key not in self.own_keys]
+
+    @property
+    def keys(self) -> list[ForeignKey]:
+        keys = self.protection.table.referenced_by
+        if not self.undoing:
+            return list(keys)
+        return [key for key in keys if key.on_delete == "CASCADE" and not self.has_journal(key.table)]
+
+    def has_journal(self, table: TableName) -> bool:
+        protection = self.protections.get(table)
+        return protection is not None and protection.get(Audit) is not None
+
+    def mark_of(self, table: TableName) -> str | None:
+        protection = self.protections.get(table)
+        policy = find(protection.policies, SoftDelete) if protection else None
+        return quote(policy.column) if policy else None
+
+    def members(self, condition: str) -> str:
+        """A query for the keys of the row and of all below it that fulfil the condition on ``c``."""
+        columns = ", ".join(f"k{number}" for number in range(len(self.identity)))
+        joined = all_of(f"p.{name} is m.k{number}" for number, name in enumerate(self.identity))
+        below = any_of(_match(key, "c", "p") for key in self.own_keys)
+        return (
+            f"with recursive members ({columns}) as (\n"
+            f"    select {', '.join(f'new.{name}' for name in self.identity)}\n"
+            f"    union\n"
+            f"    select {', '.join(f'c.{name}' for name in self.identity)}\n"
+            f"    from members as m\n"
+            f"    join {self.table} as p on {joined}\n"
+            f"    join {self.table} as c on {below}\n"
+            f"    where {condition}\n"
+            f")\nselect {columns} from members"
+        )
+
+    def below(self, key: ForeignKey, members: str, child: str = "") -> str:
+        """A condition on the child's columns: it points at the row, or at one that goes with it."""
+        columns = [f"{child}{quote(name)}" for name in key.columns]
+        targets = [quote(name) for name in key.target_columns]
+        if not self.own_keys:
+            return all_of(f"{column} = new.{target}" for column, target in zip(columns, targets, strict=True))
+        return (
+            f"({', '.join(columns)}) in (\n    select {', '.join(f'f.{target}' for target in targets)}\n"
+            f"    from {self.table} as f\n    where ({', '.join(f'f.{name}' for name in self.identity)}) in (\n{members}))"
+        )
+
+    # ------------------------------------------------------------------ steps
+
+    def follow(self) -> list[str]:
+        """Steps: children are marked with exactly the parent's stamp, let go of, or stand in the way."""
+        steps: list[str] = []
+        members = self.members(f"c.{self.mark} is null or c.{self.mark} is {self.stamp}")
+        if self.own_keys:
+            steps += [
+                f"update {self.table}\nset {self.mark} = {self.stamp}\n"
+                f"where {self.mark} is null and ({', '.join(self.identity)}) in (\n{members});",
+                SETTLE,
+            ]
+        # What stands in the way is looked for last: what goes along is gone by then.
+        for key in sorted(self.other_keys, key=lambda key: key.on_delete in ("RESTRICT", "NO ACTION")):
+            steps += self._follow(key, members)
+        return steps
+
+    def _follow(self, key: ForeignKey, members: str) -> list[str]:
+        target, mark = quote(key.table.name), self.mark_of(key.table)
+        living = f" and {mark} is null" if mark else ""
+        match key.on_delete:
+            case "CASCADE":
+                return [
+                    f"update {target}\nset {mark} = {self.stamp}\nwhere {self.below(key, members)}{living};",
+                    SETTLE,
+                ]
+            case "SET NULL" | "SET DEFAULT":
+                assignments = ", ".join(f"{quote(name)} = {self._default(key, name)}" for name in key.columns)
+                return [f"update {target}\nset {assignments}\nwhere {self.below(key, members)}{living};", SETTLE]
+            case "RESTRICT" | "NO ACTION":
+                refused = refusal(
+                    "HF201",
+                    f"A row of {key.target.name} cannot be deleted while rows of {key.table.name} refer to it ({key.name}).",
+                    f"Delete the rows of {key.table.name} first.",
+                )
+                return [
+                    f"select {refused}\nwhere exists (select 1 from {target} where {self.below(key, members)}{living});"
+                ]
+
+    def _default(self, key: ForeignKey, name: str) -> str:
+        if key.on_delete == "SET NULL":
+            return "null"
+        child = self.protections.get(key.table)
+        # A default that is an expression was written, and comes back, in parentheses or as a constant.
+        column = child.table.column(name) if child else None
+        return f"({column.default})" if column and column.default is not None else "null"
+
+    def revive(self) -> list[str]:
+        """Steps: those that this very delete took come back, and no others."""
+        steps: list[str] = []
+        members = self.members(f"c.{self.mark} is old.{self.mark} or c.{self.mark} is null")
+        if self.own_keys:
+            others = self._other_parents(self.protection.table.name, self.own_keys)
+            steps += [
+                f"update {self.table}\nset {self.mark} = null\n"
+                f"where {self.mark} is old.{self.mark} and ({', '.join(self.identity)}) in (\n{members}){others};",
+                SETTLE,
+            ]
+        for key in self.other_keys:
+            if key.on_delete == "CASCADE":
+                mark = self.mark_of(key.table)
+                steps += [
+                    f"update {quote(key.table.name)}\nset {mark} = null\n"
+                    f"where {self.below(key, members)} and {mark} is old.{self.mark}"
+                    f"{self._other_parents(key.table, [key])};",
+                    SETTLE,
+                ]
+        return steps
+
+    def _other_parents(self, table: TableName, besides: list[ForeignKey]) -> str:
+        """A condition: no other parent went with the same delete and is still dead. It will bring the row back."""
+        child = self.protections.get(table)
+        conditions = []
+        for key in child.table.foreign_keys if child else ():
+            mark = self.mark_of(key.target)
+            if key in besides or mark is None:
+                continue
+            conditions.append(
+                f"\n    and not exists (select 1 from {quote(key.target.name)} as o\n"
+                f"        where {_match(key, quote(table.name), 'o')} and o.{mark} is old.{self.mark})"
+            )
+        return "".join(conditions)
+
+
+def _match(key: ForeignKey, child: str, parent: str) -> str:
+    return all_of(
+        f"{child}.{quote(column)} = {parent}.{quote(target)}"
+        for column, target in zip(key.columns, key.target_columns, strict=True)
+    )

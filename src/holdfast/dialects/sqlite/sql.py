@@ -1,0 +1,100 @@
+"""Names, strings, conditions, and the statement that every trigger is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from holdfast.objects import DatabaseObject
+from holdfast.tables import ColumnInfo, TableInfo, TableName
+
+# An expression may be nested 1,000 deep, and a chain of ORs nests once for each term.
+_CHAIN = 30
+
+
+def quote(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def qualified(table: TableName) -> str:
+    return f"{quote(table.schema)}.{quote(table.name)}"
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    """A condition that holds where one of them does."""
+    return _chain(list(conditions), " or ", "false")
+
+
+def all_of(conditions: Iterable[str]) -> str:
+    return _chain(list(conditions), " and ", "true")
+
+
+def joined(texts: Iterable[str]) -> str:
+    """An expression: the texts one after the other."""
+    return _chain(list(texts), " || ", "''")
+
+
+def _chain(terms: Sequence[str], operator: str, empty: str) -> str:
+    if not terms:
+        return empty
+    while len(terms) > _CHAIN:
+        terms = ["(" + operator.join(terms[i : i + _CHAIN]) + ")" for i in range(0, len(terms), _CHAIN)]
+    return terms[0] if len(terms) == 1 else "(" + operator.join(terms) + ")"
+
+
+def differ(left: str, right: str) -> str:
+    """A condition: not the same bit for bit. IS alone takes 1 for 1.0, and 'a' for 'A' under NOCASE."""
+    return f"({left} collate binary is not {right} or typeof({left}) <> typeof({right}))"
+
+
+def same(left: str, right: str) -> str:
+    return f"({left} collate binary is {right} and typeof({left}) = typeof({right}))"
+
+
+def row_changed(columns: Iterable[ColumnInfo], left: str, right: str) -> str:
+    return any_of(differ(f"{left}.{quote(c.name)}", f"{right}.{quote(c.name)}") for c in columns)
+
+
+def row_is(table: TableInfo, row: str) -> str:
+    """A condition that finds the row of an AFTER trigger again, by the quickest way there is."""
+    names = {column.name.lower() for column in table.columns}
+    if not table.without_rowid:
+        for alias in ("rowid", "_rowid_", "oid"):
+            if alias not in names:
+                return f"{alias} = {row}.{alias}"
+    return all_of(f"{quote(name)} is {row}.{quote(name)}" for name in table.key)
+
+
+def trigger(
+    name: str,
+    table: TableName,
+    event: str,
+    steps: Sequence[str],
+    *,
+    policy: str,
+    purpose: str,
+    when: str = "",
+) -> DatabaseObject:
+    """A trigger; dropped and made anew, which costs no more here than the change of one catalog row."""
+    comment = " ".join(purpose.split())
+    lines = [f"create trigger main.{quote(name)}", f"{event} on {quote(table.name)}", "for each row"]
+    if when:
+        lines.append(f"when {when}")
+    # Not indented: a name may go over several lines.
+    lines += ["begin", f"-- holdfast: {comment}", *steps, "end"]
+    return DatabaseObject(
+        "trigger",
+        name,
+        table,
+        policy,
+        (f"drop trigger if exists main.{quote(name)}", "\n".join(lines)),
+        (f"drop trigger if exists main.{quote(name)}",),
+    )
+
+
+def refusal(code: str, message: str, hint: str) -> str:
+    """RAISE with the one text that SQLite lets it carry: code, message and hint."""
+    return f"raise(abort, {literal(f'{code}: {message} Hint: {hint}')})"

@@ -1,0 +1,185 @@
+"""Reads from a live database which tables there are, what was declared for them and what is installed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from holdfast.database import execute
+from holdfast.dialects.base import Dialect
+from holdfast.errors import DriftError, UnsupportedError
+from holdfast.inventory import Inventory, StoredColumn, StoredRelation
+from holdfast.objects import SCHEMA_VERSION, InstalledObject
+from holdfast.policies import from_json
+from holdfast.tables import Action, ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
+
+_ACTIONS: Mapping[str, Action] = {
+    "a": "NO ACTION",
+    "r": "RESTRICT",
+    "c": "CASCADE",
+    "n": "SET NULL",
+    "d": "SET DEFAULT",
+}
+
+
+def inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventory]:
+    """The inventory, and the dialect that knows who owns the journal; HF302 where a newer holdfast was here."""
+    state = _document(execute(connection, dialect.state())[0][0])
+    _check_version(dialect, state)
+    _check_marker(state)
+    if state["marker"] is not None and state.get("journal_owner") == "holdfast":
+        dialect = dialect.with_owner("holdfast")
+    tables = read_tables(connection, dialect)
+    if state["marker"] is None:
+        return dialect, Inventory(state, tables)
+    if not state.get("may_read_journal", True):
+        raise UnsupportedError(
+            "HF404",
+            f"The role {state['role']!r} may not read the journal.",
+            "Connect as the owner of the tables or of the journal.",
+        )
+    if missing := state.get("missing"):
+        raise DriftError(
+            "HF305",
+            f"The journal has lost its table {missing[0]}, and with it what was declared.",
+            "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
+        )
+    relations = [_relation(_document(row[0])) for row in execute(connection, dialect.relations())]
+    installed = tuple(
+        InstalledObject(
+            kind=row.kind,
+            name=row.name,
+            table=None if row.table_name is None else TableName(row.schema_name, row.table_name),
+            source=row.source or "",
+            altered=bool(row.altered),
+            enabled=bool(row.enabled),
+            replaceable=bool(getattr(row, "replaceable", True)),
+            per_table=bool(getattr(row, "per_table", True)),
+        )
+        for row in execute(connection, dialect.installed())
+    )
+    return dialect, Inventory(state, tables, {each.id: each for each in relations}, installed)
+
+
+def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, TableInfo]:
+    """Every table of the users, with the foreign keys that point at it."""
+    tables = {}
+    for row in execute(connection, dialect.tables()):
+        table = _table(_document(row[0]))
+        tables[table.name] = table
+    incoming: dict[TableName, list[ForeignKey]] = {}
+    for table in tables.values():
+        if table.kind != "partition":
+            for key in table.foreign_keys:
+                incoming.setdefault(key.target, []).append(key)
+    return {
+        name: replace(table, referenced_by=tuple(sorted(incoming.get(name, ()), key=lambda key: (key.table, key.name))))
+        for name, table in tables.items()
+    }
+
+
+def _document(value: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
+    return document
+
+
+def _check_version(dialect: Dialect, state: Mapping[str, Any]) -> None:
+    number = state["version"]
+    found = (number // 10000,) if isinstance(number, int) else tuple(int(part) for part in str(number).split("."))
+    if found < dialect.features.minimum_version:
+        needed = ".".join(str(part) for part in dialect.features.minimum_version)
+        raise UnsupportedError(
+            "HF403",
+            f"This is {dialect.title} {'.'.join(str(part) for part in found)}.",
+            f"holdfast needs {dialect.title} {needed} or newer.",
+        )
+
+
+def _check_marker(state: Mapping[str, Any]) -> None:
+    marker = state["marker"] or ""
+    if state["schema_exists"] and not marker.startswith("holdfast:"):
+        raise DriftError(
+            "HF301",
+            "There is a schema 'holdfast' already, and it is not ours.",
+            "Rename or remove it; holdfast needs that name.",
+        )
+    if marker:
+        version = re.search(r"schema=(\d+)", marker)
+        if version is not None and int(version[1]) > SCHEMA_VERSION:
+            raise DriftError(
+                "HF302",
+                f"This database was protected by a newer holdfast ({marker.split()[0].partition(':')[2]}).",
+                "Upgrade: pip install --upgrade holdfast.",
+            )
+
+
+def _relation(document: Mapping[str, Any]) -> StoredRelation:
+    return StoredRelation(
+        id=document["id"],
+        table=TableName(document["schema"], document["name"]),
+        oid=document.get("oid") or 0,
+        key=tuple(document["key"]),
+        policies=from_json(document["policies"]),
+        added=tuple(document["added"]),
+        protected=bool(document["protected"]),
+        columns=tuple(
+            StoredColumn(each["id"], each["name"], each["position"], each["type"]) for each in document["columns"] or ()
+        ),
+        next_column=document["next_column"],
+    )
+
+
+def _table(document: Mapping[str, Any]) -> TableInfo:
+    name = TableName(document["schema"], document["name"])
+    columns = tuple(ColumnInfo(**each) for each in document["columns"] or ())
+    uniques = tuple(
+        UniqueKey(each["name"], tuple(each["columns"]), each["primary"], each["partial"], each.get("deferrable", False))
+        for each in document["uniques"] or ()
+    )
+    foreign_keys = tuple(
+        ForeignKey(
+            name=each["name"],
+            table=name,
+            columns=tuple(each["columns"]),
+            target=TableName(each["target_schema"], each["target"]),
+            target_columns=tuple(each["target_columns"]),
+            on_delete=_ACTIONS.get(each["on_delete"], each["on_delete"]),
+            on_update=_ACTIONS.get(each["on_update"], each["on_update"]),
+            let_go=tuple(each.get("let_go") or ()),
+        )
+        for each in document["foreign_keys"] or ()
+    )
+    return TableInfo(
+        name=name,
+        columns=columns,
+        key=_key(columns, uniques),
+        kind=document["kind"],
+        oid=document.get("oid") or 0,
+        last_position=document.get("last_position") or max((each.position for each in columns), default=0),
+        owner=document.get("owner") or "",
+        uniques=uniques,
+        foreign_keys=foreign_keys,
+        partitions=tuple(TableName(*each) for each in document.get("partitions") or ()),
+        partition_columns=tuple(document.get("partition_columns") or ()),
+        row_triggers=tuple(document.get("row_triggers") or ()),
+        row_security=tuple(TableName(*each) for each in document.get("row_security") or ()),
+        inherits=bool(document.get("inherits")),
+        without_rowid=bool(document.get("without_rowid")),
+        autoincrement=bool(document.get("autoincrement")),
+    )
+
+
+def _key(columns: tuple[ColumnInfo, ...], uniques: tuple[UniqueKey, ...]) -> tuple[str, ...]:
+    """The primary key, else the first unique key over columns that cannot be null."""
+    by_name = {column.name: column for column in columns}
+    for unique in sorted(uniques, key=lambda unique: (not unique.primary, len(unique.columns), unique.name)):
+        if not unique.columns or unique.partial:
+            continue
+        if unique.primary or all(not by_name[name].nullable for name in unique.columns if name in by_name):
+            return unique.columns
+    return ()

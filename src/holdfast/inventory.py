@@ -1,0 +1,138 @@
+"""What is in a database, read once: its tables, what was declared for them, and what is installed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.errors import UnsupportedError
+from holdfast.journal import Relation
+from holdfast.objects import InstalledObject
+from holdfast.policies import Policy
+from holdfast.tables import TableInfo, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """A column as the journal knew it when the table was last protected."""
+
+    id: int
+    name: str
+    position: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelation:
+    """A table as the journal knows it, with what was declared for it."""
+
+    id: int
+    table: TableName
+    oid: int
+    """0 where the database was copied since, so that its oids are others."""
+    key: tuple[str, ...]
+    policies: tuple[Policy, ...]
+    added: tuple[str, ...]
+    protected: bool
+    columns: tuple[StoredColumn, ...]
+    next_column: int
+
+    def is_same(self, table: TableInfo) -> bool:
+        """Whether it is the very table, and not one that took its name, or a copy."""
+        return bool(self.oid) and self.oid == table.oid
+
+    def for_table(self, table: TableInfo) -> Relation:
+        """The relation with the table's present names: columns are known again by position, or by name."""
+        by_name = {column.name: column for column in self.columns}
+        by_position = {column.position: column for column in self.columns}
+        same = self.is_same(table)
+        ids: dict[str, int] = {}
+        taken: set[int] = set()
+        for column in table.columns:
+            # A position belongs to one column for ever where the table is the very same; a copy of the
+            # table (restored, or without stable positions) is matched by name first.
+            stored = by_position.get(column.position) if same else by_name.get(column.name)
+            if stored is not None:
+                ids[column.name] = stored.id
+                taken.add(stored.id)
+        following = self.next_column
+        for column in table.columns:
+            if column.name in ids:
+                continue
+            renamed = by_position.get(column.position)
+            if not same and renamed and renamed.id not in taken and renamed.type == column.type:
+                ids[column.name] = renamed.id
+            else:
+                ids[column.name] = following
+                following += 1
+        return Relation(self.id, table.name, table.key, ids)
+
+    def describes(self, table: TableInfo) -> bool:
+        """Whether name, key and columns are still as written down; a copy may number its columns anew."""
+        same = self.is_same(table)
+        stored = {(each.name, each.type, each.position if same else 0) for each in self.columns}
+        present = {(each.name, each.type, each.position if same else 0) for each in table.columns}
+        return (self.table, self.key, stored) == (table.name, table.key, present)
+
+    def as_relation(self) -> Relation:
+        """The relation by the names that were written down; for a table that may be gone."""
+        return Relation(self.id, self.table, self.key, {each.name: each.id for each in self.columns})
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that planning needs to know of a database."""
+
+    state: Mapping[str, Any]
+    tables: Mapping[TableName, TableInfo]
+    relations: Mapping[int, StoredRelation] = field(default_factory=dict)
+    installed: tuple[InstalledObject, ...] = ()
+
+    @property
+    def has_journal(self) -> bool:
+        return self.state["marker"] is not None
+
+    def matches(self) -> dict[int, TableInfo]:
+        """Relation id to the table that it means: the same oid, else the same name. No table is meant twice."""
+        by_oid = {table.oid: table for table in self.tables.values() if table.oid}
+        found: dict[int, TableInfo] = {}
+        taken: set[TableName] = set()
+        # What is protected now goes before what once was, and the newer before the older.
+        ordered = sorted(self.relations.values(), key=lambda each: (not each.protected, -each.id))
+        by_identity = [(each, by_oid.get(each.oid)) for each in ordered]
+        by_name = [(each, self.tables.get(each.table)) for each in ordered]
+        for stored, table in (*by_identity, *by_name):
+            if table is not None and stored.id not in found and table.name not in taken:
+                found[stored.id] = table
+                taken.add(table.name)
+        return found
+
+    def find(self, stored: StoredRelation) -> TableInfo | None:
+        """The table that a stored relation means, if it is there."""
+        return self.matches().get(stored.id)
+
+    def resolve(self, name: str) -> TableInfo:
+        """The table that a person means by ``name`` or ``schema.name``."""
+        exact = [table for table in self.tables.values() if name in (str(table.name), table.name.name)]
+        found = exact or [
+            table
+            for table in self.tables.values()
+            if name.lower() in (str(table.name).lower(), table.name.name.lower())
+        ]
+        preferred = [table for table in found if table.name.schema == self.state.get("default_schema", "public")]
+        if len(found) > 1 and len(preferred) == 1:
+            found = preferred
+        if not found:
+            raise UnsupportedError("HF409", f"There is no table {name!r}.", _suggestion(name, self.tables))
+        if len(found) > 1:
+            listed = ", ".join(str(table.name) for table in found)
+            raise UnsupportedError("HF409", f"{name!r} may be any of: {listed}.", "Write the schema too: schema.table.")
+        return found[0]
+
+
+def _suggestion(name: str, tables: Iterable[TableName]) -> str:
+    names = [str(table) for table in tables] + [table.name for table in tables]
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {close[0]!r}?" if close else "See the names with: holdfast status."

@@ -1,0 +1,154 @@
+"""The policies: what must hold for a table, said once.
+
+A policy is plain data. It names columns and never makes them; the dialects turn it into SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
+
+RawDelete = Literal["convert", "refuse", "allow"]
+Inserts = Literal["key", "full"]
+Form = Literal["auto", "statement", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Every insert, update, delete and truncate is in the journal, with before and after, whoever wrote it.
+
+    ``exclude``: columns whose values are in no copy. ``mask``: columns of which the journal says that they
+    changed, not from what to what. ``large``: columns kept as a digest. ``inserts="key"`` records the key of
+    an inserted row alone (the row itself and later before-images hold the rest); ``"full"`` records all of it.
+    ``form`` chooses the trigger: ``"statement"`` is cheaper in bulk, ``"row"`` for single-row updates,
+    ``"auto"`` takes the statement form wherever the database can.
+
+    >>> Audit(exclude={"iban"}).exclude
+    frozenset({'iban'})
+    """
+
+    exclude: frozenset[str] = frozenset()
+    mask: frozenset[str] = frozenset()
+    large: frozenset[str] = frozenset()
+    inserts: Inserts = "key"
+    form: Form = "auto"
+
+    def __init__(
+        self,
+        *,
+        exclude: Iterable[str] = (),
+        mask: Iterable[str] = (),
+        large: Iterable[str] = (),
+        inserts: Inserts = "key",
+        form: Form = "auto",
+    ) -> None:
+        object.__setattr__(self, "exclude", frozenset(exclude))
+        object.__setattr__(self, "mask", frozenset(mask))
+        object.__setattr__(self, "large", frozenset(large))
+        object.__setattr__(self, "inserts", inserts)
+        object.__setattr__(self, "form", form)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftDelete:
+    """A row leaves by being marked in ``column``; children follow, and come back with exactly their parent.
+
+    ``raw_delete`` says what becomes of a DELETE that did not go through an ORM: ``"convert"`` marks the row
+    instead, ``"refuse"`` raises HF201, ``"allow"`` really deletes it. ``None`` takes the database's default.
+
+    >>> SoftDelete("removed_on", raw_delete="refuse")
+    SoftDelete(column='removed_on', raw_delete='refuse')
+    """
+
+    column: str = "deleted_at"
+    raw_delete: RawDelete | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamps:
+    """``created`` and ``updated`` are set by the database for every writer; ``updated`` strictly grows.
+
+    >>> Timestamps(updated="changed_on")
+    Timestamps(created='created_at', updated='changed_on')
+    """
+
+    created: str = "created_at"
+    updated: str = "updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Every real change counts ``column`` up by one, for every writer; a stale write is refused.
+
+    A writer says which version it read by writing that number back: ``SET …, version = 3``.
+
+    >>> Version()
+    Version(column='version')
+    """
+
+    column: str = "version"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """An UPDATE or DELETE of more than ``max_rows`` rows, and a TRUNCATE, is refused unless it says so first.
+
+    >>> Guard(max_rows=1000)
+    Guard(max_rows=1000, truncate=False)
+    """
+
+    max_rows: int | None = None
+    truncate: bool = False
+    """Whether TRUNCATE is allowed."""
+
+
+Policy = Audit | SoftDelete | Timestamps | Version | Guard
+P = TypeVar("P", Audit, SoftDelete, Timestamps, Version, Guard)
+KINDS: tuple[type[Policy], ...] = (Audit, SoftDelete, Timestamps, Version, Guard)
+ORDER = {kind: position for position, kind in enumerate(KINDS)}
+
+
+def find(policies: Iterable[Policy], kind: type[P]) -> P | None:
+    """The policy of that kind, if it is declared."""
+    return next((policy for policy in policies if isinstance(policy, kind)), None)
+
+
+def to_json(policies: Iterable[Policy]) -> list[dict[str, Any]]:
+    """A declaration as plain JSON values, the form in which the database keeps it; defaults are left out."""
+    documents = []
+    for policy in sorted(policies, key=lambda policy: ORDER[type(policy)]):
+        default = type(policy)()
+        document: dict[str, Any] = {"policy": type(policy).__name__}
+        for each in fields(policy):
+            value = getattr(policy, each.name)
+            if value != getattr(default, each.name):
+                document[each.name] = sorted(value) if isinstance(value, frozenset) else value
+        documents.append(document)
+    return documents
+
+
+def from_json(documents: Iterable[dict[str, Any]]) -> tuple[Policy, ...]:
+    """The declaration that ``to_json`` wrote."""
+    kinds = {kind.__name__: kind for kind in KINDS}
+    policies = []
+    for document in documents:
+        arguments = {name: value for name, value in document.items() if name != "policy"}
+        policies.append(kinds[document["policy"]](**arguments))
+    return tuple(policies)
+
+
+def columns_needed(policies: Iterable[Policy]) -> tuple[tuple[str, str], ...]:
+    """The columns that the policies write, each with the sort of value it holds: ``time`` or ``count``."""
+    needed: list[tuple[str, str]] = []
+    for policy in policies:
+        match policy:
+            case SoftDelete():
+                needed.append((policy.column, "mark"))
+            case Timestamps():
+                needed += [(policy.created, "time"), (policy.updated, "time")]
+            case Version():
+                needed.append((policy.column, "count"))
+            case Audit() | Guard():
+                pass
+    return tuple(needed)

@@ -1,0 +1,222 @@
+"""The steps of a plan: what is done in one transaction, and in which order, so that nobody waits for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast import __version__
+from holdfast.dialects.base import Dialect
+from holdfast.errors import DriftError, UnsupportedError
+from holdfast.inventory import Inventory
+from holdfast.objects import DatabaseObject, InstalledObject, Protection
+from holdfast.tables import TableName
+
+LOCK_TIMEOUT = 100
+"""Milliseconds. Whoever waits behind a lock that we wait for waits no longer than this."""
+
+Identity = tuple[str, str, str]
+Installed = Mapping[Identity, InstalledObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is done in one transaction: all of it, or nothing."""
+
+    title: str
+    statements: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+    """What it does, a line each, for people."""
+    tables: tuple[TableName, ...] = ()
+    """The tables whose owner's rights it needs."""
+
+
+def is_current(wanted: DatabaseObject, there: InstalledObject | None) -> bool:
+    return there is not None and there.enabled and not there.altered and there.source == wanted.checksum
+
+
+def columns_step(dialect: Dialect, protection: Protection, missing: Sequence[tuple[str, str]]) -> Step:
+    """Adds the columns and writes down that they are ours, together with what is declared."""
+    table = protection.table.name
+    return Step(
+        str(table),
+        (
+            *dialect.lock_tables([table], exclusive=True, milliseconds=LOCK_TIMEOUT),
+            *dialect.batch([each for column, sort in missing for each in dialect.add_column(table, column, sort)]),
+            *dialect.batch(dialect.register(protection)),
+        ),
+        tuple(f"add column {column}" for column, _ in missing),
+        (table,),
+    )
+
+
+def table_step(
+    dialect: Dialect,
+    protection: Protection,
+    objects: Sequence[DatabaseObject],
+    installed: Installed,
+    left_over: Sequence[InstalledObject] = (),
+    *,
+    registered: bool,
+) -> Step | None:
+    """Functions first, which lock nothing; triggers last, under locks that are all taken at once."""
+    stale = [each for each in objects if not is_current(each, installed.get(each.identity))]
+    if registered and not stale and not left_over:
+        return None
+    actions = [] if registered else ["write down what is declared"]
+    unlocked = [] if registered else list(dialect.register(protection))
+    locked: list[str] = []
+    for gone in left_over:
+        locked += dialect.drop_installed(gone)
+        actions.append(f"drop {gone.kind} {gone.name}")
+    for each in stale:
+        there = installed.get(each.identity)
+        statements = locked if each.kind == "trigger" else unlocked
+        if there is not None and not there.replaceable:
+            statements += each.drop
+        statements += each.create
+        statements += dialect.mark(each, __version__)
+        on = f" on {each.table}" if each.table not in (None, protection.table.name) else ""
+        actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}{on}")
+    touched = {each.table for each in stale if each.table is not None}
+    touched |= {gone.table for gone in left_over if gone.table is not None}
+    dropping = any(not each.replaceable for each in installed.values() if each.table in touched)
+    tables = sorted(touched | set(protection.table.partitions if touched else ()))
+    locks = dialect.lock_tables(tables, exclusive=bool(left_over) or dropping, milliseconds=LOCK_TIMEOUT)
+    return Step(
+        str(protection.table.name),
+        (*dialect.batch(unlocked), *(locks if locked else ()), *dialect.batch(locked)),
+        tuple(actions),
+        (protection.table.name, *(each for each in tables if each != protection.table.name)),
+    )
+
+
+def leaving_step(
+    dialect: Dialect, protection: Protection, objects: Sequence[DatabaseObject], last: Iterable[str]
+) -> Step:
+    """Takes a table's triggers away, then their functions; ``last`` is what else its end asks for."""
+    ordered = sorted(objects, key=_drop_order)
+    tables = sorted({each.table for each in ordered if each.table is not None} | set(protection.table.partitions))
+    return Step(
+        str(protection.table.name),
+        (
+            *dialect.lock_tables(tables, exclusive=True, milliseconds=LOCK_TIMEOUT),
+            *dialect.batch([statement for each in ordered for statement in each.drop]),
+            *dialect.batch(tuple(last)),
+        ),
+        tuple(f"drop {each.kind} {each.name}" for each in ordered),
+        (protection.table.name,),
+    )
+
+
+def drop_columns_step(dialect: Dialect, protection: Protection, columns: Sequence[str], last: Iterable[str]) -> Step:
+    table = protection.table.name
+    return Step(
+        str(table),
+        (
+            *dialect.lock_tables([table], exclusive=True, milliseconds=LOCK_TIMEOUT),
+            *dialect.batch([statement for column in columns for statement in dialect.drop_column(table, column)]),
+            *dialect.batch(tuple(last)),
+        ),
+        tuple(f"drop column {column}, which holdfast had added" for column in columns),
+        (table,),
+    )
+
+
+def left_over_step(dialect: Dialect, left_over: Iterable[InstalledObject]) -> Step:
+    ordered = sorted(left_over, key=_drop_order)
+    return Step(
+        "left over",
+        dialect.batch([statement for each in ordered for statement in dialect.drop_installed(each)]),
+        tuple(f"drop {each.kind} {each.name}" for each in ordered),
+        tuple(each.table for each in ordered if each.table is not None),
+    )
+
+
+def _drop_order(each: DatabaseObject | InstalledObject) -> tuple[bool, str]:
+    """Triggers go before the functions that they call."""
+    return each.kind != "trigger", each.name
+
+
+def journal_step(
+    dialect: Dialect, inventory: Inventory, roles_apart: bool | None
+) -> tuple[Step | None, Dialect, tuple[str, ...]]:
+    """What the journal itself needs, the dialect that knows its owner, and what is weaker than it could be."""
+    state = inventory.state
+    if inventory.has_journal:
+        apart = state.get("journal_owner") == "holdfast"
+    else:
+        _check_may_create(state)
+        possible = bool(state["may_create_role"] or state["role_exists"]) and bool(state["role_usable"])
+        apart = dialect.features.journal_owner and (possible if roles_apart is None else roles_apart)
+    notes = weaknesses(dialect, state, apart=apart)
+    if apart:
+        dialect = dialect.with_owner("holdfast")
+    if not inventory.has_journal:
+        return _journal(dialect, apart, ["create the journal"]), dialect, notes
+    installed = {each.identity: each for each in inventory.installed}
+    actions = []
+    for each in dialect.journal_objects():
+        there = installed.get(each.identity)
+        if is_current(each, there):
+            continue
+        if each.kind == "table" and there is not None:
+            raise DriftError(
+                "HF305",
+                f"The journal's table {each.name} was altered, which only its maker can mend.",
+                "Give it back the columns and keys that it had.",
+            )
+        actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}")
+    if not actions:
+        return None, dialect, notes
+    return _journal(dialect, apart, actions), dialect, notes
+
+
+def _journal(dialect: Dialect, apart: bool, actions: Sequence[str]) -> Step:
+    return Step("journal", dialect.batch(dialect.install_journal(__version__, apart)), tuple(actions))
+
+
+def _check_may_create(state: Mapping[str, object]) -> None:
+    if not state.get("may_create_schema", True):
+        raise UnsupportedError(
+            "HF404",
+            f"The role {state.get('role')!r} may not create a schema in this database.",
+            "Connect as the database's owner, or have it say: GRANT CREATE ON DATABASE … TO ….",
+        )
+
+
+def weaknesses(dialect: Dialect, state: Mapping[str, object], *, apart: bool) -> tuple[str, ...]:
+    """What protection does not withstand here, and what would make it stronger."""
+    if not dialect.features.journal_owner:
+        return (f"{dialect.title}: {dialect.features.reasons['journal_owner']}.",)
+    if apart:
+        return ()
+    weaker = (
+        f"The journal belongs to {state.get('journal_owner') or state.get('role')!r}, the role in use: whoever "
+        "connects as that role can rewrite history and switch protection off. With a role that may create roles, "
+        "holdfast keeps the two apart."
+    )
+    return (weaker,)
+
+
+def check_rights(inventory: Inventory, steps: Iterable[Step]) -> None:
+    """HF404 before anything is written, where a step could not be finished."""
+    usable = inventory.state.get("roles")
+    if usable is None:
+        return
+    for step in steps:
+        for name in step.tables:
+            table = inventory.tables.get(name)
+            if table is not None and table.owner not in usable:
+                raise UnsupportedError(
+                    "HF404",
+                    f"{name} belongs to the role {table.owner!r}, and {inventory.state['role']!r} has not its rights.",
+                    f"Connect as {table.owner!r}, or as a member of it.",
+                )
+        if inventory.has_journal and inventory.state["journal_owner"] not in usable:
+            raise UnsupportedError(
+                "HF404",
+                f"The journal belongs to the role {inventory.state['journal_owner']!r}, and "
+                f"{inventory.state['role']!r} has not its rights.",
+                "Connect as the role that protected the first table, or as a superuser.",
+            )

@@ -1,0 +1,103 @@
+"""A neutral description of a table, read from models or from a live database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+TypeKind = Literal["base", "array", "composite", "domain", "enum", "range", "multirange", "pseudo"]
+Action = Literal["NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"]
+TableKind = Literal["ordinary", "partitioned", "partition", "foreign", "virtual", "temporary"]
+
+
+class TableName(NamedTuple):
+    """A schema and a name, exactly as the database stores them (unquoted)."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """A column: its type as the database spells it, and the base type that decides how a value is kept."""
+
+    name: str
+    type: str
+    base_type: str
+    type_kind: TypeKind = "base"
+    position: int = 0
+    nullable: bool = True
+    default: str | None = None
+    generated: bool = False
+    virtual: bool = False
+    """Whether it is computed when it is read, and kept nowhere."""
+    identity: Literal["", "always", "default"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A reference from ``columns`` of ``table`` to ``target_columns`` of ``target``."""
+
+    name: str
+    table: TableName
+    columns: tuple[str, ...]
+    target: TableName
+    target_columns: tuple[str, ...]
+    on_delete: Action = "NO ACTION"
+    on_update: Action = "NO ACTION"
+    let_go: tuple[str, ...] = ()
+    """The columns that SET NULL or SET DEFAULT is about, where it is not all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """A unique constraint or unique index; only one over plain columns, without a predicate, can be a key."""
+
+    name: str
+    columns: tuple[str, ...]
+    primary: bool = False
+    partial: bool = False
+    deferrable: bool = False
+    """Whether two rows may hold the same key for a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table with its columns, its keys, and the foreign keys that leave it and that point at it."""
+
+    name: TableName
+    columns: tuple[ColumnInfo, ...]
+    key: tuple[str, ...]
+    kind: TableKind = "ordinary"
+    oid: int = 0
+    last_position: int = 0
+    """The highest position that a column has or had."""
+    owner: str = ""
+    uniques: tuple[UniqueKey, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    referenced_by: tuple[ForeignKey, ...] = ()
+    partitions: tuple[TableName, ...] = ()
+    """Every partition below a partitioned table, at any depth."""
+    partition_columns: tuple[str, ...] = ()
+    row_triggers: tuple[str, ...] = ()
+    """The events after which triggers of the users' own run for each row: these may write the row again."""
+    row_security: tuple[TableName, ...] = ()
+    """Which of the table and its partitions show each role its own rows only."""
+    inherits: bool = False
+    """Whether the table is a parent or a child in (non-partition) inheritance."""
+    without_rowid: bool = False
+    autoincrement: bool = False
+
+    def column(self, name: str) -> ColumnInfo | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def writable(self) -> tuple[ColumnInfo, ...]:
+        """The columns that a statement may give a value to."""
+        return tuple(column for column in self.columns if not column.generated)
+
+    def with_columns(self, *added: ColumnInfo) -> TableInfo:
+        return replace(self, columns=self.columns + added)

@@ -1,0 +1,161 @@
+"""What happened: the journal's changes, newest first, and one transaction with all of its changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from holdfast.database import execute
+from holdfast.declaration import protections_of
+from holdfast.dialects.base import Dialect, LogFilter, Query
+from holdfast.errors import UnsupportedError
+from holdfast.inventory import Inventory
+from holdfast.journal import OPERATIONS, Change, Transaction
+from holdfast.objects import Protection
+from holdfast.policies import Timestamps, Version
+from holdfast.tables import TableName
+
+if TYPE_CHECKING:
+    from holdfast.database import AnyRow
+
+_WINDOWS = (1_000, 30_000, None)
+"""How many of the last transactions to look through before looking further back."""
+_AT_ONCE = 1_000
+"""Of how many inserted rows to read the values at a time."""
+
+
+def log(connection: Connection, dialect: Dialect, inventory: Inventory, wanted: LogFilter) -> list[Change]:
+    """The changes that the filter wants, newest first, inserted rows with the values that they were given.
+
+    Reads the recent past first and widens the view only while there are too few changes.
+    """
+    bounded = wanted.key is not None or wanted.since is not None or wanted.transaction is not None
+    rows: list[AnyRow] = []
+    for window in (None,) if bounded or wanted.limit is None else _WINDOWS:
+        rows = execute(connection, dialect.log(replace(wanted, recent=window)))
+        if wanted.limit is not None and len(rows) >= wanted.limit:
+            break
+    changes = [_change(row) for row in rows]
+    _fill_in(connection, dialect, inventory, rows, changes)
+    return changes
+
+
+def _fill_in(
+    connection: Connection, dialect: Dialect, inventory: Inventory, rows: list[AnyRow], changes: list[Change]
+) -> None:
+    """Gives the inserted rows the values that they were given, as far as the journal has their key alone."""
+    bare: dict[int, list[int]] = {}
+    for position, row in enumerate(rows):
+        if row.operation == "I" and row.after is None:
+            bare.setdefault(row.relation, []).append(position)
+    if not bare:
+        return
+    for protection in protections_of(inventory).values():
+        positions = bare.get(protection.relation.id, [])
+        for start in range(0, len(positions), _AT_ONCE):
+            chunk = positions[start : start + _AT_ONCE]
+            images = _inserted_values(connection, dialect, protection, [rows[position] for position in chunk])
+            for position, image in zip(chunk, images, strict=True):
+                changes[position] = replace(changes[position], after=image)
+
+
+def _inserted_values(
+    connection: Connection, dialect: Dialect, protection: Protection, rows: list[AnyRow]
+) -> list[dict[str, Any] | None]:
+    """The values that each row was inserted with: of each column what the first change since found, else what it is."""
+    given = {"changes": json.dumps([[row.id, row.key] for row in rows])}
+    images: list[dict[str, Any]] = [{} for _ in rows]
+    moved_on = set()
+    for position, before in execute(connection, Query(dialect.later_images(protection), given)):
+        images[position] = {**(_document(before) or {}), **images[position]}
+        moved_on.add(position)
+    for position, present in execute(connection, Query(dialect.row_images(protection), given)):
+        images[position] = {**(_document(present) or {}), **images[position]}
+    # These moved on with each change, and the journal leaves them out.
+    version, timestamps = protection.get(Version), protection.get(Timestamps)
+    for position in moved_on:
+        images[position].pop(version.column if version else "", None)
+        images[position].pop(timestamps.updated if timestamps else "", None)
+    return [image or None for image in images]
+
+
+def show(connection: Connection, dialect: Dialect, inventory: Inventory, name: str) -> tuple[Transaction, list[Change]]:
+    """One transaction and all of its changes; HF410 where there is none of that name."""
+    transaction = find(connection, dialect, name)
+    changes = log(connection, dialect, inventory, LogFilter(transaction=name, limit=None))
+    return transaction, changes
+
+
+def find(connection: Connection, dialect: Dialect, name: str) -> Transaction:
+    number = name.removeprefix("x")
+    rows = execute(connection, dialect.transaction(name)) if number.isdecimal() and len(number) < 19 else []
+    if not rows:
+        raise UnknownTransactionError(
+            "HF410", f"There is no transaction {name!r} in the journal.", "See the recent ones with: holdfast log."
+        )
+    row = rows[0]
+    return Transaction(
+        id=str(row.id),
+        at=_time(row.at),
+        actor=row.actor,
+        tenant=row.tenant,
+        reason=row.reason,
+        context=_document(row.context) or {},
+        session_user=row.session_user_name,
+        application=row.application_name,
+        client=row.client_address,
+    )
+
+
+class UnknownTransactionError(UnsupportedError):
+    """No such transaction."""
+
+
+def dumps(value: Any) -> str:
+    """JSON in which a number is a number only if nothing of it is lost; else it is its text."""
+    return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        approximate = float(value)
+        return approximate if Decimal(repr(approximate)) == value else str(value)
+    return str(value)
+
+
+def _change(row: AnyRow) -> Change:
+    table = TableName(row.schema_name, row.table_name)
+    return Change(
+        id=row.id,
+        transaction=str(row.transaction),
+        at=_time(row.at),
+        actor=row.actor,
+        tenant=row.tenant,
+        reason=row.reason,
+        table=shown(table),
+        key=json.loads(row.key, parse_float=Decimal),
+        operation=OPERATIONS[row.operation],
+        before=_document(row.before),
+        after=_document(row.after),
+    )
+
+
+def shown(table: TableName) -> str:
+    """The table as people call it: without the schema that everything is in."""
+    return table.name if table.schema in ("public", "main") else f"{table.schema}.{table.name}"
+
+
+def _time(value: object) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+
+
+def _document(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    document: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    return document

@@ -1,0 +1,94 @@
+"""Real programs: on a terminal, which they may ask, and in a pipe that breaks."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from tests.cli.conftest import Shop
+
+HOLDFAST = [sys.executable, "-m", "holdfast"]
+
+
+def on_a_terminal(arguments: list[str], answer: bytes, environment: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code and what was on the screen; the answer is typed when there is a question."""
+    child, screen = pty.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.execve(sys.executable, [*HOLDFAST, *arguments], {**environment, "COLUMNS": "120", "TERM": "xterm"})
+    seen = b""
+    asked = False
+    while True:
+        # A key that is pressed before the program listens is lost; a person presses it again.
+        if not select.select([screen], [], [], 2.0)[0]:
+            if asked:
+                os.write(screen, answer)
+            continue
+        try:
+            part = os.read(screen, 65_536)
+        except OSError:  # the terminal is gone with its program
+            break
+        if not part:
+            break
+        seen += part
+        if not asked and b"[y/N]" in seen:
+            asked = True
+            os.write(screen, answer)
+    os.close(screen)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode()
+
+
+@pytest.fixture
+def url_known(shop: Shop, environment: dict[str, str]) -> dict[str, str]:
+    return {**environment, "HOLDFAST_URL": shop.protected.url}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "after"), [(b"y\n", 0, 0), (b"n\n", 1, 1), (b"\n", 1, 1), (b"\x03", 130, 1), (b"\x04", 130, 1)]
+)
+def test_protect_asks_first(shop: Shop, url_known: dict[str, str], answer: bytes, code: int, after: int) -> None:
+    ended, screen = on_a_terminal(["protect", "orders"], answer, url_known)
+    assert "orders: Audit, Guard" in screen
+    assert "Apply this?" in screen
+    assert ended == code
+    assert "Traceback" not in screen
+    assert shop.holdfast("status").code == after
+
+
+def test_undo_shows_what_it_would_do_and_asks(shop: Shop, url_known: dict[str, str]) -> None:
+    shop.holdfast("protect", "--all", "--yes")
+    shop.run("delete from orders where id = 2")
+    transaction = shop.transaction()
+    for answer, code, rows in ((b"n\n", 1, 2), (b"y\n", 0, 3)):
+        ended, screen = on_a_terminal(["undo", transaction], answer, url_known)
+        assert "orders: 1 row back again" in screen
+        assert ended == code
+        assert shop.rows("select count(*) from orders") == [(rows,)]
+
+
+def test_a_pipe_whose_reader_has_gone(shop: Shop, url_known: dict[str, str]) -> None:
+    shop.holdfast("protect", "--all", "--yes")
+    shop.run("delete from orders")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        ended = subprocess.run([*HOLDFAST, "log"], stdout=pipe, stderr=subprocess.PIPE, env=url_known, check=False)
+    assert ended.returncode not in (0, 1)
+    assert ended.stderr == b""
+
+
+def test_a_pipe_that_cannot_carry_every_character(shop: Shop, url_known: dict[str, str]) -> None:
+    shop.holdfast("protect", "--all", "--yes")
+    shop.run("update customers set name = 'Žofie' where id = 1")
+    ended = subprocess.run(
+        [*HOLDFAST, "log"], capture_output=True, env={**url_known, "PYTHONIOENCODING": "latin-1"}, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"\\u017dofie" in ended.stdout

@@ -1,0 +1,817 @@
+create or replace function holdfast."record_insert_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each insert of public.orders.
+#variable_conflict use_variable
+declare
+    v_first bigint;
+    v_last bigint;
+    v_rows bigint;
+begin
+    select min(n."id"), max(n."id"), count(*) into v_first, v_last, v_rows from new_rows as n;
+    if v_rows = 0 then
+        return null;
+    end if;
+    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+        perform holdfast.record_transaction();
+    end if;
+    if v_rows = 1 then
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (pg_current_xact_id(), now(), 1, 'I', v_first::text, null, null, null);
+    else
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        select pg_current_xact_id(), now(), 1, 'I', run.first_key::text,
+               nullif(run.last_key, run.first_key), null, null
+        from (
+            select min(island.key) as first_key, max(island.key) as last_key
+            from (
+                select n."id"::bigint as key, n."id"::numeric - row_number() over (order by n."id") as run
+                from new_rows as n
+                where v_last::numeric - v_first + 1 <> v_rows
+            ) as island
+            group by island.run
+            union all
+            select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
+        ) as run;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_insert_1"() from public;
+
+create or replace function holdfast."record_update_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each update of public.orders.
+#variable_conflict use_variable
+declare
+    v_old record;
+    v_new record;
+    v_before text;
+    v_after text;
+begin
+    perform 1 from new_rows offset 1;
+    if not found then
+        select * into v_old from old_rows;
+        if not found then
+            return null;
+        end if;
+        select * into v_new from new_rows;
+        if not (row(v_old."id", v_old."status", v_old."email", v_old."deleted_at") is distinct from row(v_new."id", v_new."status", v_new."email", v_new."deleted_at") or row(v_old."total", v_old."note")::record *<> row(v_new."total", v_new."note")::record) then
+            return null;
+        end if;
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+        if not (v_old."id" = v_new."id") then
+            -- The row went from one key to another: it left the one and came to the other.
+            insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+            values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
+                concat(
+                    '{"1":', v_old."id"::text,
+                    ',"2":', to_json(v_old."status"),
+                    ',"3":', coalesce(to_json(v_old."total"), 'null'),
+                    ',"4":', coalesce(to_json(v_old."note"::text), 'null'),
+                    ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'),
+                    ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'),
+                    ',"8":', to_json(v_old."created_at"),
+                    ',"9":', to_json(v_old."updated_at"),
+                    ',"10":', v_old."version"::text, '}'
+                ),
+                null);
+            insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+            values (pg_current_xact_id(), now(), 1, 'U', v_new."id"::text, null,
+                null,
+                concat(
+                    '{"1":', v_new."id"::text,
+                    ',"2":', to_json(v_new."status"),
+                    ',"3":', coalesce(to_json(v_new."total"), 'null'),
+                    ',"4":', coalesce(to_json(v_new."note"::text), 'null'),
+                    ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'),
+                    ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'),
+                    ',"8":', to_json(v_new."created_at"),
+                    ',"9":', to_json(v_new."updated_at"),
+                    ',"10":', v_new."version"::text, '}'
+                ));
+            return null;
+        end if;
+        if v_old."id" is distinct from v_new."id" then
+            v_before := concat(v_before, ',"1":', coalesce(v_old."id"::text, 'null'));
+            v_after := concat(v_after, ',"1":', coalesce(v_new."id"::text, 'null'));
+        end if;
+        if v_old."status" is distinct from v_new."status" then
+            v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status")::text, 'null'));
+            v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status")::text, 'null'));
+        end if;
+        if row(v_old."total")::record *<> row(v_new."total")::record then
+            v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total")::text, 'null'));
+            v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total")::text, 'null'));
+        end if;
+        if row(v_old."note")::record *<> row(v_new."note")::record then
+            v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text)::text, 'null'));
+            v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text)::text, 'null'));
+        end if;
+        if v_old."email" is distinct from v_new."email" then
+            v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
+            v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
+        end if;
+        if v_old."deleted_at" is distinct from v_new."deleted_at" then
+            v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at")::text, 'null'));
+            v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at")::text, 'null'));
+        end if;
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (pg_current_xact_id(), now(), 1, case when v_old."deleted_at" is null and v_new."deleted_at" is not null then 'S' when v_old."deleted_at" is not null and v_new."deleted_at" is null then 'R' else 'U' end, v_old."id"::text, null,
+            '{' || substr(v_before, 2) || '}',
+            '{' || substr(v_after, 2) || '}');
+        return null;
+    end if;
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    select pg_current_xact_id(), now(), 1, case when o."id" is null or n."id" is null then 'U' else case when o."deleted_at" is null and n."deleted_at" is not null then 'S' when o."deleted_at" is not null and n."deleted_at" is null then 'R' else 'U' end end, case when o."id" is null then n."id"::text else o."id"::text end, null,
+        case when o."id" is null then null
+        when n."id" is null then concat(
+            '{"1":', o."id"::text,
+            ',"2":', to_json(o."status"),
+            ',"3":', coalesce(to_json(o."total"), 'null'),
+            ',"4":', coalesce(to_json(o."note"::text), 'null'),
+            ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
+            ',"8":', to_json(o."created_at"),
+            ',"9":', to_json(o."updated_at"),
+            ',"10":', o."version"::text, '}'
+        )
+        else concat('{', concat_ws(',',
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(o."id"::text, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status")::text, 'null') end,
+            case when row(o."total")::record *<> row(n."total")::record then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
+            case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
+            case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end
+        ), '}') end,
+        case when n."id" is null then null
+        when o."id" is null then concat(
+            '{"1":', n."id"::text,
+            ',"2":', to_json(n."status"),
+            ',"3":', coalesce(to_json(n."total"), 'null'),
+            ',"4":', coalesce(to_json(n."note"::text), 'null'),
+            ',"5":', coalesce(case when n."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(n."deleted_at"), 'null'),
+            ',"8":', to_json(n."created_at"),
+            ',"9":', to_json(n."updated_at"),
+            ',"10":', n."version"::text, '}'
+        )
+        else concat('{', concat_ws(',',
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(n."id"::text, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status")::text, 'null') end,
+            case when row(o."total")::record *<> row(n."total")::record then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
+            case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
+            case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end
+        ), '}') end
+    from old_rows as o
+    full join new_rows as n on o."id" = n."id"
+    where o."id" is null or n."id" is null
+       or row(o."id", o."status", o."email", o."deleted_at") is distinct from row(n."id", n."status", n."email", n."deleted_at") or row(o."total", o."note")::record *<> row(n."total", n."note")::record;
+    if found then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_update_1"() from public;
+
+create or replace function holdfast."record_delete_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each delete of public.orders.
+#variable_conflict use_variable
+begin
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    select pg_current_xact_id(), now(), 1, 'D', o."id"::text, null,
+        concat(
+            '{"1":', o."id"::text,
+            ',"2":', to_json(o."status"),
+            ',"3":', coalesce(to_json(o."total"), 'null'),
+            ',"4":', coalesce(to_json(o."note"::text), 'null'),
+            ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
+            ',"8":', to_json(o."created_at"),
+            ',"9":', to_json(o."updated_at"),
+            ',"10":', o."version"::text, '}'
+        ),
+        null
+    from old_rows as o;
+    if found then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_delete_1"() from public;
+
+create or replace function holdfast."record_truncate_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = 'off'
+as $holdfast$
+-- Records each truncate of public.orders.
+#variable_conflict use_variable
+declare
+    v_rows bigint;
+begin
+    execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
+    concat(
+        ''{"1":'', o."id"::text,
+        '',"2":'', to_json(o."status"),
+        '',"3":'', coalesce(to_json(o."total"), ''null''),
+        '',"4":'', coalesce(to_json(o."note"::text), ''null''),
+        '',"5":'', coalesce(case when o."email" is not null then ''"***"'' end, ''null''),
+        '',"7":'', coalesce(to_json(o."deleted_at"), ''null''),
+        '',"8":'', to_json(o."created_at"),
+        '',"9":'', to_json(o."updated_at"),
+        '',"10":'', o."version"::text, ''}''
+    ),
+    null
+from only %I.%I as o', tg_table_schema, tg_table_name);
+    get diagnostics v_rows = row_count;
+    if v_rows > 0 then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_truncate_1"() from public;
+
+create or replace function holdfast."soft_delete_mark_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Stamps the mark of public.orders.
+#variable_conflict use_variable
+begin
+    if current_setting('holdfast.undo', true) = 'on' then
+        return new;
+    end if;
+    if old."deleted_at" is null then
+        new."deleted_at" := pg_catalog.statement_timestamp();
+    else
+        -- A dead row keeps the mark that it died with: its children carry the same.
+        new."deleted_at" := old."deleted_at";
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_mark_1"() from public;
+
+create or replace function holdfast."soft_delete_collect_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps a row of public.orders and notes where it is.
+#variable_conflict use_variable
+declare
+    v_rows text := coalesce(current_setting('holdfast.deleted_1_a', true), '');
+    v_more text;
+begin
+    if current_setting('holdfast.allow', true) like '%hard_delete%'
+        and 'hard_delete' = any (string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) then
+        return old;
+    end if;
+    if old."deleted_at" is not null then
+        return null;
+    end if;
+    if v_rows = '' then
+        -- The first row. An IF of its own: a condition that holds a query is a query for each row.
+        if exists (select from pg_catalog.pg_inherits as i where i.inhrelid = tg_relid) then
+            -- Nothing would mark what is noted here, for that is done where the statement was aimed at.
+            raise exception using errcode = 'HF201',
+                message = 'public.orders has become part of another table since it was protected.',
+                hint = 'Protect the other table: holdfast protect.';
+        end if;
+    end if;
+    if octet_length(v_rows) > 300 then
+        v_more := coalesce(current_setting('holdfast.deleted_1_b', true), '') || v_rows;
+        v_rows := '';
+        if octet_length(v_more) > 50000 then
+            v_more := set_config('holdfast.deleted_1_c', coalesce(current_setting('holdfast.deleted_1_c', true), '') || v_more, true);
+            v_more := '';
+        end if;
+        v_more := set_config('holdfast.deleted_1_b', v_more, true);
+    end if;
+    v_rows := set_config('holdfast.deleted_1_a', v_rows || ',' || old.ctid::text, true);
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_collect_1"() from public;
+
+create or replace function holdfast."soft_delete_check_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps row security whole for a DELETE of public.orders.
+#variable_conflict use_variable
+declare
+    v_noted text;
+begin
+    if pg_catalog.row_security_active(tg_relid) then
+        -- Only the row triggers know which rows this user may delete; what stands in the settings is not theirs.
+    v_noted := pg_catalog.set_config('holdfast.deleted_1_c', '', true);
+    v_noted := pg_catalog.set_config('holdfast.deleted_1_b', '', true);
+    v_noted := pg_catalog.set_config('holdfast.deleted_1_a', '', true);
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_check_1"() from public;
+
+create or replace function holdfast."soft_delete_flush_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Marks the rows that a DELETE of public.orders is about.
+#variable_conflict use_variable
+declare
+    v_noted text := current_setting('holdfast.deleted_1_a', true);
+    v_places tid[];
+    v_rows bigint := 1;
+    v_marked bigint;
+    v_mark timestamptz;
+begin
+    if v_noted <> '' then
+        v_noted := concat(current_setting('holdfast.deleted_1_c', true), current_setting('holdfast.deleted_1_b', true), v_noted);
+    else
+        return null;
+    end if;
+    v_mark := to_timestamp(nullif(current_setting('holdfast.last_mark', true), '')::bigint / 1000000.0);
+    v_mark := greatest(statement_timestamp(), case
+        when v_mark < statement_timestamp() + interval '1 second' then v_mark + interval '1 microsecond'
+    end);
+    v_noted := v_noted || left(
+        set_config('holdfast.last_mark', (extract(epoch from v_mark) * 1000000)::bigint::text, true), 0);
+    v_places := ('{' || replace(replace(substr(v_noted, 2), '(', '"('), ')', ')"') || '}')::tid[];
+    v_noted := pg_catalog.set_config('holdfast.deleted_1_c', '', true);
+    v_noted := pg_catalog.set_config('holdfast.deleted_1_b', '', true);
+    v_noted := pg_catalog.set_config('holdfast.deleted_1_a', '', true);
+    if v_places[2] is null then
+        -- One row needs no plan that depends on how many there are.
+        update "public"."orders" as t
+        set "deleted_at" = v_mark
+        where t.ctid = v_places[1] and t."deleted_at" is null;
+    else
+        v_rows := cardinality(v_places);
+        if v_rows > 100 and not exists (
+            select from unnest(string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) as a (word)
+            where a.word = 'mass' or case when a.word ~ '^[0-9]+$' then a.word::numeric >= v_rows end
+        ) then
+            raise exception using errcode = 'HF204',
+                message = concat('DELETE of public.orders would touch ', v_rows, ' rows; up to 100 are expected.'),
+                hint = concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', v_rows, '''');
+        end if;
+        update "public"."orders" as t
+        set "deleted_at" = v_mark
+        where t.ctid = any (v_places) and t."deleted_at" is null;
+    end if;
+    get diagnostics v_marked = row_count;
+    if v_marked < v_rows then
+        -- Another trigger of this very statement has updated some of them: find where they are now.
+        update "public"."orders" as t
+        set "deleted_at" = v_mark
+        where t."deleted_at" is null and t.ctid = any (array(
+            select currtid2('"public"."orders"', place) from unnest(v_places) as place
+        ));
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_flush_1"() from public;
+
+create or replace function holdfast."soft_delete_convert_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Turns a DELETE of a row of public.orders into the mark.
+#variable_conflict use_variable
+declare
+    v_rows bigint;
+begin
+    if current_setting('holdfast.allow', true) like '%hard_delete%'
+        and 'hard_delete' = any (string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) then
+        return old;
+    end if;
+    if old."deleted_at" is not null then
+        return null;
+    end if;
+    v_rows := coalesce(nullif(current_setting('holdfast.converted_1', true), '')::bigint, 0) + 1;
+    perform set_config('holdfast.converted_1', v_rows::text, true);
+    if v_rows > 100 and not exists (
+        select from unnest(string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) as a (word)
+        where a.word = 'mass' or case when a.word ~ '^[0-9]+$' then a.word::numeric >= v_rows end
+    ) then
+        raise exception using errcode = 'HF204',
+            message = concat('DELETE of public.orders would touch ', 'at least ', v_rows, ' rows; up to 100 are expected.'),
+            hint = concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', 'mass', '''');
+    end if;
+    update "public"."orders" as t
+    set "deleted_at" = statement_timestamp()
+    where t.tableoid = tg_relid and t.ctid = old.ctid;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_convert_1"() from public;
+
+create or replace function holdfast."soft_delete_reset_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Starts counting the rows that a DELETE of public.orders marks.
+#variable_conflict use_variable
+begin
+    perform pg_catalog.set_config('holdfast.converted_1', '0', true);
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_reset_1"() from public;
+
+create or replace function holdfast."soft_delete_lock_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Keeps new children away from a row of public.orders that is being deleted.
+#variable_conflict use_variable
+declare
+    v_xid bigint;
+begin
+    perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+        return new;
+    end if;
+    v_xid := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+    begin
+        loop
+            if pg_xact_status(v_xid::text::xid8) = 'committed'
+                and not pg_visible_in_snapshot(v_xid::text::xid8, pg_current_snapshot()) then
+                raise exception using errcode = 'serialization_failure',
+                    message = 'could not serialize access: rows that refer to public.orders may have come since this transaction began',
+                    hint = 'Repeat the transaction, or delete under READ COMMITTED.';
+            end if;
+            v_xid := v_xid + 1;
+        end loop;
+    exception
+        -- The first number that is not given out yet.
+        when invalid_parameter_value then
+            return new;
+    end;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_lock_1"() from public;
+
+create or replace function holdfast."soft_delete_follow_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Marks and revives what refers to public.orders.
+#variable_conflict use_variable
+declare
+    v_undoing boolean := coalesce(current_setting('holdfast.undo', true) = 'on', false);
+begin
+    if old."deleted_at" is null then
+        update "public"."items" as c set "deleted_at" = new."deleted_at"
+        where c."order_id" = new."id" and c."deleted_at" is null;
+    elsif new."deleted_at" is null then
+        -- Those that this very delete took, and no others.
+        update "public"."items" as c set "deleted_at" = null
+        where c."order_id" = new."id" and c."deleted_at" = old."deleted_at";
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_follow_1"() from public;
+
+create or replace function holdfast."soft_delete_parent_1_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Refuses a living row of public.items under a deleted row of public.orders.
+#variable_conflict use_variable
+declare
+    v_deleted_at timestamptz;
+begin
+    -- The same lock as the foreign key's own check takes: a delete of the parent waits for us, or we for it.
+    select p."deleted_at" into v_deleted_at from "public"."orders" as p where p."id" = new."order_id" for key share;
+    if v_deleted_at is not null then
+        raise exception using errcode = 'HF201', constraint = 'items_order_id_fkey',
+            message = 'A row of public.items cannot refer to a deleted row of public.orders (items_order_id_fkey).',
+            hint = 'Restore the row of public.orders first, or refer to a living one.';
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."soft_delete_parent_1_1"() from public;
+
+create or replace function holdfast."guard_truncate_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Refuses a TRUNCATE of public.orders.
+#variable_conflict use_variable
+begin
+    perform holdfast.refuse_unless_allowed(
+        'truncate', 'infinity', 'HF205',
+        'TRUNCATE of public.orders would remove every row.',
+        'If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''truncate'''
+    );
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."guard_truncate_1"() from public;
+
+create or replace function holdfast."stamp_insert_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps times and version on each insert of public.orders.
+#variable_conflict use_variable
+begin
+    if current_setting('holdfast.undo', true) = 'on' then
+        -- A row that comes back keeps the time it was made; its version and update time move on.
+        new."updated_at" := greatest(pg_catalog.clock_timestamp(), new."updated_at" + interval '1 microsecond');
+        new."version" := coalesce(new."version", 0) + 1;
+    else
+        new."created_at" := pg_catalog.clock_timestamp();
+        new."updated_at" := new."created_at";
+        new."version" := 1;
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."stamp_insert_1"() from public;
+
+create or replace function holdfast."stamp_update_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps times and version on each update of public.orders.
+#variable_conflict use_variable
+begin
+    -- A writer that gives a version says which one it has read: that one, or the one after it.
+    if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
+        raise exception using errcode = 'HF202',
+            message = pg_catalog.format('orders was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
+            hint = 'Read the row again and repeat the change on what it is now.';
+    end if;
+    new."created_at" := old."created_at";
+    if row(old."id", old."status", old."email", old."card", old."deleted_at") is distinct from row(new."id", new."status", new."email", new."card", new."deleted_at") or row(old."total", old."note")::record *<> row(new."total", new."note")::record then
+        new."version" := coalesce(old."version", 0) + 1;
+        new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
+    else
+        new."version" := old."version";
+        new."updated_at" := old."updated_at";
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."stamp_update_1"() from public;
+
+create or replace function holdfast."guard_update_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Refuses an update of more than 100 rows of public.orders.
+#variable_conflict use_variable
+declare
+    v_rows bigint;
+begin
+    -- For almost every statement there is no such row, and nothing to count.
+    perform from old_rows offset 100;
+    if found then
+        select count(*) into v_rows from old_rows;
+        perform holdfast.refuse_unless_allowed(
+            'mass', v_rows, 'HF204',
+            concat('UPDATE of public.orders would touch ', v_rows, ' rows; up to 100 are expected.'),
+            concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', v_rows, '''')
+        );
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."guard_update_1"() from public;
+
+create or replace function holdfast."guard_delete_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Refuses an delete of more than 100 rows of public.orders.
+#variable_conflict use_variable
+declare
+    v_rows bigint;
+begin
+    -- For almost every statement there is no such row, and nothing to count.
+    perform from old_rows offset 100;
+    if found then
+        select count(*) into v_rows from old_rows;
+        perform holdfast.refuse_unless_allowed(
+            'mass', v_rows, 'HF204',
+            concat('DELETE of public.orders would touch ', v_rows, ' rows; up to 100 are expected.'),
+            concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', v_rows, '''')
+        );
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."guard_delete_1"() from public;
+
+create or replace trigger "holdfast_record_insert"
+after insert on "public"."orders"
+referencing new table as new_rows
+for each statement
+execute function holdfast."record_insert_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_insert";
+
+create or replace trigger "holdfast_record_update"
+after update on "public"."orders"
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function holdfast."record_update_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_update";
+
+create or replace trigger "holdfast_record_delete"
+after delete on "public"."orders"
+referencing old table as old_rows
+for each statement
+execute function holdfast."record_delete_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_delete";
+
+create or replace trigger "holdfast_record_truncate"
+before truncate on "public"."orders"
+for each statement
+execute function holdfast."record_truncate_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_truncate";
+
+create or replace trigger "zz_holdfast_soft_delete_mark"
+before update on "public"."orders"
+for each row
+when (new."deleted_at" is not null and old."deleted_at" is distinct from new."deleted_at" and (old."deleted_at" is not null or new."deleted_at" < statement_timestamp() or new."deleted_at" > statement_timestamp() + interval '1 second'))
+execute function holdfast."soft_delete_mark_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_soft_delete_mark";
+
+create or replace trigger "zz_holdfast_soft_delete"
+before delete on "public"."orders"
+for each row
+when (not row_security_active(old.tableoid))
+execute function holdfast."soft_delete_collect_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_soft_delete";
+
+create or replace trigger "holdfast_soft_delete_1_check"
+after delete on "public"."orders"
+for each statement
+execute function holdfast."soft_delete_check_1"();
+
+alter table "public"."orders" enable trigger "holdfast_soft_delete_1_check";
+
+create or replace trigger "holdfast_soft_delete_2_flush"
+after delete on "public"."orders"
+for each statement
+execute function holdfast."soft_delete_flush_1"();
+
+alter table "public"."orders" enable trigger "holdfast_soft_delete_2_flush";
+
+create or replace trigger "zz_holdfast_soft_delete_row"
+before delete on "public"."orders"
+for each row
+when (row_security_active(old.tableoid))
+execute function holdfast."soft_delete_convert_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_soft_delete_row";
+
+create or replace trigger "holdfast_soft_delete_reset"
+before delete on "public"."orders"
+for each statement
+execute function holdfast."soft_delete_reset_1"();
+
+alter table "public"."orders" enable trigger "holdfast_soft_delete_reset";
+
+create or replace trigger "zz_holdfast_soft_delete_lock"
+before update on "public"."orders"
+for each row
+when (old."deleted_at" is null and new."deleted_at" is not null)
+execute function holdfast."soft_delete_lock_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_soft_delete_lock";
+
+create or replace trigger "holdfast_soft_delete_follow"
+after update on "public"."orders"
+for each row
+when (old."deleted_at" is distinct from new."deleted_at")
+execute function holdfast."soft_delete_follow_1"();
+
+alter table "public"."orders" enable trigger "holdfast_soft_delete_follow";
+
+create or replace trigger "holdfast_soft_delete_parent_1_1_insert"
+after insert on "public"."items"
+for each row
+when (new."order_id" is not null and new."deleted_at" is null)
+execute function holdfast."soft_delete_parent_1_1"();
+
+alter table "public"."items" enable trigger "holdfast_soft_delete_parent_1_1_insert";
+
+create or replace trigger "holdfast_soft_delete_parent_1_1_update"
+after update on "public"."items"
+for each row
+when (new."order_id" is not null and new."deleted_at" is null and (old."order_id" is distinct from new."order_id" or old."deleted_at" is not null))
+execute function holdfast."soft_delete_parent_1_1"();
+
+alter table "public"."items" enable trigger "holdfast_soft_delete_parent_1_1_update";
+
+create or replace trigger "holdfast_guard_truncate"
+before truncate on "public"."orders"
+for each statement
+execute function holdfast."guard_truncate_1"();
+
+alter table "public"."orders" enable trigger "holdfast_guard_truncate";
+
+create or replace trigger "zz_holdfast_stamp_insert"
+before insert on "public"."orders"
+for each row
+execute function holdfast."stamp_insert_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_stamp_insert";
+
+create or replace trigger "zz_holdfast_stamp_update"
+before update on "public"."orders"
+for each row
+execute function holdfast."stamp_update_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_stamp_update";
+
+create or replace trigger "holdfast_guard_update"
+after update on "public"."orders"
+referencing old table as old_rows
+for each statement
+execute function holdfast."guard_update_1"();
+
+alter table "public"."orders" enable trigger "holdfast_guard_update";
+
+create or replace trigger "holdfast_guard_delete"
+after delete on "public"."orders"
+referencing old table as old_rows
+for each statement
+execute function holdfast."guard_delete_1"();
+
+alter table "public"."orders" enable trigger "holdfast_guard_delete";

@@ -1,0 +1,313 @@
+create or replace function holdfast."record_insert_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each insert of public.orders.
+#variable_conflict use_variable
+declare
+    v_first bigint;
+    v_last bigint;
+    v_rows bigint;
+begin
+    select min(n."id"), max(n."id"), count(*) into v_first, v_last, v_rows from new_rows as n;
+    if v_rows = 0 then
+        return null;
+    end if;
+    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+        perform holdfast.record_transaction();
+    end if;
+    if v_rows = 1 then
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (pg_current_xact_id(), now(), 1, 'I', v_first::text, null, null, null);
+    else
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        select pg_current_xact_id(), now(), 1, 'I', run.first_key::text,
+               nullif(run.last_key, run.first_key), null, null
+        from (
+            select min(island.key) as first_key, max(island.key) as last_key
+            from (
+                select n."id"::bigint as key, n."id"::numeric - row_number() over (order by n."id") as run
+                from new_rows as n
+                where v_last::numeric - v_first + 1 <> v_rows
+            ) as island
+            group by island.run
+            union all
+            select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
+        ) as run;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_insert_1"() from public;
+
+create or replace function holdfast."record_update_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each update of public.orders.
+#variable_conflict use_variable
+declare
+    v_old record;
+    v_new record;
+    v_before text;
+    v_after text;
+begin
+    perform 1 from new_rows offset 1;
+    if not found then
+        select * into v_old from old_rows;
+        if not found then
+            return null;
+        end if;
+        select * into v_new from new_rows;
+        if not (row(v_old."id", v_old."status", v_old."email", v_old."deleted_at", v_old."created_at", v_old."updated_at", v_old."version") is distinct from row(v_new."id", v_new."status", v_new."email", v_new."deleted_at", v_new."created_at", v_new."updated_at", v_new."version") or row(v_old."total", v_old."note")::record *<> row(v_new."total", v_new."note")::record) then
+            return null;
+        end if;
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+        if not (v_old."id" = v_new."id") then
+            -- The row went from one key to another: it left the one and came to the other.
+            insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+            values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
+                concat(
+                    '{"1":', v_old."id"::text,
+                    ',"2":', to_json(v_old."status"),
+                    ',"3":', coalesce(to_json(v_old."total"), 'null'),
+                    ',"4":', coalesce(to_json(v_old."note"::text), 'null'),
+                    ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'),
+                    ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'),
+                    ',"8":', to_json(v_old."created_at"),
+                    ',"9":', to_json(v_old."updated_at"),
+                    ',"10":', v_old."version"::text, '}'
+                ),
+                null);
+            insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+            values (pg_current_xact_id(), now(), 1, 'U', v_new."id"::text, null,
+                null,
+                concat(
+                    '{"1":', v_new."id"::text,
+                    ',"2":', to_json(v_new."status"),
+                    ',"3":', coalesce(to_json(v_new."total"), 'null'),
+                    ',"4":', coalesce(to_json(v_new."note"::text), 'null'),
+                    ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'),
+                    ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'),
+                    ',"8":', to_json(v_new."created_at"),
+                    ',"9":', to_json(v_new."updated_at"),
+                    ',"10":', v_new."version"::text, '}'
+                ));
+            return null;
+        end if;
+        if v_old."id" is distinct from v_new."id" then
+            v_before := concat(v_before, ',"1":', coalesce(v_old."id"::text, 'null'));
+            v_after := concat(v_after, ',"1":', coalesce(v_new."id"::text, 'null'));
+        end if;
+        if v_old."status" is distinct from v_new."status" then
+            v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status")::text, 'null'));
+            v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status")::text, 'null'));
+        end if;
+        if row(v_old."total")::record *<> row(v_new."total")::record then
+            v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total")::text, 'null'));
+            v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total")::text, 'null'));
+        end if;
+        if row(v_old."note")::record *<> row(v_new."note")::record then
+            v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text)::text, 'null'));
+            v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text)::text, 'null'));
+        end if;
+        if v_old."email" is distinct from v_new."email" then
+            v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
+            v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
+        end if;
+        if v_old."deleted_at" is distinct from v_new."deleted_at" then
+            v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at")::text, 'null'));
+            v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at")::text, 'null'));
+        end if;
+        if v_old."created_at" is distinct from v_new."created_at" then
+            v_before := concat(v_before, ',"8":', coalesce(to_json(v_old."created_at")::text, 'null'));
+            v_after := concat(v_after, ',"8":', coalesce(to_json(v_new."created_at")::text, 'null'));
+        end if;
+        if v_old."updated_at" is distinct from v_new."updated_at" then
+            v_before := concat(v_before, ',"9":', coalesce(to_json(v_old."updated_at")::text, 'null'));
+            v_after := concat(v_after, ',"9":', coalesce(to_json(v_new."updated_at")::text, 'null'));
+        end if;
+        if v_old."version" is distinct from v_new."version" then
+            v_before := concat(v_before, ',"10":', coalesce(v_old."version"::text, 'null'));
+            v_after := concat(v_after, ',"10":', coalesce(v_new."version"::text, 'null'));
+        end if;
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
+            '{' || substr(v_before, 2) || '}',
+            '{' || substr(v_after, 2) || '}');
+        return null;
+    end if;
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    select pg_current_xact_id(), now(), 1, 'U', case when o."id" is null then n."id"::text else o."id"::text end, null,
+        case when o."id" is null then null
+        when n."id" is null then concat(
+            '{"1":', o."id"::text,
+            ',"2":', to_json(o."status"),
+            ',"3":', coalesce(to_json(o."total"), 'null'),
+            ',"4":', coalesce(to_json(o."note"::text), 'null'),
+            ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
+            ',"8":', to_json(o."created_at"),
+            ',"9":', to_json(o."updated_at"),
+            ',"10":', o."version"::text, '}'
+        )
+        else concat('{', concat_ws(',',
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(o."id"::text, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status")::text, 'null') end,
+            case when row(o."total")::record *<> row(n."total")::record then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
+            case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
+            case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(o."created_at")::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(o."updated_at")::text, 'null') end,
+            case when o."version" is distinct from n."version" then '"10":' || coalesce(o."version"::text, 'null') end
+        ), '}') end,
+        case when n."id" is null then null
+        when o."id" is null then concat(
+            '{"1":', n."id"::text,
+            ',"2":', to_json(n."status"),
+            ',"3":', coalesce(to_json(n."total"), 'null'),
+            ',"4":', coalesce(to_json(n."note"::text), 'null'),
+            ',"5":', coalesce(case when n."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(n."deleted_at"), 'null'),
+            ',"8":', to_json(n."created_at"),
+            ',"9":', to_json(n."updated_at"),
+            ',"10":', n."version"::text, '}'
+        )
+        else concat('{', concat_ws(',',
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(n."id"::text, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status")::text, 'null') end,
+            case when row(o."total")::record *<> row(n."total")::record then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
+            case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
+            case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(n."created_at")::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(n."updated_at")::text, 'null') end,
+            case when o."version" is distinct from n."version" then '"10":' || coalesce(n."version"::text, 'null') end
+        ), '}') end
+    from old_rows as o
+    full join new_rows as n on o."id" = n."id"
+    where o."id" is null or n."id" is null
+       or row(o."id", o."status", o."email", o."deleted_at", o."created_at", o."updated_at", o."version") is distinct from row(n."id", n."status", n."email", n."deleted_at", n."created_at", n."updated_at", n."version") or row(o."total", o."note")::record *<> row(n."total", n."note")::record;
+    if found then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_update_1"() from public;
+
+create or replace function holdfast."record_delete_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each delete of public.orders.
+#variable_conflict use_variable
+begin
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    select pg_current_xact_id(), now(), 1, 'D', o."id"::text, null,
+        concat(
+            '{"1":', o."id"::text,
+            ',"2":', to_json(o."status"),
+            ',"3":', coalesce(to_json(o."total"), 'null'),
+            ',"4":', coalesce(to_json(o."note"::text), 'null'),
+            ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
+            ',"8":', to_json(o."created_at"),
+            ',"9":', to_json(o."updated_at"),
+            ',"10":', o."version"::text, '}'
+        ),
+        null
+    from old_rows as o;
+    if found then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_delete_1"() from public;
+
+create or replace function holdfast."record_truncate_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = 'off'
+as $holdfast$
+-- Records each truncate of public.orders.
+#variable_conflict use_variable
+declare
+    v_rows bigint;
+begin
+    execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
+    concat(
+        ''{"1":'', o."id"::text,
+        '',"2":'', to_json(o."status"),
+        '',"3":'', coalesce(to_json(o."total"), ''null''),
+        '',"4":'', coalesce(to_json(o."note"::text), ''null''),
+        '',"5":'', coalesce(case when o."email" is not null then ''"***"'' end, ''null''),
+        '',"7":'', coalesce(to_json(o."deleted_at"), ''null''),
+        '',"8":'', to_json(o."created_at"),
+        '',"9":'', to_json(o."updated_at"),
+        '',"10":'', o."version"::text, ''}''
+    ),
+    null
+from only %I.%I as o', tg_table_schema, tg_table_name);
+    get diagnostics v_rows = row_count;
+    if v_rows > 0 then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_truncate_1"() from public;
+
+create or replace trigger "holdfast_record_insert"
+after insert on "public"."orders"
+referencing new table as new_rows
+for each statement
+execute function holdfast."record_insert_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_insert";
+
+create or replace trigger "holdfast_record_update"
+after update on "public"."orders"
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function holdfast."record_update_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_update";
+
+create or replace trigger "holdfast_record_delete"
+after delete on "public"."orders"
+referencing old table as old_rows
+for each statement
+execute function holdfast."record_delete_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_delete";
+
+create or replace trigger "holdfast_record_truncate"
+before truncate on "public"."orders"
+for each statement
+execute function holdfast."record_truncate_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_truncate";

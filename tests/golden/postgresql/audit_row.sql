@@ -1,0 +1,226 @@
+create or replace function holdfast."record_insert_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each insert of public.orders.
+#variable_conflict use_variable
+begin
+    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+        perform holdfast.record_transaction();
+    end if;
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    values (pg_current_xact_id(), now(), 1, 'I', new."id"::text, null,
+        null,
+        concat(
+            '{"1":', new."id"::text,
+            ',"2":', to_json(new."status"),
+            ',"3":', coalesce(to_json(new."total"), 'null'),
+            ',"4":', coalesce(to_json(new."note"::text), 'null'),
+            ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
+            ',"8":', to_json(new."created_at"),
+            ',"9":', to_json(new."updated_at"),
+            ',"10":', new."version"::text, '}'
+        ));
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_insert_1"() from public;
+
+create or replace function holdfast."record_update_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each update of public.orders.
+#variable_conflict use_variable
+declare
+    v_before text;
+    v_after text;
+begin
+    if not (row(old."id", old."status", old."email", old."deleted_at", old."created_at", old."updated_at", old."version") is distinct from row(new."id", new."status", new."email", new."deleted_at", new."created_at", new."updated_at", new."version") or row(old."total", old."note")::record *<> row(new."total", new."note")::record) then
+        return null;
+    end if;
+    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+        perform holdfast.record_transaction();
+    end if;
+    if not (old."id" = new."id") then
+        -- The row went from one key to another: it left the one and came to the other.
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (pg_current_xact_id(), now(), 1, 'U', old."id"::text, null,
+            concat(
+                '{"1":', old."id"::text,
+                ',"2":', to_json(old."status"),
+                ',"3":', coalesce(to_json(old."total"), 'null'),
+                ',"4":', coalesce(to_json(old."note"::text), 'null'),
+                ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
+                ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
+                ',"8":', to_json(old."created_at"),
+                ',"9":', to_json(old."updated_at"),
+                ',"10":', old."version"::text, '}'
+            ),
+            null);
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (pg_current_xact_id(), now(), 1, 'U', new."id"::text, null,
+            null,
+            concat(
+                '{"1":', new."id"::text,
+                ',"2":', to_json(new."status"),
+                ',"3":', coalesce(to_json(new."total"), 'null'),
+                ',"4":', coalesce(to_json(new."note"::text), 'null'),
+                ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
+                ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
+                ',"8":', to_json(new."created_at"),
+                ',"9":', to_json(new."updated_at"),
+                ',"10":', new."version"::text, '}'
+            ));
+        return null;
+    end if;
+    if old."id" is distinct from new."id" then
+        v_before := concat(v_before, ',"1":', coalesce(old."id"::text, 'null'));
+        v_after := concat(v_after, ',"1":', coalesce(new."id"::text, 'null'));
+    end if;
+    if old."status" is distinct from new."status" then
+        v_before := concat(v_before, ',"2":', coalesce(to_json(old."status")::text, 'null'));
+        v_after := concat(v_after, ',"2":', coalesce(to_json(new."status")::text, 'null'));
+    end if;
+    if row(old."total")::record *<> row(new."total")::record then
+        v_before := concat(v_before, ',"3":', coalesce(to_json(old."total")::text, 'null'));
+        v_after := concat(v_after, ',"3":', coalesce(to_json(new."total")::text, 'null'));
+    end if;
+    if row(old."note")::record *<> row(new."note")::record then
+        v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text)::text, 'null'));
+        v_after := concat(v_after, ',"4":', coalesce(to_json(new."note"::text)::text, 'null'));
+    end if;
+    if old."email" is distinct from new."email" then
+        v_before := concat(v_before, ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'));
+        v_after := concat(v_after, ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'));
+    end if;
+    if old."deleted_at" is distinct from new."deleted_at" then
+        v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at")::text, 'null'));
+        v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at")::text, 'null'));
+    end if;
+    if old."created_at" is distinct from new."created_at" then
+        v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at")::text, 'null'));
+        v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at")::text, 'null'));
+    end if;
+    if old."updated_at" is distinct from new."updated_at" then
+        v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at")::text, 'null'));
+        v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at")::text, 'null'));
+    end if;
+    if old."version" is distinct from new."version" then
+        v_before := concat(v_before, ',"10":', coalesce(old."version"::text, 'null'));
+        v_after := concat(v_after, ',"10":', coalesce(new."version"::text, 'null'));
+    end if;
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    values (pg_current_xact_id(), now(), 1, 'U', old."id"::text, null,
+        '{' || substr(v_before, 2) || '}',
+        '{' || substr(v_after, 2) || '}');
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_update_1"() from public;
+
+create or replace function holdfast."record_delete_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $holdfast$
+-- Records each delete of public.orders.
+#variable_conflict use_variable
+begin
+    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+        perform holdfast.record_transaction();
+    end if;
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    values (pg_current_xact_id(), now(), 1, 'D', old."id"::text, null,
+        concat(
+            '{"1":', old."id"::text,
+            ',"2":', to_json(old."status"),
+            ',"3":', coalesce(to_json(old."total"), 'null'),
+            ',"4":', coalesce(to_json(old."note"::text), 'null'),
+            ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
+            ',"8":', to_json(old."created_at"),
+            ',"9":', to_json(old."updated_at"),
+            ',"10":', old."version"::text, '}'
+        ),
+        null);
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_delete_1"() from public;
+
+create or replace function holdfast."record_truncate_1"()
+returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = 'off'
+as $holdfast$
+-- Records each truncate of public.orders.
+#variable_conflict use_variable
+declare
+    v_rows bigint;
+begin
+    execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
+    concat(
+        ''{"1":'', o."id"::text,
+        '',"2":'', to_json(o."status"),
+        '',"3":'', coalesce(to_json(o."total"), ''null''),
+        '',"4":'', coalesce(to_json(o."note"::text), ''null''),
+        '',"5":'', coalesce(case when o."email" is not null then ''"***"'' end, ''null''),
+        '',"7":'', coalesce(to_json(o."deleted_at"), ''null''),
+        '',"8":'', to_json(o."created_at"),
+        '',"9":'', to_json(o."updated_at"),
+        '',"10":'', o."version"::text, ''}''
+    ),
+    null
+from only %I.%I as o', tg_table_schema, tg_table_name);
+    get diagnostics v_rows = row_count;
+    if v_rows > 0 then
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+    end if;
+    return null;
+end
+$holdfast$;
+
+revoke all on function holdfast."record_truncate_1"() from public;
+
+create or replace trigger "holdfast_record_insert"
+after insert on "public"."orders"
+for each row
+execute function holdfast."record_insert_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_insert";
+
+create or replace trigger "holdfast_record_update"
+after update on "public"."orders"
+for each row
+execute function holdfast."record_update_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_update";
+
+create or replace trigger "holdfast_record_delete"
+after delete on "public"."orders"
+for each row
+execute function holdfast."record_delete_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_delete";
+
+create or replace trigger "holdfast_record_truncate"
+before truncate on "public"."orders"
+for each statement
+execute function holdfast."record_truncate_1"();
+
+alter table "public"."orders" enable trigger "holdfast_record_truncate";

@@ -1,0 +1,52 @@
+create or replace function holdfast."stamp_insert_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps times and version on each insert of public.orders.
+#variable_conflict use_variable
+begin
+    if current_setting('holdfast.undo', true) = 'on' then
+        -- A row that comes back keeps the time it was made; its version and update time move on.
+        new."updated_at" := greatest(pg_catalog.clock_timestamp(), new."updated_at" + interval '1 microsecond');
+    else
+        new."created_at" := pg_catalog.clock_timestamp();
+        new."updated_at" := new."created_at";
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."stamp_insert_1"() from public;
+
+create or replace function holdfast."stamp_update_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps times and version on each update of public.orders.
+#variable_conflict use_variable
+begin
+    new."created_at" := old."created_at";
+    if row(old."id", old."status", old."email", old."card", old."deleted_at", old."version") is distinct from row(new."id", new."status", new."email", new."card", new."deleted_at", new."version") or row(old."total", old."note")::record *<> row(new."total", new."note")::record then
+        new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
+    else
+        new."updated_at" := old."updated_at";
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."stamp_update_1"() from public;
+
+create or replace trigger "zz_holdfast_stamp_insert"
+before insert on "public"."orders"
+for each row
+execute function holdfast."stamp_insert_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_stamp_insert";
+
+create or replace trigger "zz_holdfast_stamp_update"
+before update on "public"."orders"
+for each row
+execute function holdfast."stamp_update_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_stamp_update";

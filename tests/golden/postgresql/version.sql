@@ -1,0 +1,56 @@
+create or replace function holdfast."stamp_insert_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps times and version on each insert of public.orders.
+#variable_conflict use_variable
+begin
+    if current_setting('holdfast.undo', true) = 'on' then
+        -- A row that comes back keeps the time it was made; its version and update time move on.
+        new."version" := coalesce(new."version", 0) + 1;
+    else
+        new."version" := 1;
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."stamp_insert_1"() from public;
+
+create or replace function holdfast."stamp_update_1"()
+returns trigger
+language plpgsql
+as $holdfast$
+-- Keeps times and version on each update of public.orders.
+#variable_conflict use_variable
+begin
+    -- A writer that gives a version says which one it has read: that one, or the one after it.
+    if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
+        raise exception using errcode = 'HF202',
+            message = pg_catalog.format('orders was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
+            hint = 'Read the row again and repeat the change on what it is now.';
+    end if;
+    if row(old."id", old."status", old."email", old."card", old."deleted_at", old."created_at", old."updated_at") is distinct from row(new."id", new."status", new."email", new."card", new."deleted_at", new."created_at", new."updated_at") or row(old."total", old."note")::record *<> row(new."total", new."note")::record then
+        new."version" := coalesce(old."version", 0) + 1;
+    else
+        new."version" := old."version";
+    end if;
+    return new;
+end
+$holdfast$;
+
+revoke all on function holdfast."stamp_update_1"() from public;
+
+create or replace trigger "zz_holdfast_stamp_insert"
+before insert on "public"."orders"
+for each row
+execute function holdfast."stamp_insert_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_stamp_insert";
+
+create or replace trigger "zz_holdfast_stamp_update"
+before update on "public"."orders"
+for each row
+execute function holdfast."stamp_update_1"();
+
+alter table "public"."orders" enable trigger "zz_holdfast_stamp_update";

@@ -1,0 +1,62 @@
+drop trigger if exists main."holdfast_stamp_insert_1";
+
+create trigger main."holdfast_stamp_insert_1"
+after insert on "orders"
+for each row
+begin
+-- holdfast: keeps times and version of each new row of 'orders'
+update holdfast_statement
+set number = number + 1,
+    at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+    total = total_changes() + 1,
+    clock = max(clock + 1, (cast(strftime('%s', 'now') as integer) * 1000000 + cast(substr(strftime('%f', 'now'), 4) as integer) * 1000)),
+    keeping = null,
+    reviving = 0,
+    mixed = case when at is strftime('%Y-%m-%dT%H:%M:%fZ', 'now') then mixed else 2 * exists (
+        select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
+    ) + exists (
+        select 1 from sqlite_schema as s
+        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
+                                    or instr(lower(s.sql), 'set default'))
+    ) end
+where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
+update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
+update "orders"
+set "created_at" = case when exists (select 1 from holdfast_context where undo) then new."created_at" else strftime('%Y-%m-%d %H:%M:%f', 'now') || '000' end,
+    "updated_at" = case when exists (select 1 from holdfast_context where undo) then case when new."updated_at" is null or cast(strftime('%s', substr(new."updated_at", 1, 19)) as integer) is null or replace(new."updated_at", 'T', ' ') < strftime('%Y-%m-%d %H:%M:%f', 'now') || '000' then strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'
+        else strftime('%Y-%m-%d %H:%M:%S', (cast(strftime('%s', substr(new."updated_at", 1, 19)) as integer) * 1000000 + case when substr(new."updated_at", 20, 1) = '.' then cast(substr(substr(new."updated_at", 21) || '000000', 1, 6) as integer) else 0 end + 1) / 1000000, 'unixepoch') || printf('.%06d', (cast(strftime('%s', substr(new."updated_at", 1, 19)) as integer) * 1000000 + case when substr(new."updated_at", 20, 1) = '.' then cast(substr(substr(new."updated_at", 21) || '000000', 1, 6) as integer) else 0 end + 1) % 1000000) end else strftime('%Y-%m-%d %H:%M:%f', 'now') || '000' end
+where rowid = new.rowid;
+update holdfast_statement set keeping = null, total = total_changes() + 1;
+end;
+
+drop trigger if exists main."holdfast_stamp_update_1";
+
+create trigger main."holdfast_stamp_update_1"
+after update on "orders"
+for each row
+when not exists (select 1 from holdfast_statement where keeping is strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) and (((old."id" collate binary is not new."id" or typeof(old."id") <> typeof(new."id")) or (old."status" collate binary is not new."status" or typeof(old."status") <> typeof(new."status")) or (old."total" collate binary is not new."total" or typeof(old."total") <> typeof(new."total")) or (old."note" collate binary is not new."note" or typeof(old."note") <> typeof(new."note")) or (old."email" collate binary is not new."email" or typeof(old."email") <> typeof(new."email")) or (old."card" collate binary is not new."card" or typeof(old."card") <> typeof(new."card")) or (old."deleted_at" collate binary is not new."deleted_at" or typeof(old."deleted_at") <> typeof(new."deleted_at")) or (old."version" collate binary is not new."version" or typeof(old."version") <> typeof(new."version"))) or (old."created_at" collate binary is not new."created_at" or typeof(old."created_at") <> typeof(new."created_at")) or (old."updated_at" collate binary is not new."updated_at" or typeof(old."updated_at") <> typeof(new."updated_at")))
+begin
+-- holdfast: keeps times and version on each update of 'orders'
+update holdfast_statement
+set number = number + 1,
+    at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+    total = total_changes() + 1,
+    clock = max(clock + 1, (cast(strftime('%s', 'now') as integer) * 1000000 + cast(substr(strftime('%f', 'now'), 4) as integer) * 1000)),
+    keeping = null,
+    reviving = 0,
+    mixed = case when at is strftime('%Y-%m-%dT%H:%M:%fZ', 'now') then mixed else 2 * exists (
+        select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
+    ) + exists (
+        select 1 from sqlite_schema as s
+        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
+                                    or instr(lower(s.sql), 'set default'))
+    ) end
+where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
+update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
+update "orders"
+set "created_at" = old."created_at",
+    "updated_at" = case when ((old."id" collate binary is not new."id" or typeof(old."id") <> typeof(new."id")) or (old."status" collate binary is not new."status" or typeof(old."status") <> typeof(new."status")) or (old."total" collate binary is not new."total" or typeof(old."total") <> typeof(new."total")) or (old."note" collate binary is not new."note" or typeof(old."note") <> typeof(new."note")) or (old."email" collate binary is not new."email" or typeof(old."email") <> typeof(new."email")) or (old."card" collate binary is not new."card" or typeof(old."card") <> typeof(new."card")) or (old."deleted_at" collate binary is not new."deleted_at" or typeof(old."deleted_at") <> typeof(new."deleted_at")) or (old."version" collate binary is not new."version" or typeof(old."version") <> typeof(new."version"))) then case when old."updated_at" is null or cast(strftime('%s', substr(old."updated_at", 1, 19)) as integer) is null or replace(old."updated_at", 'T', ' ') < strftime('%Y-%m-%d %H:%M:%f', 'now') || '000' then strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'
+        else strftime('%Y-%m-%d %H:%M:%S', (cast(strftime('%s', substr(old."updated_at", 1, 19)) as integer) * 1000000 + case when substr(old."updated_at", 20, 1) = '.' then cast(substr(substr(old."updated_at", 21) || '000000', 1, 6) as integer) else 0 end + 1) / 1000000, 'unixepoch') || printf('.%06d', (cast(strftime('%s', substr(old."updated_at", 1, 19)) as integer) * 1000000 + case when substr(old."updated_at", 20, 1) = '.' then cast(substr(substr(old."updated_at", 21) || '000000', 1, 6) as integer) else 0 end + 1) % 1000000) end else old."updated_at" end
+where rowid = new.rowid;
+update holdfast_statement set keeping = null, total = total_changes() + 1;
+end;

@@ -1,0 +1,131 @@
+"""A database under protection, for tests: declare, write by any path, read the journal, undo, compare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection
+
+from holdfast.database import Database, execute
+from holdfast.dialects.base import LogFilter
+from holdfast.inspector import inspect
+from holdfast.install import apply
+from holdfast.inventory import Inventory
+from holdfast.journal import Change
+from holdfast.plan import Plan, plan_protect, plan_unprotect
+from holdfast.policies import Policy
+from holdfast.status import ObjectState, status
+from holdfast.timeline import log
+from holdfast.undo import Undone, undo
+
+
+class Protected:
+    """One database; every method opens and closes its own connection, as separate programs would."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        parsed = sqlalchemy.make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            # A fixture gives a name; SQLite makes the file with the first table, holdfast never does.
+            Path(parsed.database).touch()
+        self.database = Database(url)
+
+    @property
+    def name(self) -> str:
+        return self.database.dialect.name
+
+    def inventory(self) -> Inventory:
+        with self.database.connect() as connection:
+            return inspect(connection, self.database.dialect)[1]
+
+    def plan(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
+        with self.database.connect() as connection:
+            dialect, inventory = inspect(connection, self.database.dialect)
+        return plan_protect(
+            dialect, inventory, {inventory.resolve(name).name: each for name, each in declared.items()}, **options
+        )
+
+    def protect(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
+        plan = self.plan(declared, **options)
+        apply(self.database, plan)
+        return plan
+
+    def unprotect(self, *names: str, purge_history: bool = False) -> None:
+        """Those tables, or all of them."""
+        with self.database.connect() as connection:
+            dialect, inventory = inspect(connection, self.database.dialect)
+        tables = [inventory.resolve(name).name for name in names] or None
+        apply(self.database, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
+
+    def status(self) -> list[ObjectState]:
+        with self.database.connect() as connection:
+            dialect, inventory = inspect(connection, self.database.dialect)
+            return status(dialect, inventory)
+
+    def drift(self) -> list[ObjectState]:
+        return [each for each in self.status() if each.state != "current"]
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection to write through, errors as the driver gives them."""
+        engine = sqlalchemy.create_engine(self.database.url)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    def run(self, *statements: str) -> None:
+        """All statements in one transaction, errors made ours."""
+        with self.database.begin() as connection:
+            for statement in statements:
+                execute(connection, statement)
+
+    def write(self, *statements: str, actor: str = "writer") -> str:
+        """One transaction of a writer who says who it is; gives the transaction's name."""
+        dialect = self.database.dialect
+        with self.database.begin() as connection:
+            for query in dialect.bind_context({"actor": actor}):
+                execute(connection, query)
+            for statement in statements:
+                execute(connection, statement)
+            written = execute(connection, dialect.current_transaction())
+            for query in dialect.unbind_context():
+                execute(connection, query)
+        return str(written[0][0])
+
+    def rows(self, sql: str) -> list[Any]:
+        with self.database.begin() as connection:
+            return [tuple(row) for row in execute(connection, sql)]
+
+    def log(self, table: str | None = None, **wanted: Any) -> list[Change]:
+        """Oldest first, which is the order in which a test tells its story."""
+        with self.database.connect() as connection:
+            dialect, inventory = inspect(connection, self.database.dialect)
+            name = inventory.resolve(table).name if table else None
+            changes = log(connection, dialect, inventory, LogFilter(table=name, **{"limit": None, **wanted}))
+        return changes[::-1]
+
+    def last_transaction(self) -> str:
+        return self.log()[-1].transaction
+
+    def undo(self, transaction: str | None = None, **options: Any) -> Undone:
+        return undo(self.database, transaction or self.last_transaction(), **options)
+
+    def checksum(self, table: str) -> str:
+        """Of all rows of a table, in no order that matters; types and bits included."""
+        if self.name == "sqlite":
+            columns = [row[1] for row in self.rows(f"pragma table_info({table})")]
+            typed = ", ".join(f'typeof("{name}"), quote("{name}")' for name in columns)
+            rows = self.rows(f"select {typed} from {table}")
+            return hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()
+        [(digest,)] = self.rows(
+            "select md5(coalesce(string_agg(h, '' order by h), '')) from "
+            f"(select md5(record_send(t)::text) as h from (select * from {table}) as t) as each"
+        )
+        return str(digest)

@@ -1,0 +1,175 @@
+"""Undo of what happened before the schema changed: it works on what is there now, or says why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from holdfast.errors import HoldfastError, UndoConflictError, UnsupportedError
+from holdfast.policies import Audit
+from tests.harness import Protected
+
+
+@pytest.fixture
+def table(database: str) -> Protected:
+    protected = Protected(database)
+    protected.run(
+        "create table t (id int primary key, name text, amount int)",
+        "insert into t values (1, 'a', 10), (2, 'b', 20)",
+    )
+    protected.protect({"t": [Audit()]})
+    return protected
+
+
+def change(protected: Protected) -> str:
+    """One transaction: an update, a delete and an insert."""
+    return protected.write(
+        "update t set name = 'x', amount = 11 where id = 1",
+        "delete from t where id = 2",
+        "insert into t values (3, 'c', 30)",
+    )
+
+
+def alter(protected: Protected, *statements: str, table: str = "t", again: bool = True) -> None:
+    if protected.name == "sqlite":
+        # There a column that a trigger names cannot be dropped.
+        protected.unprotect(table)
+    protected.run(*statements)
+    if again:
+        protected.protect({table: [Audit()]})
+
+
+def test_a_column_was_renamed_since(table: Protected) -> None:
+    transaction = change(table)
+    alter(table, "alter table t rename column name to title")
+    table.undo(transaction)
+    assert table.rows("select id, title, amount from t order by id") == [(1, "a", 10), (2, "b", 20)]
+
+
+def test_a_column_was_renamed_and_the_table_not_protected_again(postgresql_database: str) -> None:
+    """Nobody can write the table in that state, and an undo neither."""
+    protected = Protected(postgresql_database)
+    protected.run("create table t (id int primary key, name text, amount int)", "insert into t values (1, 'a', 1)")
+    protected.protect({"t": [Audit()]})
+    transaction = change(protected)
+    alter(protected, "alter table t rename column name to title", again=False)
+    before = protected.checksum("t")
+    with pytest.raises(HoldfastError, match="name"):
+        protected.undo(transaction)
+    assert protected.checksum("t") == before
+
+
+def test_two_columns_have_exchanged_their_names_since(postgresql_database: str) -> None:
+    """A database that knows a column beside its name puts each value back where it was."""
+    protected = Protected(postgresql_database)
+    protected.run("create table t (id int primary key, one int, two int)", "insert into t values (1, 1, 2)")
+    protected.protect({"t": [Audit()]})
+    protected.run("update t set one = 10, two = 20")
+    transaction = protected.last_transaction()
+    alter(
+        protected,
+        "alter table t rename column one to spare",
+        "alter table t rename column two to one",
+        "alter table t rename column spare to two",
+    )
+    protected.undo(transaction)
+    assert protected.rows("select one, two from t") == [(2, 1)]
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["protected again", "not protected again"])
+def test_the_table_was_renamed_since(postgresql_database: str, again: bool) -> None:
+    protected = Protected(postgresql_database)
+    protected.run("create table t (id int primary key, v int)", "insert into t values (1, 1)", "create schema s")
+    protected.protect({"t": [Audit()]})
+    protected.run("update t set v = 2")
+    transaction = protected.last_transaction()
+    alter(protected, "alter table t rename to u", "alter table u set schema s", table="s.u", again=again)
+    undone = protected.undo(transaction)
+    assert undone.counts == (("s.u", "update", 1),)
+    assert protected.rows("select v from s.u") == [(1,)]
+
+
+def test_a_column_was_dropped_since(table: Protected) -> None:
+    transaction = change(table)
+    alter(table, "alter table t drop column amount")
+    table.undo(transaction)
+    assert table.rows("select * from t order by id") == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize(
+    "definition, value",
+    [("int", None), ("int default 7", 7), ("int not null default 7", 7), ("text not null default 'it''s'", "it's")],
+)
+def test_a_column_was_added_since(table: Protected, definition: str, value: Any) -> None:
+    transaction = change(table)
+    alter(table, f"alter table t add column more {definition}")
+    table.undo(transaction)
+    assert table.rows("select * from t order by id") == [(1, "a", 10, value), (2, "b", 20, value)]
+
+
+def test_a_null_comes_back_where_the_column_has_a_default(database: str) -> None:
+    protected = Protected(database)
+    protected.run("create table t (id int primary key, v int default 7)", "insert into t values (1, null)")
+    protected.protect({"t": [Audit()]})
+    protected.run("delete from t")
+    protected.undo()
+    assert protected.rows("select v from t") == [(None,)]
+
+
+def test_a_required_column_without_a_default_was_added_since(postgresql_database: str) -> None:
+    protected = Protected(postgresql_database)
+    protected.run("create table t (id int primary key, v int)", "insert into t values (1, 1)")
+    protected.protect({"t": [Audit()]})
+    protected.run("delete from t")
+    transaction = protected.last_transaction()
+    alter(protected, "alter table t add column more int not null")
+    with pytest.raises(UndoConflictError) as caught:
+        protected.undo(transaction)
+    assert "more" in caught.value.conflicts[0].why
+
+
+@pytest.mark.parametrize("kind", ["bigint", "text", "numeric(20, 4)"])
+def test_a_column_has_another_type_since(postgresql_database: str, kind: str) -> None:
+    protected = Protected(postgresql_database)
+    protected.run(
+        "create table t (id int primary key, name text, amount int)", "insert into t values (1, 'a', 10), (2, 'b', 20)"
+    )
+    protected.protect({"t": [Audit()]})
+    transaction = change(protected)
+    alter(protected, f"alter table t alter column amount type {kind}", "alter table t alter column id type bigint")
+    protected.undo(transaction)
+    assert protected.rows("select id, name, amount::text::numeric::int from t order by id") == [
+        (1, "a", 10), (2, "b", 20),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("retype", ["int using length(name)", "varchar(2)", "boolean using false"])
+def test_a_value_of_then_that_does_not_fit_now_is_a_conflict(postgresql_database: str, retype: str) -> None:
+    protected = Protected(postgresql_database)
+    protected.run("create table t (id int primary key, name text)", "insert into t values (1, 'long')")
+    protected.protect({"t": [Audit()]})
+    protected.run("update t set name = 'x'")
+    transaction = protected.last_transaction()
+    alter(protected, f"alter table t alter column name type {retype}")
+    before = protected.checksum("t")
+    assert protected.undo(transaction, dry_run=True).conflicts
+    with pytest.raises(UndoConflictError):
+        protected.undo(transaction)
+    assert protected.checksum("t") == before
+
+
+def test_the_table_is_gone_since(table: Protected) -> None:
+    transaction = change(table)
+    table.run("drop table t")
+    with pytest.raises(UnsupportedError) as caught:
+        table.undo(transaction)
+    assert caught.value.code == "HF411"
+
+
+def test_the_table_is_not_protected_any_more(table: Protected) -> None:
+    before = table.rows("select * from t order by id")
+    transaction = change(table)
+    table.unprotect("t")
+    table.undo(transaction)
+    assert table.rows("select * from t order by id") == before

@@ -1,0 +1,188 @@
+"""The SQL that each policy makes, kept as files to be read and reviewed; and that very SQL, run.
+
+HOLDFAST_UPDATE_GOLDEN=1 writes the files anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from holdfast.dialects import dialect_for
+from holdfast.dialects.base import Dialect
+from holdfast.journal import Relation
+from holdfast.objects import DatabaseObject, Protection
+from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
+from holdfast.tables import ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
+from tests.servers import Server, libpq_url
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+AUDIT = Audit(exclude={"card"}, mask={"email"})
+POLICIES: dict[str, tuple[Policy, ...]] = {
+    "audit": (AUDIT,),
+    "audit_row": (Audit(exclude={"card"}, mask={"email"}, form="row", inserts="full"),),
+    "soft_delete": (SoftDelete(),),
+    "timestamps": (Timestamps(),),
+    "version": (Version(),),
+    "guard": (Guard(max_rows=100),),
+    "all_policies": (AUDIT, SoftDelete(), Timestamps(), Version(), Guard(max_rows=100)),
+}
+TYPES = {
+    "postgresql": {
+        "key": ("integer", "int4"),
+        "text": ("text", "text"),
+        "amount": ("numeric(10,2)", "numeric"),
+        "document": ("jsonb", "jsonb"),
+        "time": ("timestamp with time zone", "timestamptz"),
+    },
+    "sqlite": {
+        "key": ("INTEGER", "integer"),
+        "text": ("TEXT", "text"),
+        "amount": ("NUMERIC", "numeric"),
+        "document": ("JSON", "json"),
+        "time": ("TEXT", "text"),
+    },
+}
+ORDERS = {
+    "id": "key", "status": "text", "total": "amount", "note": "document", "email": "text", "card": "text",
+    "deleted_at": "time", "created_at": "time", "updated_at": "time", "version": "key",
+}  # fmt: skip
+ITEMS = {"id": "key", "order_id": "key", "name": "text", "deleted_at": "time"}
+REQUIRED = {"id", "status", "created_at", "updated_at", "version"}
+
+
+def table(dialect: Dialect, name: str, columns: dict[str, str]) -> TableInfo:
+    schema = "public" if dialect.name == "postgresql" else "main"
+    return TableInfo(
+        TableName(schema, name),
+        tuple(
+            ColumnInfo(column, *TYPES[dialect.name][sort], position=position, nullable=column not in REQUIRED)
+            for position, (column, sort) in enumerate(columns.items(), start=1)
+        ),
+        key=("id",),
+        uniques=(UniqueKey(f"{name}_pkey", ("id",), primary=True),),
+    )
+
+
+def protections(dialect: Dialect, policies: tuple[Policy, ...]) -> dict[TableName, Protection]:
+    orders, items = table(dialect, "orders", ORDERS), table(dialect, "items", ITEMS)
+    key = ForeignKey("items_order_id_fkey", items.name, ("order_id",), orders.name, ("id",), on_delete="CASCADE")
+    orders, items = replace(orders, referenced_by=(key,)), replace(items, foreign_keys=(key,))
+    also = tuple(policy for policy in policies if isinstance(policy, SoftDelete))
+    found = {}
+    for number, (each, declared) in enumerate(((orders, policies), (items, also)), start=1):
+        relation = Relation(number, each.name, each.key, {c.name: c.position for c in each.columns})
+        found[each.name] = Protection(each, relation, declared)
+    return found
+
+
+def objects(dialect: Dialect, policies: tuple[Policy, ...]) -> tuple[DatabaseObject, ...]:
+    known = protections(dialect, policies)
+    return dialect.objects(next(iter(known.values())), known)
+
+
+def rendered(dialect: Dialect, policies: tuple[Policy, ...]) -> str:
+    statements = [statement for each in objects(dialect, policies) for statement in each.create]
+    return "".join(f"{statement.rstrip()};\n\n" for statement in statements).rstrip("\n") + "\n"
+
+
+def ddl(dialect: Dialect) -> list[str]:
+    statements = []
+    for name, columns in (("orders", ORDERS), ("items", ITEMS)):
+        listed = ", ".join(
+            f"{column} {TYPES[dialect.name][sort][0]}"
+            + (" primary key" if column == "id" else " not null default 1" if column == "version" else "")
+            for column, sort in columns.items()
+        )
+        key = ", foreign key (order_id) references orders (id) on delete cascade" if name == "items" else ""
+        statements.append(f"create table {name} ({listed}{key})")
+    return statements
+
+
+CASES = [
+    (dialect, name)
+    for dialect in ("postgresql", "sqlite")
+    for name in POLICIES
+    if (dialect, name) != ("sqlite", "audit_row")
+]
+
+
+@pytest.mark.parametrize(("name", "policy"), CASES)
+def test_golden(name: str, policy: str) -> None:
+    path = GOLDEN / name / f"{policy}.sql"
+    sql = rendered(dialect_for(name), POLICIES[policy])
+    if os.environ.get("HOLDFAST_UPDATE_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql, encoding="utf-8")
+    assert sql == path.read_text(encoding="utf-8")
+
+
+def test_there_is_no_golden_file_that_nothing_renders() -> None:
+    assert {(path.parent.name, path.stem) for path in GOLDEN.glob("*/*.sql")} == set(CASES)
+
+
+WRITES = (
+    "insert into orders (id, status) values (1, 'new'), (2, 'new'), (3, 'new')",
+    "update orders set status = 'paid', card = '4711'",
+    "update orders set status = 'sent' where id = 2",
+    "delete from orders where id = 3",
+)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_golden_sql_runs_on_postgresql(postgresql: Server, policy: str) -> None:
+    dialect = dialect_for("postgresql")
+    with postgresql.new_database() as url, psycopg.connect(libpq_url(url), autocommit=True) as connection:
+        for statement in (*ddl(dialect), *dialect.install_journal("0", False)):
+            connection.execute(statement.encode())
+        # Twice: what is there is replaced.
+        for _ in range(2):
+            connection.execute((GOLDEN / "postgresql" / f"{policy}.sql").read_bytes())
+        for statement in WRITES:
+            connection.execute(statement.encode())
+        triggers = connection.execute("select count(*) from pg_trigger where not tgisinternal").fetchone()
+        assert triggers == (sum(each.kind == "trigger" for each in objects(dialect, POLICIES[policy])),)
+        _check(policy, connection.execute("select * from orders order by id").fetchall(), [
+            row[0] for row in connection.execute("select operation from holdfast.change order by id").fetchall()
+        ])  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "audit_row"])
+def test_the_golden_sql_runs_on_sqlite(tmp_path: pathlib.Path, policy: str) -> None:
+    dialect = dialect_for("sqlite")
+    with contextlib.closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as connection:
+        for statement in (*ddl(dialect), *dialect.install_journal("0", False)):
+            connection.execute(statement)
+        for each in protections(dialect, POLICIES[policy]).values():
+            for statement in dialect.register(each):
+                connection.execute(statement)
+        for _ in range(2):
+            connection.executescript((GOLDEN / "sqlite" / f"{policy}.sql").read_text(encoding="utf-8"))
+        for statement in WRITES:
+            connection.execute(statement)
+        _check(policy, connection.execute("select * from orders order by id").fetchall(), [
+            row[0] for row in connection.execute("select operation from holdfast_change order by id")
+        ])  # fmt: skip
+
+
+def _check(policy: str, rows: list[tuple[object, ...]], operations: list[str]) -> None:
+    columns = list(ORDERS)
+    third = rows[-1] if len(rows) == 3 else None
+    if policy in ("soft_delete", "all_policies"):
+        assert third is not None
+        assert third[columns.index("deleted_at")] is not None
+    else:
+        assert third is None
+    versions = [row[columns.index("version")] for row in rows]
+    assert versions == {"version": [2, 3], "all_policies": [2, 3, 3]}.get(policy, [1] * len(rows))
+    stamped = rows[0][columns.index("updated_at")] is not None
+    assert stamped == (policy in ("timestamps", "all_policies"))
+    assert ("U" in operations) == (policy in ("audit", "audit_row", "all_policies"))
+    assert ("S" in operations) == (policy == "all_policies")
+    assert ("D" in operations) == (policy in ("audit", "audit_row"))
