@@ -40,11 +40,11 @@ class Protected:
         return self.database.dialect.name
 
     def inventory(self) -> Inventory:
-        with self.database.connect() as connection:
+        with self.database.snapshot() as connection:
             return inspect(connection, self.database.dialect)[1]
 
     def plan(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
-        with self.database.connect() as connection:
+        with self.database.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         return plan_protect(
             dialect, inventory, {inventory.resolve(name).name: each for name, each in declared.items()}, **options
@@ -57,13 +57,13 @@ class Protected:
 
     def unprotect(self, *names: str, purge_history: bool = False) -> None:
         """Those tables, or all of them."""
-        with self.database.connect() as connection:
+        with self.database.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         tables = [inventory.resolve(name).name for name in names] or None
         apply(self.database, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
 
     def status(self) -> list[ObjectState]:
-        with self.database.connect() as connection:
+        with self.database.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
             return status(dialect, inventory)
 
@@ -105,7 +105,7 @@ class Protected:
 
     def log(self, table: str | None = None, **wanted: Any) -> list[Change]:
         """Oldest first, which is the order in which a test tells its story."""
-        with self.database.connect() as connection:
+        with self.database.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
             name = inventory.resolve(table).name if table else None
             changes = log(connection, dialect, inventory, LogFilter(table=name, **{"limit": None, **wanted}))

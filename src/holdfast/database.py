@@ -63,6 +63,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One state of the database for the whole block, whatever others commit meanwhile; writes are refused."""
+        with self.connect() as connection:
+            if self.dialect.snapshot_level is not None:
+                connection.execution_options(isolation_level=self.dialect.snapshot_level)
+            execute(connection, self.dialect.read_only())
+            yield connection
+
+    @contextmanager
     def errors(self) -> Iterator[None]:
         with explained(self.dialect):
             yield

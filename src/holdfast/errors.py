@@ -8,6 +8,7 @@ HoldfastError
 │  ├─ TenantError       HF203
 │  └─ GuardError        HF204, HF205
 ├─ DriftError           HF3xx   the database is not as declared
+├─ LockedError          HF304   another run changes protection at this moment
 ├─ UnsupportedError     HF4xx   this database, or this role, cannot
 └─ UndoConflictError    HF5xx   the row has changed since
 """
@@ -71,6 +72,10 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
 
 class DriftError(HoldfastError):
     """What is installed is not what was declared."""
+
+
+class LockedError(HoldfastError):
+    """Another holdfast is changing protection in this database, or has since it was looked at."""
 
 
 class UnsupportedError(HoldfastError):

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from holdfast.database import execute
 from holdfast.dialects.base import Dialect
-from holdfast.errors import DriftError, UnsupportedError
+from holdfast.errors import DriftError, LockedError, UnsupportedError
 from holdfast.inventory import Inventory, StoredColumn, StoredRelation
 from holdfast.objects import SCHEMA_VERSION, InstalledObject
 from holdfast.policies import from_json
@@ -28,7 +29,24 @@ _ACTIONS: Mapping[str, Action] = {
 
 
 def inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventory]:
-    """The inventory, and the dialect that knows who owns the journal; HF302 where a newer holdfast was here."""
+    """The inventory, and the dialect that knows who owns the journal; HF302 where a newer holdfast was here.
+
+    It takes several statements: of a connection from ``Database.snapshot`` all of it is of one moment. HF304 where
+    something was dropped while it was read.
+    """
+    try:
+        return _inspect(connection, dialect)
+    except DBAPIError as error:
+        if error.orig is None or not dialect.gone_meanwhile(error.orig):
+            raise
+        raise LockedError(
+            "HF304",
+            f"Protection was changed while it was read: {str(error.orig).strip().splitlines()[0]}.",
+            "Run the command again.",
+        ) from error
+
+
+def _inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventory]:
     state = _document(execute(connection, dialect.state())[0][0])
     _check_version(dialect, state)
     _check_marker(state)
@@ -46,7 +64,7 @@ def inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventor
     if missing := state.get("missing"):
         raise DriftError(
             "HF305",
-            f"The journal has lost its table {missing[0]}, and with it what was declared.",
+            f"The journal has lost its table holdfast.{missing[0]}, and with it what was declared.",
             "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
         )
     relations = [_relation(_document(row[0])) for row in execute(connection, dialect.relations())]

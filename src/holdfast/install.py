@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection
-
 from holdfast.database import Database, execute, explained
-from holdfast.errors import HoldfastError, UnsupportedError
+from holdfast.errors import LockedError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.plan import Plan
 from holdfast.steps import LOCK_TIMEOUT, Step
@@ -18,12 +16,8 @@ from holdfast.steps import LOCK_TIMEOUT, Step
 Progress = Callable[[Step], None]
 
 
-class LockedError(HoldfastError):
-    """Another holdfast is changing protection in this database."""
-
-
 @contextmanager
-def install_lock(database: Database) -> Iterator[Connection]:
+def install_lock(database: Database) -> Iterator[None]:
     """Keeps a second run out for as long as the block lasts; HF304 where one is under way."""
     with database.connect() as connection:
         if not execute(connection, database.dialect.try_install_lock())[0][0]:
@@ -31,7 +25,7 @@ def install_lock(database: Database) -> Iterator[Connection]:
                 "HF304", "Another holdfast is changing protection in this database.", "Try again when it is done."
             )
         connection.commit()
-        yield connection
+        yield
 
 
 def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: Progress | None = None) -> None:
@@ -40,19 +34,19 @@ def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: P
     Raises HF407 when a table stayed locked for ``deadline`` seconds, and HF304 when another run is under way, or
     was since the plan was made.
     """
-    with install_lock(database) as connection:
-        _refuse_outdated(connection, database, plan)
+    with install_lock(database):
+        _refuse_outdated(database, plan)
         for step in plan.steps:
             _apply_step(database, step, deadline)
             if progress is not None:
                 progress(step)
 
 
-def _refuse_outdated(connection: Connection, database: Database, plan: Plan) -> None:
+def _refuse_outdated(database: Database, plan: Plan) -> None:
     """A plan names relations by number and tables by column: on another state of the database it would do harm."""
     if plan.basis is None:
         return
-    with connection.begin():
+    with database.snapshot() as connection:
         _, present = inspect(connection, database.dialect)
     basis = plan.basis
     if (present.has_journal, present.relations, present.tables) != (basis.has_journal, basis.relations, basis.tables):

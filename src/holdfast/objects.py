@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.journal import Relation
-from holdfast.policies import P, Policy, find
-from holdfast.tables import TableInfo, TableName
+from holdfast.policies import P, Policy, SoftDelete, find
+from holdfast.tables import ForeignKey, TableInfo, TableName
 
 Kind = Literal["schema", "table", "view", "index", "function", "trigger"]
 State = Literal["current", "missing", "outdated", "altered", "disabled", "orphaned"]
@@ -70,6 +70,14 @@ class Protection:
     policies: tuple[Policy, ...]
     added: tuple[str, ...] = ()
     """The columns that holdfast itself brought, and takes away again."""
+
+    @property
+    def followers(self) -> tuple[ForeignKey, ...]:
+        """The foreign keys of other rows that point here; not those of tables that hold the rest of the same row."""
+        policy = self.get(SoftDelete)
+        if policy is None or not policy.parts:
+            return self.table.referenced_by
+        return tuple(key for key in self.table.referenced_by if key.table.name not in policy.parts)
 
     def get(self, kind: type[P]) -> P | None:
         return find(self.policies, kind)

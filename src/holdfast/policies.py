@@ -63,6 +63,11 @@ class SoftDelete:
 
     column: str = "deleted_at"
     raw_delete: RawDelete | None = None
+    parts: frozenset[str] = frozenset()
+    """Tables that hold the rest of the very same row (joined inheritance): they neither follow a mark nor forbid it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", frozenset(self.parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,21 +72,19 @@ def undo(
     conflict for each row that somebody changed since or that cannot come back, and nothing was written.
     ``force`` overwrites later changes; it never breaks a key.
     """
+    with database.snapshot() as connection:
+        dialect, inventory = inspect(connection, database.dialect)
+        if not inventory.has_journal:
+            raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+        found = find(connection, dialect, transaction)
+        chosen = _protections(connection, dialect, inventory, transaction, tables)
+    references = protections_of(inventory)
+
+    def rendered(counted: Sequence[AnyRow] | None = None) -> UndoStatements:
+        return dialect.undo(transaction, chosen, references, force, counted)
+
+    statements = rendered()
     with database.connect() as connection:
-        with connection.begin():
-            dialect, inventory = inspect(connection, database.dialect)
-            if not inventory.has_journal:
-                raise UnsupportedError(
-                    "HF303", "Nothing is protected in this database.", "Start with: holdfast protect."
-                )
-            found = find(connection, dialect, transaction)
-            chosen = _protections(connection, dialect, inventory, transaction, tables)
-        references = protections_of(inventory)
-
-        def rendered(counted: Sequence[AnyRow] | None = None) -> UndoStatements:
-            return dialect.undo(transaction, chosen, references, force, counted)
-
-        statements = rendered()
         for statement in statements.outside:
             _autocommit(connection, statement)
         try:
@@ -259,14 +257,15 @@ def _conflict_error(conflicts: Sequence[Conflict]) -> HoldfastError:
 
 def restore(database: Database, table: str, key: Any, *, actor: str | None = None, reason: str | None = None) -> int:
     """Brings a soft-deleted row back, with exactly the children that its delete took; gives 1, or 0 if it lives."""
-    with database.begin() as connection:
+    with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
-        info = inventory.resolve(table)
-        protection = protections_of(inventory).get(info.name)
-        if protection is None or protection.get(SoftDelete) is None:
-            raise UnsupportedError(
-                "HF412", f"{shown(info.name)} is not soft-deleted.", "Undo the transaction instead: holdfast undo."
-            )
+    info = inventory.resolve(table)
+    protection = protections_of(inventory).get(info.name)
+    if protection is None or protection.get(SoftDelete) is None:
+        raise UnsupportedError(
+            "HF412", f"{shown(info.name)} is not soft-deleted.", "Undo the transaction instead: holdfast undo."
+        )
+    with database.begin() as connection:
         for query in dialect.bind_context({"actor": actor, "reason": reason or "restore"}):
             execute(connection, query)
         query = Query(dialect.restore(protection), {"key": json.dumps(key, default=str)})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,9 +20,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from holdfast.errors import UnsupportedError
+from holdfast.errors import LockedError, UnsupportedError
 from holdfast.inspector import inspect
-from holdfast.install import LockedError, apply, install_lock
+from holdfast.install import apply, install_lock
 from holdfast.plan import Plan, plan_unprotect
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from tests.harness import Protected
@@ -216,7 +218,7 @@ def test_interrupted_anywhere_an_unprotect_can_be_finished(database: str) -> Non
         number += 1 if first.name == "postgresql" else 11
         Protected(database).protect(DECLARED, add_columns=True)
         installer = Protected(database)
-        with installer.database.connect() as connection:
+        with installer.database.snapshot() as connection:
             dialect, inventory = inspect(connection, installer.database.dialect)
         plan = plan_unprotect(dialect, inventory, None, purge_history=True)
         reached_it = interrupt_after(installer, number)
@@ -297,6 +299,77 @@ def test_a_plan_is_not_applied_to_a_database_that_has_changed_since(database: st
     shop.run("alter table parent add column more int")
     with pytest.raises(LockedError, match="HF304"):
         apply(shop.database, stale)
+
+
+def meanwhile(reader: Protected, number: int, do: Callable[[], object]) -> Callable[[], bool]:
+    """Somebody else does that after the reader's statement of that number; says whether it came to that."""
+    seen = [0]
+
+    def executed(*_: object) -> None:
+        seen[0] += 1
+        if seen[0] == number:
+            do()
+
+    sa.event.listen(reader.database.engine, "after_cursor_execute", executed)
+    return lambda: seen[0] >= number
+
+
+def read_beside_writers(url: str) -> None:
+    """On SQLite whoever reads keeps others from committing, unless the file has a write-ahead log."""
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(str(sa.make_url(url).database))) as connection:
+            connection.execute("pragma journal_mode = wal")
+
+
+def test_what_is_read_is_one_state_whoever_installs_meanwhile(database: str) -> None:
+    shop = prepared(database)
+    read_beside_writers(database)
+    shop.protect({"child": [Audit()]})
+    before = shop.inventory()
+    number, reached, states = 0, True, []
+    while reached:
+        number += 1
+        reader, other = Protected(database), Protected(database)
+        # Adds a column and says that the table needs it: the one without the other is no state of the database.
+        came_to_it = meanwhile(reader, number, lambda other=other: other.protect(DECLARED, add_columns=True))
+        plan = reader.plan({"child": [Guard(max_rows=9)]})
+        if reached := came_to_it():
+            after = shop.inventory()
+            read = plan.basis
+            assert read is not None
+            states.append((read.tables, read.relations) == (before.tables, before.relations))
+            assert states[-1] or (read.tables, read.relations) == (after.tables, after.relations)
+            if states[-1]:
+                with pytest.raises(LockedError, match="changed since the plan was made"):
+                    apply(reader.database, plan)
+            assert shop.drift() == []
+            shop.unprotect("parent", "child")
+            shop.protect({"child": [Audit()]})
+            before = shop.inventory()
+    assert states.count(True) >= 4
+
+
+def test_what_is_dropped_while_it_is_read_is_said(postgresql_database: str) -> None:
+    shop = prepared(postgresql_database)
+    outcomes = set()
+    for number in itertools.count(1):
+        shop.protect({"parent": [Audit()]})
+        reader = Protected(postgresql_database)
+        came_to_it = meanwhile(reader, number, lambda: shop.unprotect(purge_history=True))
+        try:
+            reader.status()
+        except LockedError as error:
+            outcomes.add((error.code, "does not exist" in error.message))
+        if not came_to_it():
+            break
+    assert outcomes == {("HF304", True)}
+
+
+def test_a_snapshot_writes_nothing(database: str) -> None:
+    shop = prepared(database)
+    with pytest.raises(UnsupportedError, match="HF405"), shop.database.snapshot() as connection:
+        connection.exec_driver_sql("update parent set n = 9")
+    assert shop.rows("select sum(n) from parent") == [(0,)]
 
 
 def test_many_installers_at_once_leave_one_declaration(postgresql_database: str) -> None:

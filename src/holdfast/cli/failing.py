@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import DeclarationError, HoldfastError, UndoConflictError
-from holdfast.install import LockedError
+from holdfast.errors import DeclarationError, HoldfastError, LockedError, UndoConflictError
 
 DONE, NO, USAGE, FAILED, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 BROKEN_PIPE = 141

@@ -68,8 +68,8 @@ settings_of = click.make_pass_decorator(Settings, ensure=True)
 
 @contextmanager
 def reading(database: Database, *, journal: bool = True) -> Iterator[tuple[Connection, Dialect, Inventory]]:
-    """A connection to read from, and what is there; HF303 where there is no journal to read."""
-    with database.begin() as connection:
+    """One state of the database to read from, and what is there; HF303 where there is no journal to read."""
+    with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
         if journal and not inventory.has_journal:
             raise UnsupportedError(

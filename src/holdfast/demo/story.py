@@ -174,7 +174,7 @@ def _plain(url: str, sql: str) -> None:
 def _culprit(url: str) -> str:
     """The number that the reader has just seen in the log."""
     database = Database(url)
-    with database.begin() as connection:
+    with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
         wanted = LogFilter(table=inventory.resolve("orders").name, operation="delete", limit=1)
         return log(connection, dialect, inventory, wanted)[0].transaction

@@ -31,6 +31,8 @@ class Features:
     """Whether the journal can belong to a role of its own, out of the application's reach."""
     sees_disabled_triggers: bool
     guard_counts_statement: bool
+    stamps_before_write: bool
+    """Whether RETURNING already shows the times and the version that the database keeps."""
     reasons: Mapping[str, str]
     """Question to reason, for the answers that a reader would not expect."""
 
@@ -91,6 +93,8 @@ class Dialect(ABC):
     name: str
     title: str
     features: Features
+    snapshot_level: str | None
+    """The isolation level at which a transaction sees one state of the database; None where each does anyway."""
 
     # ------------------------------------------------------------------ names
 
@@ -110,6 +114,10 @@ class Dialect(ABC):
         return self
 
     # ------------------------------------------------------------------ what is there
+
+    @abstractmethod
+    def read_only(self) -> str:
+        """From here on the transaction in hand refuses to write; on SQLite the connection does."""
 
     @abstractmethod
     def tables(self) -> str:
@@ -281,6 +289,24 @@ class Dialect(ABC):
     def unbind_context(self) -> tuple[Query, ...]:
         """What must run before the commit; nothing where the context ends with the transaction by itself."""
 
+    # ------------------------------------------------------------------ marking, for those who know it is a delete
+
+    @abstractmethod
+    def present_mark(self) -> str:
+        """An expression: the mark of a row that the present statement deletes."""
+
+    @abstractmethod
+    def begin_shared_mark(self) -> tuple[Query, ...]:
+        """From now on, until ``end_shared_mark``, several statements are one delete: their rows carry one mark."""
+
+    @abstractmethod
+    def shared_mark(self) -> str:
+        """An expression: the mark that the statements of one delete share."""
+
+    def end_shared_mark(self) -> tuple[Query, ...]:
+        """Nothing where a mark that nobody asks for is of no effect."""
+        return ()
+
     # ------------------------------------------------------------------ reading and undoing
 
     @abstractmethod
@@ -332,6 +358,10 @@ class Dialect(ABC):
         return "select 1"
 
     # ------------------------------------------------------------------ errors
+
+    def gone_meanwhile(self, error: BaseException) -> bool:
+        """Whether this is how the database says that what was being read was dropped during the statement."""
+        return False
 
     @abstractmethod
     def error(self, error: BaseException) -> HoldfastError | None:

@@ -43,15 +43,21 @@ class PostgreSQL(Dialect):
         journal_owner=True,
         sees_disabled_triggers=True,
         guard_counts_statement=True,
+        stamps_before_write=True,
         reasons={
             "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
         },
     )
 
+    snapshot_level = "REPEATABLE READ"
+
     def __init__(self, owner: str | None = None) -> None:
         self.owner = owner
 
     # ------------------------------------------------------------------ what is there
+
+    def read_only(self) -> str:
+        return "set transaction read only"
 
     def tables(self) -> str:
         return catalog.TABLES
@@ -175,6 +181,15 @@ class PostgreSQL(Dialect):
     def unbind_context(self) -> tuple[Query, ...]:
         return ()
 
+    def present_mark(self) -> str:
+        return "statement_timestamp()"
+
+    def begin_shared_mark(self) -> tuple[Query, ...]:
+        return (Query("select set_config('holdfast.mark', statement_timestamp()::text, true)", {}),)
+
+    def shared_mark(self) -> str:
+        return "current_setting('holdfast.mark')::timestamptz"
+
     def log(self, wanted: LogFilter) -> Query:
         return reading.log(wanted)
 
@@ -210,6 +225,11 @@ class PostgreSQL(Dialect):
 
     def check_constraints_now(self) -> str:
         return "set constraints all immediate"
+
+    def gone_meanwhile(self, error: BaseException) -> bool:
+        # Names are looked up, and definitions spelt, in the catalog of now, whatever the transaction sees otherwise;
+        # of a function that is no longer there the server says "cache lookup failed", which is an internal error.
+        return getattr(error, "sqlstate", None) in ("42P01", "3F000", "XX000")
 
     def error(self, error: BaseException) -> HoldfastError | None:
         return translate(error)

@@ -149,10 +149,10 @@ select json_build_object(
     -- The roles whose rights the present one has.
     'roles', (select json_agg(h.rolname) from pg_roles as h where pg_has_role(h.oid, 'usage')),
     -- Without these it cannot be said what was declared.
-    'missing', (select json_agg(w.name) from unnest(array['holdfast.relation', 'holdfast.relation_column']) as w (name)
-                where exists (select from pg_namespace as n where n.nspname = 'holdfast')
-                    and to_regclass(w.name) is null),
-    'read_only', current_setting('transaction_read_only')::boolean
+    'missing', (select json_agg(w.name) from unnest(array['relation', 'relation_column']) as w (name)
+                where exists (select from pg_namespace as n where n.nspname = 'holdfast') and not exists (
+                    select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                    where n.nspname = 'holdfast' and c.relname = w.name))
 ) as document
 from pg_roles as r
 where r.rolname = current_user"""

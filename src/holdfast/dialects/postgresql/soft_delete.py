@@ -42,7 +42,7 @@ def check_soft_delete(policy: SoftDelete, protection: Protection, protections: P
                 f"parent would leave marked rows of {table.name} that point at nothing.",
                 f"Declare SoftDelete for {key.target} too, or SoftDelete(raw_delete='allow') for {table.name}.",
             )
-    for key in table.referenced_by:
+    for key in protection.followers:
         child = protections.get(key.table)
         if key.on_delete == "CASCADE" and (child is None or find(child.policies, SoftDelete) is None):
             raise DeclarationError(
@@ -63,7 +63,7 @@ def soft_deleting(
         objects += converting(policy, protection)
     elif mode == "refuse":
         objects += refusing(policy, protection)
-    if protection.table.referenced_by:
+    if protection.followers:
         objects += locking(policy, protection)
         objects += following(policy, protection, protections)
         objects += living_parents(policy, protection, protections)
@@ -84,7 +84,10 @@ begin
         return new;
     end if;
     if old.{column} is null then
-        new.{column} := pg_catalog.statement_timestamp();
+        -- Several statements may be one delete, and have said so.
+        if new.{column}::pg_catalog.text is distinct from pg_catalog.current_setting('holdfast.mark', true) then
+            new.{column} := pg_catalog.statement_timestamp();
+        end if;
     else
         -- A dead row keeps the mark that it died with: its children carry the same.
         new.{column} := old.{column};

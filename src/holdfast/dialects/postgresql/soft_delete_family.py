@@ -76,7 +76,7 @@ def _delete(policy: SoftDelete, protection: Protection, key: ForeignKey, child: 
         statement = (
             f"update {children[0]} set {quote(child_policy.column)} = new.{quote(policy.column)}\n{children[1]};"
         )
-        if child.table.referenced_by:
+        if child.followers:
             # Locked in full from the start: a lock that is raised later can meet another's in a deadlock.
             statement = f"perform from {children[0]} {children[1]} for update;\n{statement}"
     elif key.on_delete in ("SET NULL", "SET DEFAULT"):
@@ -120,9 +120,9 @@ def following(policy: SoftDelete, protection: Protection, protections: Protectio
     """The database's own foreign-key actions never fire for a row that stays, so these do."""
     table = protection.table
     column = quote(policy.column)
-    deletes = [_delete(policy, protection, key, protections.get(key.table)) for key in table.referenced_by]
+    deletes = [_delete(policy, protection, key, protections.get(key.table)) for key in protection.followers]
     restores = [
-        _restore(policy, key, protections[key.table]) for key in table.referenced_by if key.on_delete == "CASCADE"
+        _restore(policy, key, protections[key.table]) for key in protection.followers if key.on_delete == "CASCADE"
     ]
     name = f"soft_delete_follow_{protection.relation.id}"
     body = (
@@ -143,7 +143,7 @@ def following(policy: SoftDelete, protection: Protection, protections: Protectio
 def living_parents(policy: SoftDelete, protection: Protection, protections: Protections) -> list[DatabaseObject]:
     """No living child may point at a dead parent, whoever writes the child."""
     objects = []
-    for number, key in enumerate(protection.table.referenced_by, start=1):
+    for number, key in enumerate(protection.followers, start=1):
         objects += _living_parent(policy, protection, protections, key, number)
     return objects
 

@@ -39,6 +39,7 @@ class SQLite(Dialect):
         journal_owner=False,
         sees_disabled_triggers=False,
         guard_counts_statement=True,
+        stamps_before_write=False,
         reasons={
             "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
             "so Guard(truncate=False) needs no trigger and Guard(max_rows=…) counts it",
@@ -48,13 +49,20 @@ class SQLite(Dialect):
             "journal_owner": "the journal is part of the file: whoever may write the file may change it",
             "sees_disabled_triggers": "triggers cannot be switched off in the file; "
             "a connection can (SQLITE_DBCONFIG_ENABLE_TRIGGER), and leaves no trace",
+            "stamps_before_write": "a BEFORE trigger of SQLite cannot change the row, so it is corrected right after it was "
+            "written; RETURNING shows what was written first",
             "guard_counts_statement": "rows are counted one by one, within a statement as told above",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
             "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
         },
     )
 
+    snapshot_level = None
+
     # ------------------------------------------------------------------ what is there
+
+    def read_only(self) -> str:
+        return "pragma query_only = on"
 
     def tables(self) -> str:
         return catalog.TABLES
@@ -176,6 +184,18 @@ class SQLite(Dialect):
 
     def unbind_context(self) -> tuple[Query, ...]:
         return reading.unbind_context()
+
+    def present_mark(self) -> str:
+        return "CURRENT_TIMESTAMP"
+
+    def begin_shared_mark(self) -> tuple[Query, ...]:
+        return reading.begin_shared_mark()
+
+    def shared_mark(self) -> str:
+        return "CURRENT_TIMESTAMP"
+
+    def end_shared_mark(self) -> tuple[Query, ...]:
+        return reading.end_shared_mark()
 
     def log(self, wanted: LogFilter) -> Query:
         return reading.log(wanted)

@@ -125,8 +125,7 @@ select json_object(
     'may_read_journal', json('true'),
     'role_exists', json('false'),
     'role_usable', json('false'),
-    'default_schema', 'main',
-    'read_only', json(case (select query_only from pragma_query_only) when 0 then 'false' else 'true' end)
+    'default_schema', 'main'
 ) as document
 from (select 1) as one
 left join (

@@ -52,7 +52,7 @@ class Family:
 
     @property
     def keys(self) -> list[ForeignKey]:
-        keys = self.protection.table.referenced_by
+        keys = self.protection.followers
         if not self.undoing:
             return list(keys)
         return [key for key in keys if key.on_delete == "CASCADE" and not self.has_journal(key.table)]

@@ -79,6 +79,7 @@ create table if not exists main.holdfast_context (
     reason text,
     context text,
     allow text,
+    mark integer,
     undo integer not null default 0,
     maintenance integer not null default 0
 )""",

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.dialects.base import LogFilter, Query
 from holdfast.dialects.sqlite.recording import Recorder
 from holdfast.dialects.sqlite.sql import all_of, literal, qualified, quote
+from holdfast.dialects.sqlite.statement import MICROSECONDS
 from holdfast.dialects.sqlite.values import json_text, key_given, key_shown
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
@@ -35,6 +36,30 @@ def bind_context(context: Mapping[str, Any]) -> tuple[Query, ...]:
 
 def unbind_context() -> tuple[Query, ...]:
     return (Query("delete from main.holdfast_context", {}),)
+
+
+def begin_shared_mark() -> tuple[Query, ...]:
+    """The mark is taken from the clock of the statements, so that no other statement has it."""
+    return (
+        Query(f"update main.holdfast_statement set clock = max(clock + 1, {MICROSECONDS})", {}),
+        Query(
+            "insert into main.holdfast_context (id, mark) select 1, s.clock from main.holdfast_statement as s where true\n"
+            "on conflict (id) do update set mark = excluded.mark",
+            {},
+        ),
+    )
+
+
+def end_shared_mark() -> tuple[Query, ...]:
+    """A row that says nothing else goes away again: it must not outlive the transaction."""
+    return (
+        Query(
+            "delete from main.holdfast_context where mark is not null and not undo and not maintenance\n"
+            "    and coalesce(actor, tenant, reason, context, allow) is null",
+            {},
+        ),
+        Query("update main.holdfast_context set mark = null where mark is not null", {}),
+    )
 
 
 def document(side: str, given: int) -> str:

@@ -59,7 +59,7 @@ def check_soft_delete(policy: SoftDelete, protection: Protection, protections: P
                 f"parent would leave marked rows of {table.name} that point at nothing.",
                 f"Declare SoftDelete for {key.target} too, or SoftDelete(raw_delete='allow') for {table.name}.",
             )
-    for key in table.referenced_by:
+    for key in protection.followers:
         if key.on_delete == "CASCADE" and mark_of(key.table, protections) is None:
             raise DeclarationError(
                 "HF107",
@@ -108,7 +108,7 @@ def soft_deleting(
     objects = [*_mark(policy, protection, protections)]
     if mode != "allow":
         objects += [_delete(policy, protection, mode), *watching(protection), *_replace(protection)]
-    for number, key in enumerate(protection.table.referenced_by, start=1):
+    for number, key in enumerate(protection.followers, start=1):
         objects += _living_parent(policy, protection, protections, key, number)
     return tuple(objects)
 

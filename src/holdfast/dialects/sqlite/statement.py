@@ -65,8 +65,8 @@ def text_of(microseconds: str) -> str:
     )
 
 
-STAMP = f"(select {text_of('clock')} from holdfast_statement)"
-"""The mark of this statement's deletes, unlike that of any other statement."""
+STAMP = f"(select {text_of('coalesce((select mark from holdfast_context), clock)')} from holdfast_statement)"
+"""The mark of this statement's deletes, unlike that of any other statement; statements may share one."""
 
 
 def allowed(word: str) -> str:

@@ -1,0 +1,50 @@
+"""What a mapper must know of the columns that the database keeps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import FetchedValue, Table
+from sqlalchemy.orm import Mapper
+
+from holdfast.policies import SoftDelete, Timestamps, Version, find
+from holdfast.sqlalchemy.tables import declare_for, policies_of, policy_of
+
+SOFT_DELETED = "holdfast.soft_deleted"
+"""The key in ``MetaData.info`` of the mappers whose rows are marked, for the filter on reads."""
+PART = "holdfast.part"
+"""The key in ``Table.info`` of a table that holds a part of a marked row, by joined inheritance."""
+
+
+def configure(mapper: Mapper[Any]) -> None:
+    """Lets the ORM fetch what the database writes at once, and check the version on every flush."""
+    table = mapper.local_table
+    if not isinstance(table, Table):
+        return
+    policies = policies_of(table)
+    if timestamps := find(policies, Timestamps):
+        # Without this an async program would meet a lazy load where it reads the time after an update.
+        mapper.eager_defaults = True
+        column = table.c[timestamps.updated]
+        if column.server_onupdate is None:
+            column.server_onupdate = FetchedValue(for_update=True)
+    if (version := find(policies, Version)) and mapper.version_id_col is None:
+        mapper.eager_defaults = True
+        mapper.version_id_col = table.c[version.column]
+        mapper.version_id_generator = False
+    if find(policies, SoftDelete):
+        known = table.metadata.info.setdefault(SOFT_DELETED, [])
+        if mapper not in known:
+            known.append(mapper)
+    elif mapper.inherits is not None:
+        _join_parent(table, mapper.inherits)
+
+
+def _join_parent(table: Table, parent: Mapper[Any]) -> None:
+    """A table of joined inheritance holds a part of a row: what is said of the row is said where its mark is."""
+    for each in parent.iterate_to_root():
+        marked = each.local_table
+        if marked is not table and isinstance(marked, Table) and (policy := policy_of(marked, SoftDelete)):
+            table.info[PART] = True
+            declare_for(marked, [replace(policy, parts=policy.parts | {table.name})])
