@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect, Query
-from holdfast.errors import HoldfastError, UnsupportedError
+from holdfast.errors import CommitUnknownError, ConnectionLostError, HoldfastError, UnsupportedError
 
 if TYPE_CHECKING:
     AnyRow = Row[*tuple[Any, ...]]
@@ -83,14 +83,36 @@ def explained(dialect: Dialect) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        original = error.orig if error.orig is not None else error
-        ours = dialect.error(original)
-        if ours is None:
-            message = str(original).strip().splitlines()[0]
-            ours = HoldfastError(
-                "HF408", f"The database reported: {message}", "Nothing of this transaction was written."
-            )
-        raise ours from error
+        raise explain(error, dialect) from error
+
+
+def explain(error: DBAPIError, dialect: Dialect) -> HoldfastError:
+    """Our error for a driver's error, its cause not yet set."""
+    if error.connection_invalidated:
+        return _lost(error.statement)
+    original = error.orig if error.orig is not None else error
+    ours = dialect.error(original)
+    if ours is None:
+        message = next(iter(str(original).strip().splitlines()), "no message")
+        ours = HoldfastError("HF408", f"The database reported: {message}", "Nothing of the statement was written.")
+    return ours
+
+
+def _lost(statement: str | None) -> HoldfastError:
+    """A server without its client rolls back. But what ended with the connection may have been the commit itself:
+    SQLAlchemy's has no statement, others write their own, and a procedure may commit on its way."""
+    verb = next(iter((statement or "").lower().replace(";", " ").split()), "commit")
+    if verb in ("commit", "end", "prepare", "call", "do"):
+        return CommitUnknownError(
+            "HF616",
+            "The connection was lost while the transaction was being ended: it may be committed, or not.",
+            "Look whether its changes are there before you repeat it.",
+        )
+    return ConnectionLostError(
+        "HF615",
+        "The connection to the database was lost; nothing of the transaction was committed.",
+        "Repeat the whole transaction: holdfast.sqlalchemy.retry does.",
+    )
 
 
 def execute(connection: Connection, query: Query | str) -> list[AnyRow]:

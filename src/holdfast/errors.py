@@ -10,13 +10,31 @@ HoldfastError
 ├─ DriftError           HF3xx   the database is not as declared
 ├─ LockedError          HF304   another run changes protection at this moment
 ├─ UnsupportedError     HF4xx   this database, or this role, cannot
-└─ UndoConflictError    HF5xx   the row has changed since
+├─ UndoConflictError    HF5xx   the row has changed since
+├─ ConstraintError      HF60x   a constraint of the schema stands in the way
+│  ├─ UniqueError       HF601
+│  ├─ ForeignKeyError   HF602
+│  ├─ NotNullError      HF603
+│  ├─ CheckError        HF604
+│  └─ ExclusionError    HF605
+├─ RetryableError       HF61x   nothing was committed; the whole transaction may be repeated as it was
+│  ├─ SerializationError  HF611
+│  ├─ DeadlockError       HF612
+│  ├─ LockTimeoutError    HF613
+│  ├─ BusyError           HF614
+│  └─ ConnectionLostError HF615
+├─ CommitUnknownError   HF616   the connection was lost while the transaction was being ended
+├─ AbortedError         HF617   an earlier statement of the transaction failed, and the error was caught
+└─ RequestError         HF62x   what was asked for cannot be given
+   ├─ NotFoundError       HF622
+   ├─ InvalidFilterError  HF623
+   └─ MultipleFoundError  HF624
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.journal import Conflict
@@ -49,7 +67,30 @@ class ProtectedError(RefusedError):
 
 
 class StaleVersionError(RefusedError):
-    """The row was changed by somebody else since it was read."""
+    """The row was changed by somebody else since it was read.
+
+    ``table``, ``key``, ``expected`` and ``current`` (the versions) are None where they are not known; ``fields`` is
+    what differs, as ``{"column": (base, theirs, mine)}``.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        table: str | None = None,
+        key: Any = None,
+        expected: int | None = None,
+        current: int | None = None,
+        fields: Mapping[str, tuple[Any, Any, Any]] | None = None,
+    ) -> None:
+        super().__init__(code, message, hint)
+        self.table = table
+        self.key = key
+        self.expected = expected
+        self.current = current
+        self.fields = dict(fields or {})
 
 
 class TenantError(RefusedError):
@@ -88,3 +129,96 @@ class UndoConflictError(HoldfastError):
     def __init__(self, code: str, message: str, hint: str = "", conflicts: Sequence[Conflict] = ()) -> None:
         super().__init__(code, message, hint)
         self.conflicts = tuple(conflicts)
+
+
+class ConstraintError(HoldfastError):
+    """A constraint of the schema stands in the way; nothing of the statement was written.
+
+    ``constraint``, ``schema``, ``table`` and ``columns`` are what the database says of it, and None or empty where it
+    says nothing: PostgreSQL names the columns of a NOT NULL alone, SQLite no foreign key.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        constraint: str | None = None,
+        schema: str | None = None,
+        table: str | None = None,
+        columns: Sequence[str] = (),
+    ) -> None:
+        super().__init__(code, message, hint)
+        self.constraint = constraint
+        self.schema = schema
+        self.table = table
+        self.columns = tuple(columns)
+
+
+class UniqueError(ConstraintError):
+    """Another row has the value already."""
+
+
+class ForeignKeyError(ConstraintError):
+    """The row refers to one that is not there, or one that is still referred to was to go."""
+
+
+class NotNullError(ConstraintError):
+    """A column that needs a value got none."""
+
+
+class CheckError(ConstraintError):
+    """A value is not among those that a CHECK allows."""
+
+
+class ExclusionError(ConstraintError):
+    """The row overlaps with another one."""
+
+
+class RetryableError(HoldfastError):
+    """Nothing of the transaction was committed, and the same transaction may well succeed when it is repeated."""
+
+
+class SerializationError(RetryableError):
+    """Transactions ran at the same time that could not have run one after the other with the same outcome."""
+
+
+class DeadlockError(RetryableError):
+    """Transactions waited for each other; the database ended this one."""
+
+
+class LockTimeoutError(RetryableError):
+    """A lock was not to be had in the time that the session allows."""
+
+
+class BusyError(RetryableError):
+    """Another connection had the SQLite file locked for longer than this one waits."""
+
+
+class ConnectionLostError(RetryableError):
+    """The connection was lost in the middle of a transaction, before anything asked to commit it."""
+
+
+class CommitUnknownError(HoldfastError):
+    """The connection was lost while the transaction was being ended, so it may or may not be committed."""
+
+
+class AbortedError(HoldfastError):
+    """An earlier statement of the transaction failed, so none of it can be committed."""
+
+
+class RequestError(HoldfastError):
+    """What was asked for cannot be given; the request has to be another one."""
+
+
+class NotFoundError(RequestError):
+    """There is no such row, or none that may be seen."""
+
+
+class InvalidFilterError(RequestError):
+    """A filter or an order names what may not be filtered or ordered by, or has a value that does not fit."""
+
+
+class MultipleFoundError(RequestError):
+    """There are several rows where one was expected."""

@@ -18,6 +18,7 @@ QUESTIONS: Mapping[str, str] = {
     "journal_owner": "The journal can belong to a role of its own, out of the application's reach",
     "sees_disabled_triggers": "`holdfast status` sees a trigger that is switched off",
     "guard_counts_statement": "`Guard(max_rows=…)` counts the rows of the whole statement",
+    "live_view": "`SoftDelete(live_view=…)` makes a view of the living rows, from version",
     "stamps_before_write": "RETURNING already shows the times and the version that the database keeps",
 }
 """Every question of ``Features`` in words."""

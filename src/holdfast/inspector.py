@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DriftError, LockedError, UnsupportedError
-from holdfast.inventory import Inventory, StoredColumn, StoredRelation
+from holdfast.inventory import Inventory, StoredColumn, StoredRelation, version_of
 from holdfast.objects import SCHEMA_VERSION, InstalledObject
 from holdfast.policies import from_json
 from holdfast.tables import Action, ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
@@ -52,9 +52,8 @@ def _inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Invento
     _check_marker(state)
     if state["marker"] is not None and state.get("journal_owner") == "holdfast":
         dialect = dialect.with_owner("holdfast")
-    tables = read_tables(connection, dialect)
     if state["marker"] is None:
-        return dialect, Inventory(state, tables)
+        return dialect, Inventory(state, read_tables(connection, dialect))
     if not state.get("may_read_journal", True):
         raise UnsupportedError(
             "HF404",
@@ -67,20 +66,10 @@ def _inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Invento
             f"The journal has lost its table holdfast.{missing[0]}, and with it what was declared.",
             "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
         )
+    # First what is spelt from the catalog of now: the sooner, the less can have changed since the snapshot.
+    installed = tuple(_installed(row) for row in execute(connection, dialect.installed()))
     relations = [_relation(_document(row[0])) for row in execute(connection, dialect.relations())]
-    installed = tuple(
-        InstalledObject(
-            kind=row.kind,
-            name=row.name,
-            table=None if row.table_name is None else TableName(row.schema_name, row.table_name),
-            source=row.source or "",
-            altered=bool(row.altered),
-            enabled=bool(row.enabled),
-            replaceable=bool(getattr(row, "replaceable", True)),
-            per_table=bool(getattr(row, "per_table", True)),
-        )
-        for row in execute(connection, dialect.installed())
-    )
+    tables = read_tables(connection, dialect)
     return dialect, Inventory(state, tables, {each.id: each for each in relations}, installed)
 
 
@@ -107,8 +96,7 @@ def _document(value: Any) -> dict[str, Any]:
 
 
 def _check_version(dialect: Dialect, state: Mapping[str, Any]) -> None:
-    number = state["version"]
-    found = (number // 10000,) if isinstance(number, int) else tuple(int(part) for part in str(number).split("."))
+    found = version_of(state)
     if found < dialect.features.minimum_version:
         needed = ".".join(str(part) for part in dialect.features.minimum_version)
         raise UnsupportedError(
@@ -134,6 +122,20 @@ def _check_marker(state: Mapping[str, Any]) -> None:
                 f"This database was protected by a newer holdfast ({marker.split()[0].partition(':')[2]}).",
                 "Upgrade: pip install --upgrade holdfast.",
             )
+
+
+def _installed(row: Any) -> InstalledObject:
+    return InstalledObject(
+        kind=row.kind,
+        name=row.name,
+        table=None if row.table_name is None else TableName(row.schema_name, row.table_name),
+        source=row.source or "",
+        altered=bool(row.altered),
+        enabled=bool(row.enabled),
+        replaceable=bool(getattr(row, "replaceable", True)),
+        per_table=bool(getattr(row, "per_table", True)),
+        used_by=tuple(json.loads(getattr(row, "used_by", None) or "[]")),
+    )
 
 
 def _relation(document: Mapping[str, Any]) -> StoredRelation:

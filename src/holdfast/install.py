@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from holdfast.database import Database, execute, explained
-from holdfast.errors import LockedError, UnsupportedError
+from holdfast.errors import LockedError, RetryableError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.plan import Plan
 from holdfast.steps import LOCK_TIMEOUT, Step
@@ -62,9 +62,7 @@ def _apply_step(database: Database, step: Step, deadline: float) -> None:
                 for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
                     execute(connection, statement)
             return
-        except UnsupportedError as error:
-            if error.code != "HF407":
-                raise
+        except RetryableError as error:
             if time.monotonic() > ends:
                 raise UnsupportedError(
                     "HF407",

@@ -94,6 +94,14 @@ class Inventory:
     def has_journal(self) -> bool:
         return self.state["marker"] is not None
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        return version_of(self.state)
+
+    def is_taken(self, name: TableName) -> bool:
+        """Whether a table, a view or anything else of that namespace has the name."""
+        return name in self.tables or list(name) in self.state.get("other_names", ())
+
     def matches(self) -> dict[int, TableInfo]:
         """Relation id to the table that it means: the same oid, else the same name. No table is meant twice."""
         by_oid = {table.oid: table for table in self.tables.values() if table.oid}
@@ -130,6 +138,12 @@ class Inventory:
             listed = ", ".join(str(table.name) for table in found)
             raise UnsupportedError("HF409", f"{name!r} may be any of: {listed}.", "Write the schema too: schema.table.")
         return found[0]
+
+
+def version_of(state: Mapping[str, Any]) -> tuple[int, ...]:
+    """The version of the server, as far as it tells features apart."""
+    number = state["version"]
+    return (number // 10000,) if isinstance(number, int) else tuple(int(part) for part in str(number).split("."))
 
 
 def _suggestion(name: str, tables: Iterable[TableName]) -> str:

@@ -55,6 +55,8 @@ class InstalledObject:
     """Whether ``create`` can replace it; else it must be dropped first."""
     per_table: bool = True
     """Whether it serves one table; the journal's own objects serve all."""
+    used_by: tuple[str, ...] = ()
+    """What the users built upon it, which would go or break with it."""
 
     @property
     def identity(self) -> tuple[str, str, str]:

@@ -56,13 +56,21 @@ class SoftDelete:
 
     ``raw_delete`` says what becomes of a DELETE that did not go through an ORM: ``"convert"`` marks the row
     instead, ``"refuse"`` raises HF201, ``"allow"`` really deletes it. ``None`` takes the database's default.
+    ``live_view`` makes a view of the rows that live: ``True`` calls it ``<table>_live``, a text is its name.
 
     >>> SoftDelete("removed_on", raw_delete="refuse")
-    SoftDelete(column='removed_on', raw_delete='refuse')
+    SoftDelete(column='removed_on', raw_delete='refuse', live_view=False)
+    >>> SoftDelete(live_view=True).live_view_of("orders")
+    'orders_live'
     """
 
     column: str = "deleted_at"
     raw_delete: RawDelete | None = None
+    live_view: bool | str = False
+
+    def live_view_of(self, table: str) -> str | None:
+        """The name of the table's view of the rows that live, if it is to have one."""
+        return f"{table}_live" if self.live_view is True else self.live_view or None
     parts: frozenset[str] = frozenset()
     """Tables that hold the rest of the very same row (joined inheritance): they neither follow a mark nor forbid it."""
 

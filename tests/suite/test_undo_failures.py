@@ -78,7 +78,7 @@ def test_an_undo_that_is_killed_half_way_has_changed_nothing(deleted: tuple[Prot
         _, errors = process.communicate(timeout=30)
     assert process.returncode != 0
     if how == "the connection":
-        assert "HF406" in errors
+        assert "HF615" in errors
     assert protected.rows("select count(*) from t") == [(0,)]
     assert protected.rows("select count(*) from holdfast.change") == journal
     protected.run("drop trigger waits on t")

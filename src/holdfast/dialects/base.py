@@ -33,6 +33,8 @@ class Features:
     guard_counts_statement: bool
     stamps_before_write: bool
     """Whether RETURNING already shows the times and the version that the database keeps."""
+    live_view: tuple[int, ...]
+    """The oldest version on which a view of the living rows shows each reader no more than the table does."""
     reasons: Mapping[str, str]
     """Question to reason, for the answers that a reader would not expect."""
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import CheckConstraint, Column, ColumnElement, Enum, ForeignKeyConstraint, Index, Table, TextClause
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Enum,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import MappedColumn, mapped_column
-from sqlalchemy.schema import ColumnCollectionConstraint
 
 from holdfast.errors import DeclarationError
 
@@ -25,7 +32,7 @@ LIVE = "holdfast.live"
 E = TypeVar("E", bound=enum.Enum)
 
 
-def shortened(name: str) -> str:
+def shortened(name: str, limit: int = LIMIT) -> str:
     """The name itself, or of a long one as much as fits, and a hash of all of it: two long names stay two.
 
     >>> shortened("ix_orders_status")
@@ -34,28 +41,28 @@ def shortened(name: str) -> str:
     True
     """
     whole = name.encode()
-    if len(whole) <= LIMIT:
+    if len(whole) <= limit:
         return name
     digest = hashlib.sha256(whole).hexdigest()[:12]
     # What is left of a character that the cut goes through is left out.
-    return f"{whole[: LIMIT - len(digest) - 1].decode(errors='ignore')}_{digest}"
+    return f"{whole[: limit - len(digest) - 1].decode(errors='ignore')}_{digest}"
 
 
-def _joined(*parts: str) -> str:
-    return shortened("_".join(part for part in parts if part))
+def _joined(*parts: str, limit: int = LIMIT) -> str:
+    return shortened("_".join(part for part in parts if part), limit)
 
 
-def _primary_key(constraint: ColumnCollectionConstraint, table: Table) -> str:
+def _primary_key(constraint: PrimaryKeyConstraint, table: Table) -> str:
     return _joined("pk", table.name)
 
 
-def _unique(constraint: ColumnCollectionConstraint, table: Table) -> str:
+def _unique(constraint: UniqueConstraint, table: Table) -> str:
     return _joined("uq", table.name, *(column.name for column in constraint.columns))
 
 
 def _foreign_key(constraint: ForeignKeyConstraint, table: Table) -> str:
     target = constraint.elements[0].target_fullname.split(".")[-2]
-    return _joined("fk", table.name, *(element.parent.name for element in constraint.elements), target)
+    return _joined("fk", table.name, *constraint.column_keys, target)
 
 
 def _index(index: Index, table: Table) -> str:
@@ -65,35 +72,97 @@ def _index(index: Index, table: Table) -> str:
 
 
 def _check(constraint: CheckConstraint, table: Table) -> str:
-    """Two checks may speak of the same columns, so the name carries a hash of what is checked."""
+    """Two checks may speak of the same columns, so the name ends with a hash of what is checked."""
     columns = [column for column in constraint.columns if isinstance(column, Column)]
     kind = columns[0].type if len(columns) == 1 else None
     if isinstance(kind, Enum) and kind.create_constraint:
-        checked, words = "\0".join(sorted(kind.enums)), columns[0].name
+        checked = "\0".join(sorted(kind.enums))
     else:
         checked = " ".join(_text(constraint.sqltext).split())
-        words = "_".join(column.name for column in columns) or _slug(checked)
+    words = "_".join(column.name for column in columns) or _slug(checked)
     digest = hashlib.sha256(checked.encode()).hexdigest()[:8]
-    # The hash must not be what a long name loses.
-    return _joined("ck", _cut(f"{table.name}_{words}", LIMIT - len("ck_") - len(digest) - 1), digest)
+    return f"{_joined('ck', table.name, words, limit=LIMIT - len(digest) - 1)}_{digest}"
 
 
-def _cut(name: str, limit: int) -> str:
-    return name if len(name.encode()) <= limit else shortened("_" * LIMIT + name)[LIMIT:] or _hashed(name, limit)
-
-
-def _words_of(expression: str | ColumnElement[Any] | TextClause) -> str:
+def _words_of(expression: Any) -> str:
     """A column's name; of an expression its words."""
     return expression.name if isinstance(expression, Column) else _slug(_text(expression))
 
 
 def _text(expression: Any) -> str:
-    compiled = expression.compile(compile_kwargs={"literal_binds": True, "include_table": False})
-    return str(compiled)
+    """In the generic dialect, so that a name is the same on every database, and without the table's name."""
+    return str(expression.compile(compile_kwargs={"literal_binds": True, "include_table": False}))
 
 
 def _slug(sql: str) -> str:
-    return "_".join(re.findall(r"\w+", sql))
+    return "_".join(re.findall(r"\w+", sql.lower()))
 
 
-NAMING_CONVENTION: Mapping[str, Any] = {}
+NAMING_CONVENTION: dict[str, Any] = {
+    "pk": "%(holdfast_pk)s",
+    "uq": "%(holdfast_uq)s",
+    "fk": "%(holdfast_fk)s",
+    "ix": "%(holdfast_ix)s",
+    "ck": "%(holdfast_ck)s",
+    "holdfast_pk": _primary_key,
+    "holdfast_uq": _unique,
+    "holdfast_fk": _foreign_key,
+    "holdfast_ix": _index,
+    "holdfast_ck": _check,
+}
+"""For ``MetaData(naming_convention=…)``: every constraint and index without a name gets one.
+
+It is made of the table and of *all* columns (``uq_orders_tenant_id_number``), is at most 63 bytes long, and two
+long ones differ. A CHECK without a name gets one of its words or columns and of a hash of its text. A name that is
+given stays as it is.
+
+>>> from sqlalchemy import Column, Integer, MetaData, Table, UniqueConstraint
+>>> metadata = MetaData(naming_convention=NAMING_CONVENTION)
+>>> columns = [Column(name, Integer) for name in ("a", "b", "c")]
+>>> table = Table("t", metadata, *columns, UniqueConstraint("a", "b"), UniqueConstraint("a", "c"))
+>>> sorted(str(each.name) for each in table.constraints)
+['pk_t', 'uq_t_a_b', 'uq_t_a_c']
+"""
+
+
+def enum_column(
+    kind: type[E], *, check: str | None = None, server_default: E | str | None = None, **options: Any
+) -> MappedColumn[E]:
+    """A column that holds the values of an enum as text of any length, and a CHECK that lets nothing else in.
+
+    What is stored is the *value* of a member, so that a member can be renamed in Python. ``check`` names the
+    constraint; else the naming convention does, with another name for another set of values. ``options`` are
+    those of ``mapped_column``. HF112 where a value is not text. A value in the database that the enum lacks
+    raises ``LookupError`` when it is read, and one that it lacks is refused before it is written.
+
+    >>> import enum
+    >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    >>> class Status(enum.StrEnum):
+    ...     NEW = "new"
+    ...     PAID = "paid"
+    >>> class Base(DeclarativeBase): ...
+    >>> class Order(Base):
+    ...     __tablename__ = "orders"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    ...     status: Mapped[Status] = enum_column(Status, default=Status.NEW)
+    """
+    values = [member.value for member in kind]
+    for value in values:
+        if not isinstance(value, str):
+            raise DeclarationError(
+                "HF112",
+                f"{kind.__name__} has the value {value!r}, and an enum column stores text.",
+                "Give every member a string; a StrEnum does.",
+            )
+    if isinstance(server_default, enum.Enum):
+        server_default = server_default.value
+    stored = Enum(
+        kind,
+        name=check,
+        native_enum=False,
+        create_constraint=True,
+        length=None,
+        validate_strings=True,
+        values_callable=lambda _: values,
+    )
+    return mapped_column(stored, server_default=server_default, **options)

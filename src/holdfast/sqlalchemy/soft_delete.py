@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Exists, Insert, Select, Table, inspect
+from sqlalchemy import ColumnElement, Exists, FromClause, Insert, Join, Select, Table, inspect
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
+from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from holdfast.errors import DeclarationError
@@ -142,29 +143,35 @@ def _excluded(state: ORMExecuteState, wanted: list[RowsOption]) -> set[Table]:
 
 
 def _narrowed(statement: Any, excluded: set[Table]) -> Any:
-    """The statement, with the rows that live in each EXISTS that the ORM does not know as a query of its own."""
-    outer = {table for table in _tables(getattr(statement, "get_final_froms", lambda: [statement.table])())}
+    """The statement, with the rows that live in each EXISTS that has no entity for the ORM to filter."""
+    outer = set(_sources(statement.get_final_froms() if isinstance(statement, Select) else [statement.table]))
 
     def replace(each: Any, **_: Any) -> Any:
         if not isinstance(each, Exists):
             return None
-        inner = each.element.element if hasattr(each.element, "element") else each.element
-        if not isinstance(inner, Select) or inner._propagate_attrs:
+        inner = getattr(each.element, "element", each.element)
+        if not isinstance(inner, Select) or (inner._from_obj and inner._propagate_attrs):
             return None
-        for table in _tables(inner.get_final_froms()):
+        for source, table in _sources(inner.get_final_froms()):
             policy = policy_of(table, SoftDelete)
-            if policy is not None and table not in outer and table not in excluded:
-                each = each.where(table.c[policy.column].is_(None))
+            if policy is not None and table not in excluded and (source, table) not in outer:
+                each = each.where(source.c[policy.column].is_(None))
         return each
 
     return replacement_traverse(statement, {}, replace)
 
 
-def _tables(clauses: Iterable[Any]) -> Iterator[Table]:
+def _sources(clauses: Iterable[Any]) -> Iterator[tuple[FromClause, Table]]:
+    """Each table or alias that the clauses name, and the table that it stands for."""
     for clause in clauses:
-        for each in iterate(clause):
-            if isinstance(each, Table):
-                yield each
+        if isinstance(clause, Join):
+            yield from _sources((clause.left, clause.right))
+            continue
+        table = clause.element if isinstance(clause, AliasedReturnsRows) else clause
+        if isinstance(table, Table):
+            # The ORM annotates what it names; the table of the metadata is the one and same.
+            plain = table.metadata.tables[table.key]
+            yield (plain if table is clause else clause), plain
 
 
 def _with_filters_inside(statement: Insert, filters: tuple[Any, ...]) -> Any:

@@ -11,6 +11,7 @@ from holdfast.dialects.postgresql import catalog, journal, reading
 from holdfast.dialects.postgresql.audit import recording
 from holdfast.dialects.postgresql.errors import translate
 from holdfast.dialects.postgresql.guard import guarding
+from holdfast.dialects.postgresql.live_view import mark_live_view
 from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
@@ -44,8 +45,10 @@ class PostgreSQL(Dialect):
         sees_disabled_triggers=True,
         guard_counts_statement=True,
         stamps_before_write=True,
+        live_view=(15,),
         reasons={
             "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
+            "live_view": "before 15 a view reads with the rights of its owner, past grants and row security: there it is refused",
         },
     )
 
@@ -86,9 +89,13 @@ class PostgreSQL(Dialect):
         return journal.remove()
 
     def mark(self, each: DatabaseObject, version: str) -> tuple[str, ...]:
+        if each.kind == "view" and each.table is not None:
+            return (mark_live_view(each, version),)
         return (mark(each, version),)
 
     def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
+        if each.table is not None and each.kind == "view":
+            return (f"drop view if exists {qualified(TableName(each.table.schema, each.name))}",)
         if each.table is not None:
             drop = f"drop trigger if exists {quote(each.name)} on {qualified(each.table)}"
             reading = self.owner is not None and each.name == "holdfast_record_truncate"

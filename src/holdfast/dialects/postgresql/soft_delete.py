@@ -7,6 +7,7 @@ carries one and the same mark, and a restore of the parent finds exactly those a
 from __future__ import annotations
 
 from holdfast.dialects.postgresql.guard import guard_truncate
+from holdfast.dialects.postgresql.live_view import live_view
 from holdfast.dialects.postgresql.soft_delete_convert import converting, refusing
 from holdfast.dialects.postgresql.soft_delete_family import following, living_parents, locking
 from holdfast.dialects.postgresql.sql import function, quote, trigger
@@ -67,6 +68,7 @@ def soft_deleting(
         objects += locking(policy, protection)
         objects += following(policy, protection, protections)
         objects += living_parents(policy, protection, protections)
+    objects += live_view(policy, protection)
     guard = protection.get(Guard)
     if mode != "allow" and not (guard and guard.truncate):
         objects += guard_truncate(protection, owner, "SoftDelete")

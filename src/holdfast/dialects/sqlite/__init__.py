@@ -40,6 +40,7 @@ class SQLite(Dialect):
         sees_disabled_triggers=False,
         guard_counts_statement=True,
         stamps_before_write=False,
+        live_view=(3, 37),
         reasons={
             "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
             "so Guard(truncate=False) needs no trigger and Guard(max_rows=…) counts it",

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from holdfast.errors import REFUSALS, HoldfastError, UnsupportedError
+from typing import Any
+
+from holdfast.dialects.explaining import broken, repeatable
+from holdfast.errors import (
+    REFUSALS,
+    BusyError,
+    CheckError,
+    ConstraintError,
+    ForeignKeyError,
+    HoldfastError,
+    NotNullError,
+    UniqueError,
+    UnsupportedError,
+)
 
 
 def translate(error: BaseException) -> HoldfastError | None:
@@ -17,15 +30,16 @@ def translate(error: BaseException) -> HoldfastError | None:
     message = text.splitlines()[0] if text else "no message"
     # The low byte is the result, the rest its variety.
     match number & 0xFF:
+        case 19:
+            return _broken(number >> 8, rest)
         case 5 | 6:
-            return UnsupportedError(
-                "HF407", "The database is locked by another connection.", "Try again when it is less busy."
-            )
+            return repeatable(BusyError)
         case 8:
             return UnsupportedError(
                 "HF405",
                 f"The database takes no writes: {message}.",
-                "Make the file and its folder writable for this user, and open it without mode=ro.",
+                "Make the file and its folder writable for this user, open it without mode=ro, "
+                "and do not write in a read-only transaction.",
             )
         case 14 | 10:
             return UnsupportedError(
@@ -38,3 +52,34 @@ def translate(error: BaseException) -> HoldfastError | None:
                 "HF406", f"The file is no sound SQLite database: {message}.", "Check the path in the URL."
             )
     return None
+
+
+def _broken(variety: int, name: str) -> ConstraintError | None:
+    """``name`` is what the message ends with: "UNIQUE constraint failed: t.a, t.b".
+
+    SQLite has no other place for it: there is no field in the error. The texts before the name are constants of the
+    source, in no language but this, and what counts as which error is decided by the number alone.
+    """
+    match variety:
+        case 1:
+            # Without a name of its own a CHECK is told by its expression, which is nobody's name.
+            return broken(CheckError, constraint=name if name.isidentifier() else None)
+        case 3:
+            return broken(ForeignKeyError)
+        case 5:
+            return broken(NotNullError, **_columns(name))
+        case 6 | 8 | 10:
+            if name.startswith("index '"):
+                return broken(UniqueError, constraint=name.removeprefix("index '").removesuffix("'"))
+            return broken(UniqueError, **_columns(name))
+    # The others are raised by somebody's trigger or function, which says what it means itself.
+    return None
+
+
+def _columns(listed: str) -> dict[str, Any]:
+    """Table and columns of "t.a, t.b"; nothing where a name has a dot or a comma of its own, so that it is unclear."""
+    pairs = [each.split(".") for each in listed.split(", ")]
+    tables = {pair[0] for pair in pairs}
+    if len(tables) > 1 or any(len(pair) != 2 for pair in pairs):
+        return {}
+    return {"table": tables.pop(), "columns": [pair[1] for pair in pairs]}

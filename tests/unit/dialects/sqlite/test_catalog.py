@@ -181,12 +181,12 @@ def test_errors_are_ours(house: Any, tmp_path: Any) -> None:
     assert isinstance(guard, GuardError)
     assert guard.hint.startswith("If it is meant")
     assert isinstance(error(house.connection, "delete from holdfast_change"), ProtectedError)
-    assert error(house.connection, "insert into t values (1)") is None
+    assert isinstance(error(house.connection, "insert into t values (1)"), UniqueError)
     assert error(house.connection, "nonsense") is None
     other = house.connect()
     other.execute("pragma busy_timeout = 0")
     house("begin immediate")
-    assert error(other, "insert into t values (9)").code == "HF407"
+    assert error(other, "insert into t values (9)").code == "HF614"
     house("rollback")
     other.close()
     reader = sqlite3.connect(f"file:{house.path}?mode=ro", uri=True)

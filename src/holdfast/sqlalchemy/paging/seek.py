@@ -1,0 +1,110 @@
+"""The condition for the rows that come after a place in an order, written so that an index range serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import REAL, Double, Float, TypeDecorator, and_, cast, false, literal, or_, true, tuple_
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import UserDefinedType
+
+from holdfast.sqlalchemy.paging.order import OrderColumn
+
+_SINGLE_DIGITS = 24
+"""Up to this precision a Float is of 4 bytes."""
+
+
+class AsStored(UserDefinedType[Any]):
+    """A value as the driver gives and takes it. A column's own type may show less than what is stored: a SQLite
+    time without its fraction is another text than the one that the type would write."""
+
+    cache_ok = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbours in the order that a row value can compare: one direction, no nulls; or one column that has nulls."""
+
+    columns: tuple[OrderColumn, ...]
+    values: tuple[Any, ...]
+
+    @property
+    def first(self) -> OrderColumn:
+        return self.columns[0]
+
+    def beyond(self, *, or_at: bool) -> ColumnElement[bool]:
+        """The rows behind the values; with ``or_at`` those that have them too."""
+        expression = self.first.expression
+        if self.values[0] is None:
+            if self.first.begins_with_nulls:
+                return true() if or_at else expression.is_not(None)
+            return expression.is_(None) if or_at else false()
+        condition = self._compare(or_at)
+        if self.first.nullable and not self.first.begins_with_nulls:
+            return or_(condition, expression.is_(None))
+        return condition
+
+    def _compare(self, or_at: bool) -> ColumnElement[bool]:
+        bound = [_bound(column, value) for column, value in zip(self.columns, self.values, strict=True)]
+        left: Any = self.first.expression
+        right: Any = bound[0]
+        if len(bound) > 1:
+            left, right = tuple_(*(column.expression for column in self.columns)), tuple_(*bound)
+        if self.first.descending:
+            condition = left <= right if or_at else left < right
+        else:
+            condition = left >= right if or_at else left > right
+        found: ColumnElement[bool] = condition
+        return found
+
+
+def segments(columns: Sequence[OrderColumn], values: Sequence[Any], *, inclusive: bool) -> list[ColumnElement[bool]]:
+    """Conditions that give, one after the other, the rows behind the values (with ``inclusive``, at them too).
+
+    There are two where the first column has nulls: rows with and without a value are two ranges of an index,
+    and as one condition they would be none.
+    """
+    first, value = columns[0], values[0]
+    if not first.nullable:
+        return [_after(columns, values, inclusive)]
+    expression = first.expression
+    if value is None:
+        others = _after(columns[1:], values[1:], inclusive) if len(columns) > 1 else true() if inclusive else false()
+        here = and_(expression.is_(None), others)
+        return [here, expression.is_not(None)] if first.begins_with_nulls else [here]
+    here = _after([replace(first, nullable=False), *columns[1:]], values, inclusive)
+    return [here] if first.begins_with_nulls else [here, expression.is_(None)]
+
+
+def _after(columns: Sequence[OrderColumn], values: Sequence[Any], inclusive: bool) -> ColumnElement[bool]:
+    """Of runs a, b, c: ``a >= x AND (a > x OR (b >= y AND (b > y OR c > z)))``. The first bound follows from the
+    rest; it is there because an index range can be made of it."""
+    *others, last = _runs(columns, values)
+    condition = last.beyond(or_at=inclusive)
+    for run in reversed(others):
+        condition = and_(run.beyond(or_at=True), or_(run.beyond(or_at=False), condition))
+    return condition
+
+
+def _runs(columns: Sequence[OrderColumn], values: Sequence[Any]) -> list[_Run]:
+    runs: list[_Run] = []
+    for column, value in zip(columns, values, strict=True):
+        last = runs[-1] if runs else None
+        if last and not (column.nullable or last.first.nullable) and column.descending == last.first.descending:
+            runs[-1] = _Run((*last.columns, column), (*last.values, value))
+        else:
+            runs.append(_Run((column,), (value,)))
+    return runs
+
+
+def _bound(column: OrderColumn, value: Any) -> ColumnElement[Any]:
+    kind = column.expression.type
+    if isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
+    if isinstance(value, float) and isinstance(kind, Float):
+        # 0.1 of 4 bytes is not 0.1 of 8 bytes, and a driver sends 8.
+        if isinstance(kind, REAL) or (kind.precision is not None and kind.precision <= _SINGLE_DIGITS):
+            return cast(literal(value, Double()), kind)
+    return literal(value, AsStored())
