@@ -40,7 +40,7 @@ POLICIES: Mapping[str, tuple[Policy, ...]] = {
 
 def protect(url: str, policies: Sequence[Policy]) -> None:
     database = Database(url)
-    with database.connect() as connection:
+    with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
     apply(database, plan_protect(dialect, inventory, {inventory.resolve("orders").name: policies}))
 

@@ -16,6 +16,8 @@ from holdfast.dialects import dialect_for
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _BOUND = "holdfast.context"
 """Notes on a connection that its transaction carries a context, which must be taken away before the commit."""
+READ_ONLY = "holdfast_read_only"
+"""The execution option of a connection that is not going to write."""
 _context: ContextVar[Mapping[str, Any]] = ContextVar("holdfast_context", default=_NOTHING)
 
 
@@ -56,6 +58,11 @@ def current() -> Mapping[str, Any]:
     return _context.get()
 
 
+def is_bound(connection: Connection) -> bool:
+    """Whether the transaction in hand is of an engine that is bound."""
+    return _BOUND in connection.info
+
+
 def bind(engine: Engine) -> None:
     """Every transaction of the engine carries the context that is current when it begins, at one round trip.
 
@@ -66,6 +73,9 @@ def bind(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         present = _context.get()
+        if dialect.unbind_context() and connection.get_execution_options().get(READ_ONLY):
+            # Where the context is a row, to write it would lock the others out, and there is nothing to record.
+            present = _NOTHING
         connection.info[_BOUND] = bool(present)
         if present:
             for query in dialect.bind_context(present):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Strings and quoted names are skipped; a parameter is a single colon before a word.
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![:\w]):([a-z_]+)\b|%""")
 
+OWN = "holdfast"
+"""The execution option of what holdfast itself sends, by which it is told apart from an application's statements."""
+
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 
 
@@ -119,9 +122,11 @@ def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
     """Runs the query as it stands and gives its rows; named parameters go to the driver, never into the text."""
     query = query if isinstance(query, Query) else Query(query, {})
     if not query.parameters:
-        result = connection.execution_options(no_parameters=True).exec_driver_sql(query.sql)
+        # For this statement alone: the connection may be an application's.
+        result = connection.exec_driver_sql(query.sql, execution_options={"no_parameters": True, OWN: True})
     else:
-        result = connection.exec_driver_sql(*_in_style(query, connection.dialect.paramstyle))
+        sql, parameters = _in_style(query, connection.dialect.paramstyle)
+        result = connection.exec_driver_sql(sql, parameters, execution_options={OWN: True})
     return list(result) if result.returns_rows else []
 
 

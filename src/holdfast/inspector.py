@@ -134,8 +134,12 @@ def _installed(row: Any) -> InstalledObject:
         enabled=bool(row.enabled),
         replaceable=bool(getattr(row, "replaceable", True)),
         per_table=bool(getattr(row, "per_table", True)),
-        used_by=tuple(json.loads(getattr(row, "used_by", None) or "[]")),
+        used_by=_listed(getattr(row, "used_by", None)),
     )
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return tuple(json.loads(value) if isinstance(value, str) else value or ())
 
 
 def _relation(document: Mapping[str, Any]) -> StoredRelation:

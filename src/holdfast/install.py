@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from holdfast.database import Database, execute, explained
-from holdfast.errors import LockedError, RetryableError, UnsupportedError
+from holdfast.errors import BusyError, DeadlockError, LockedError, LockTimeoutError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.plan import Plan
 from holdfast.steps import LOCK_TIMEOUT, Step
@@ -62,7 +62,7 @@ def _apply_step(database: Database, step: Step, deadline: float) -> None:
                 for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
                     execute(connection, statement)
             return
-        except RetryableError as error:
+        except (LockTimeoutError, DeadlockError, BusyError) as error:
             if time.monotonic() > ends:
                 raise UnsupportedError(
                     "HF407",

@@ -100,7 +100,10 @@ class Inventory:
 
     def is_taken(self, name: TableName) -> bool:
         """Whether a table, a view or anything else of that namespace has the name."""
-        return name in self.tables or list(name) in self.state.get("other_names", ())
+        names = {*self.tables, *(TableName(*each) for each in self.state.get("other_names") or ())}
+        if self.state.get("folds_names"):
+            return str(name).lower() in {str(each).lower() for each in names}
+        return name in names
 
     def matches(self) -> dict[int, TableInfo]:
         """Relation id to the table that it means: the same oid, else the same name. No table is meant twice."""

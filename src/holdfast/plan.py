@@ -15,11 +15,13 @@ from holdfast.steps import (
     Identity,
     Step,
     check_rights,
+    check_views,
     columns_step,
     drop_columns_step,
     journal_step,
     leaving_step,
     left_over_step,
+    refuse_used,
     table_step,
 )
 from holdfast.tables import TableName
@@ -61,8 +63,11 @@ def plan_protect(
     # All columns come first: a trigger of one table may stand on another and read its mark.
     steps = [columns_step(dialect, protections[name], missing) for name, missing in declaration.new_columns.items()]
     objects = {name: dialect.objects(each, protections) for name, each in protections.items()}
-    left_over = _left_over(inventory, (each for listed in objects.values() for each in listed))
     installed = {each.identity: each for each in inventory.installed}
+    wanted = [each for listed in objects.values() for each in listed]
+    check_views(dialect, inventory, wanted, installed)
+    left_over = _left_over(inventory, wanted)
+    refuse_used(left_over)
     for protection in declaration.parents_first():
         name = protection.table.name
         step = table_step(
@@ -195,6 +200,7 @@ def _leaving_steps(
 ) -> list[Step]:
     """Children go first, columns last: a parent's triggers read the marks of its children as long as they are."""
     installed = {each.identity for each in inventory.installed}
+    refuse_used(each for each in inventory.installed if each.table in leaving)
     dropped: set[Identity] = set()
     steps, columns = [], []
     for protection in reversed(list(parents_first(protections))):
@@ -216,6 +222,7 @@ def _leaving_steps(
     if kept is not None:
         left = [each for each in inventory.installed if each.per_table and each.identity not in dropped | kept]
         if left:
+            refuse_used(left)
             steps.append(left_over_step(dialect, left))
     return steps + columns
 

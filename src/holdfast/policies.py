@@ -58,8 +58,8 @@ class SoftDelete:
     instead, ``"refuse"`` raises HF201, ``"allow"`` really deletes it. ``None`` takes the database's default.
     ``live_view`` makes a view of the rows that live: ``True`` calls it ``<table>_live``, a text is its name.
 
-    >>> SoftDelete("removed_on", raw_delete="refuse")
-    SoftDelete(column='removed_on', raw_delete='refuse', live_view=False)
+    >>> SoftDelete("removed_on", raw_delete="refuse").column
+    'removed_on'
     >>> SoftDelete(live_view=True).live_view_of("orders")
     'orders_live'
     """
@@ -67,15 +67,15 @@ class SoftDelete:
     column: str = "deleted_at"
     raw_delete: RawDelete | None = None
     live_view: bool | str = False
-
-    def live_view_of(self, table: str) -> str | None:
-        """The name of the table's view of the rows that live, if it is to have one."""
-        return f"{table}_live" if self.live_view is True else self.live_view or None
     parts: frozenset[str] = frozenset()
     """Tables that hold the rest of the very same row (joined inheritance): they neither follow a mark nor forbid it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", frozenset(self.parts))
+
+    def live_view_of(self, table: str) -> str | None:
+        """The name of the table's view of the rows that live, if it is to have one."""
+        return f"{table}_live" if self.live_view is True else self.live_view or None
 
 
 @dataclass(frozen=True, slots=True)

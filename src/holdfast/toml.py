@@ -4,7 +4,8 @@
 
     [tables.orders]
     audit = true                                # or { exclude = ["iban"], mask = ["phone"], inserts = "full" }
-    soft_delete = true                          # or "removed_on", or { column = "removed_on", raw_delete = "refuse" }
+    soft_delete = true                          # or "removed_on", or { column = "removed_on", raw_delete = "refuse",
+                                                #      live_view = true }, or live_view = "current_orders"
     timestamps = true                           # or { created = "created_on", updated = "changed_on" }
     version = true                              # or "revision", or { column = "revision" }
     guard = 1000                                # or true, or { max_rows = 1000, truncate = true }
@@ -86,8 +87,15 @@ def _audit(value: object, where: str) -> Policy:
 
 
 def _soft_delete(value: object, where: str) -> Policy:
-    options = _options(value, where, ("column", "raw_delete"), column="column")
-    return SoftDelete(**_texts(options, where, "column"), **_choices(options, where, "raw_delete", get_args(RawDelete)))
+    options = _options(value, where, ("column", "raw_delete", "live_view"), column="column")
+    view = options.get("live_view", False)
+    if not isinstance(view, bool | str) or view == "":
+        _wrong(f"{where}.live_view", "true, false or the name of the view")
+    return SoftDelete(
+        **_texts(options, where, "column"),
+        **_choices(options, where, "raw_delete", get_args(RawDelete)),
+        live_view=view,
+    )
 
 
 def _timestamps(value: object, where: str) -> Policy:

@@ -28,6 +28,7 @@ POLICIES: dict[str, tuple[Policy, ...]] = {
     "audit": (AUDIT,),
     "audit_row": (Audit(exclude={"card"}, mask={"email"}, form="row", inserts="full"),),
     "soft_delete": (SoftDelete(),),
+    "live_view": (SoftDelete(raw_delete="allow", live_view=True),),
     "timestamps": (Timestamps(),),
     "version": (Version(),),
     "guard": (Guard(max_rows=100),),

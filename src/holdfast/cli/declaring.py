@@ -41,6 +41,7 @@ class Wanted:
     mask: tuple[str, ...] = ()
     inserts: Inserts | None = None
     raw_delete: RawDelete | None = None
+    live_view: bool = False
 
     @property
     def any_policy(self) -> bool:
@@ -116,13 +117,8 @@ def _asked(
                 form=audit.form,
             )
         )
-    if wanted.soft_delete is not None or wanted.raw_delete:
-        soft = find(present, SoftDelete)
-        if soft is None and wanted.soft_delete is None:
-            raise click.UsageError("--raw-delete says what a raw DELETE becomes under --soft-delete: say that too.")
-        soft = soft or SoftDelete()
-        soft = replace(soft, **_column(wanted.soft_delete), raw_delete=wanted.raw_delete or soft.raw_delete)
-        asked.append(soft)
+    if wanted.soft_delete is not None or wanted.raw_delete or wanted.live_view:
+        asked.append(_soft_delete(find(present, SoftDelete), wanted))
     if wanted.timestamps:
         asked.append(find(present, Timestamps) or Timestamps())
     if wanted.version is not None:
@@ -131,6 +127,20 @@ def _asked(
         guard = find(present, Guard) or Guard()
         asked.append(replace(guard, max_rows=wanted.guard) if wanted.guard is not None else guard)
     return asked
+
+
+def _soft_delete(present: SoftDelete | None, wanted: Wanted) -> SoftDelete:
+    if present is None and wanted.soft_delete is None:
+        if wanted.raw_delete:
+            raise click.UsageError("--raw-delete says what a raw DELETE becomes under --soft-delete: say that too.")
+        raise click.UsageError("--live-view is of the rows that live under --soft-delete: say that too.")
+    soft = present or SoftDelete()
+    return replace(
+        soft,
+        **_column(wanted.soft_delete),
+        raw_delete=wanted.raw_delete or soft.raw_delete,
+        live_view=wanted.live_view or soft.live_view,
+    )
 
 
 def _column(given: str | None) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from holdfast.timeline import shown
 @click.option("--mask", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: record that it changed, not the values.")
 @click.option("--inserts", type=click.Choice(get_args(Inserts)), help="Audit: what an insert records (key).")
 @click.option("--raw-delete", type=click.Choice(get_args(RawDelete)), help="Soft delete: what a raw DELETE becomes.")
+@click.option("--live-view", is_flag=True, help="Soft delete: make a view TABLE_live of the rows that live.")
 @click.option("--add-columns", is_flag=True, help="Add the columns that a policy needs and the table lacks.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")

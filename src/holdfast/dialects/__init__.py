@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from holdfast.dialects.base import Dialect
 from holdfast.errors import UnsupportedError
 
@@ -21,3 +23,8 @@ def dialect_for(name: str) -> Dialect:
         f"holdfast does not know the database {name!r}.",
         "It protects PostgreSQL 14 to 18 and SQLite 3.37+.",
     )
+
+
+def dialect_of(error: BaseException) -> Dialect:
+    """The dialect whose driver raised the error, where nobody can say which database was asked."""
+    return dialect_for("sqlite" if isinstance(error, sqlite3.Error) else "postgresql")

@@ -121,6 +121,15 @@ class Dialect(ABC):
     def read_only(self) -> str:
         """From here on the transaction in hand refuses to write; on SQLite the connection does."""
 
+    def end_read_only(self) -> str | None:
+        """A query, to be asked before ``read_only``, for the statement that takes it back; None where the end of the
+        transaction does."""
+        return None
+
+    def begin(self) -> str | None:
+        """Begins the transaction where a driver would do so late or never; None where they all do."""
+        return None
+
     @abstractmethod
     def tables(self) -> str:
         """One column ``document``: a JSON object for each table, in the shape that ``inspector`` reads."""
@@ -286,6 +295,10 @@ class Dialect(ABC):
     @abstractmethod
     def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
         """Binds who, why and for whom to the transaction in hand."""
+
+    @abstractmethod
+    def rebind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
+        """Binds anew, as if another transaction began: nothing of what was bound before is left."""
 
     @abstractmethod
     def unbind_context(self) -> tuple[Query, ...]:

@@ -46,6 +46,8 @@ class Flush:
                     execute(connection, query)
 
 
+hard_deleting: ContextVar[bool] = ContextVar("holdfast_hard_deleting", default=False)
+"""Whether deletes are meant as they are written."""
 _flush: ContextVar[Flush | None] = ContextVar("holdfast_flush", default=None)
 
 
@@ -69,7 +71,7 @@ def mark_instead(
         return element, multiparams, params
     description = element.entity_description
     table = description["table"]
-    if not isinstance(table, Table) or options.get(HARD_DELETE):
+    if not isinstance(table, Table) or options.get(HARD_DELETE) or hard_deleting.get():
         return element, multiparams, params
     policy = policy_of(table, SoftDelete)
     if policy is None and not table.info.get(PART):

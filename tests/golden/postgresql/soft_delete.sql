@@ -9,7 +9,10 @@ begin
         return new;
     end if;
     if old."deleted_at" is null then
-        new."deleted_at" := pg_catalog.statement_timestamp();
+        -- Several statements may be one delete, and have said so.
+        if new."deleted_at"::pg_catalog.text is distinct from pg_catalog.current_setting('holdfast.mark', true) then
+            new."deleted_at" := pg_catalog.statement_timestamp();
+        end if;
     else
         -- A dead row keeps the mark that it died with: its children carry the same.
         new."deleted_at" := old."deleted_at";

@@ -286,7 +286,7 @@ from (
     select 5, case when old."email" is not null then '***' end, case when new."email" is not null then '***' end, 1
     where (old."email" collate binary is not new."email" or typeof(old."email") <> typeof(new."email"))
     union all
-    select 7, old."deleted_at", case when new."deleted_at" is null or exists (select 1 from holdfast_context where undo) then new."deleted_at" else (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement) end, null
+    select 7, old."deleted_at", case when new."deleted_at" is null or exists (select 1 from holdfast_context where undo) then new."deleted_at" else (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement) end, null
     where case when exists (select 1 from holdfast_context where undo) then (old."deleted_at" collate binary is not new."deleted_at" or typeof(old."deleted_at") <> typeof(new."deleted_at")) else (old."deleted_at" is null) <> (new."deleted_at" is null) end
 ) as v;
 update holdfast_statement
@@ -453,7 +453,7 @@ from (
     union all
     select 5, null, case when new."email" is not null then '***' end, 1
     union all
-    select 7, null, case when new."deleted_at" is null or exists (select 1 from holdfast_context where undo) then new."deleted_at" else (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement) end, null
+    select 7, null, case when new."deleted_at" is null or exists (select 1 from holdfast_context where undo) then new."deleted_at" else (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement) end, null
 ) as v;
 update holdfast_statement
 set total = total_changes() + 1,
@@ -553,11 +553,11 @@ set number = number + 1,
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
 update "orders"
-set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement)
+set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
 where rowid = new.rowid;
 update holdfast_statement set keeping = null, total = total_changes() + 1;
 update "items"
-set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement)
+set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
 where "order_id" = new."id" and "deleted_at" is null;
 update holdfast_statement set total = total_changes() + 1;
 update holdfast_statement set total = total_changes() + 1;
@@ -714,7 +714,7 @@ set number = number + 1,
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "orders"
-set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement)
+set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
 where rowid = old.rowid and "deleted_at" is null;
 update holdfast_statement set total = total_changes() + 1;
 select raise(ignore);

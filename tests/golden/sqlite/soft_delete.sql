@@ -24,11 +24,11 @@ set number = number + 1,
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
 update "orders"
-set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement)
+set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
 where rowid = new.rowid;
 update holdfast_statement set keeping = null, total = total_changes() + 1;
 update "items"
-set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement)
+set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
 where "order_id" = new."id" and "deleted_at" is null;
 update holdfast_statement set total = total_changes() + 1;
 update holdfast_statement set total = total_changes() + 1;
@@ -185,7 +185,7 @@ set number = number + 1,
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "orders"
-set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', clock / 1000000, 'unixepoch') || printf('.%06d', clock % 1000000) from holdfast_statement)
+set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
 where rowid = old.rowid and "deleted_at" is null;
 update holdfast_statement set total = total_changes() + 1;
 select raise(ignore);

@@ -185,6 +185,9 @@ class PostgreSQL(Dialect):
     def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
         return reading.bind_context(context)
 
+    def rebind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
+        return reading.rebind_context(context)
+
     def unbind_context(self) -> tuple[Query, ...]:
         return ()
 

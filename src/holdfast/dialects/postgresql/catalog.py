@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql.live_view import LIVE_VIEWS
+
 # One document for each table of the user's schemas, in the shape that the inspector reads.
 TABLES = """\
 select json_build_object(
@@ -152,7 +154,12 @@ select json_build_object(
     'missing', (select json_agg(w.name) from unnest(array['relation', 'relation_column']) as w (name)
                 where exists (select from pg_namespace as n where n.nspname = 'holdfast') and not exists (
                     select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-                    where n.nspname = 'holdfast' and c.relname = w.name))
+                    where n.nspname = 'holdfast' and c.relname = w.name)),
+    -- What no new view can be called, beside the tables.
+    'other_names', (select json_agg(json_build_array(n.nspname, c.relname))
+                    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                    where c.relkind not in ('r', 'p', 'f', 't')
+                        and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'holdfast'))
 ) as document
 from pg_roles as r
 where r.rolname = current_user"""
@@ -267,9 +274,18 @@ INSTALLED = f"""\
 select o.kind, o.name, o.schema_name, o.table_name,
     substring(o.marker from 'src=([0-9a-f]+)') as source,
     substring(o.marker from 'cat=([0-9a-f]+)') is distinct from left(md5(o.definition), 12) as altered,
-    o.enabled, o.replaceable or not o.per_table as replaceable, o.per_table
+    o.enabled, o.replaceable or not o.per_table as replaceable, o.per_table, o.used_by
 from (
+    select o.kind, o.name, o.schema_name, o.table_name, o.marker, o.definition, o.enabled, o.replaceable, o.per_table,
+        null::json as used_by
+    from (
 {OBJECTS}
+    ) as o
+    where o.marker like 'holdfast:%' or o.ours
+    union all
+    select 'view', v.name, v.schema_name, v.table_name, v.marker, v.definition, true, v.replaceable, true, v.used_by
+    from (
+{LIVE_VIEWS}
+    ) as v
 ) as o
-where o.marker like 'holdfast:%' or o.ours
 order by o.kind, o.schema_name, o.table_name, o.name"""

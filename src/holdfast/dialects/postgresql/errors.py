@@ -76,6 +76,10 @@ def _of_the_connection(state: str, message: str) -> HoldfastError | None:
             return UnsupportedError(
                 "HF404", f"The role may not do this: {message}.", "Connect as the owner of the tables."
             )
+        case "2BP01":
+            return UnsupportedError(
+                "HF414", f"Something else stands on it: {message}.", "Drop that first, or build it on the table itself."
+            )
         case "25006":
             return UnsupportedError(
                 "HF405",

@@ -102,12 +102,18 @@ select v.oid, v.relname as name, n.nspname as schema_name, coalesce(t.relname, v
         {granted("v.oid")}
         ) as g)
     ) as definition,
-    -- What the users built upon it.
-    (select json_agg(distinct u.oid::regclass::text)
+    -- Dropped and made anew, the view would lose triggers and rules that the users gave it.
+    not exists (select from pg_trigger as g where g.tgrelid = v.oid and not g.tgisinternal)
+        and not exists (select from pg_rewrite as w where w.ev_class = v.oid and w.rulename <> '_RETURN') as replaceable,
+    -- What the users built upon it; a view depends by way of its rule.
+    (select json_agg(distinct case when w.rulename = '_RETURN'
+                                   then pg_describe_object('pg_class'::regclass, w.ev_class, 0)
+                                   else pg_describe_object(d.classid, d.objid, 0) end)
      from pg_depend as d
-     join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
-     join pg_class as u on u.oid = w.ev_class and u.oid <> v.oid
-     where d.refclassid = 'pg_class'::regclass and d.refobjid = v.oid) as used_by
+     left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+     where d.deptype in ('n', 'a') and (w.ev_class is distinct from v.oid or w.rulename <> '_RETURN')
+         and (d.refclassid = 'pg_class'::regclass and d.refobjid = v.oid
+              or d.refclassid = 'pg_type'::regclass and d.refobjid = v.reltype)) as used_by
 from pg_class as v
 join pg_namespace as n on n.oid = v.relnamespace
 left join holdfast.relation as r

@@ -28,6 +28,10 @@ def bind_context(context: Mapping[str, Any]) -> tuple[Query, ...]:
     return (Query(call, parameters),)
 
 
+def rebind_context(context: Mapping[str, Any]) -> tuple[Query, ...]:
+    return (Query("select set_config('holdfast.allow', '', true)", {}), *bind_context(context))
+
+
 def log(wanted: LogFilter) -> Query:
     conditions, parameters = ["true"], dict[str, Any]()
     if wanted.table is not None:

@@ -65,6 +65,12 @@ class SQLite(Dialect):
     def read_only(self) -> str:
         return "pragma query_only = on"
 
+    def end_read_only(self) -> str | None:
+        return "select 'pragma query_only = ' || query_only from pragma_query_only"
+
+    def begin(self) -> str | None:
+        return "begin"
+
     def tables(self) -> str:
         return catalog.TABLES
 
@@ -89,7 +95,7 @@ class SQLite(Dialect):
         return (
             "insert or replace into main.holdfast_object (name, version, source, definition)\n"
             f"select s.name, {literal(version)}, {literal(each.checksum)}, s.sql\n"
-            f"from main.sqlite_schema as s where s.type = 'trigger' and s.name = {literal(each.name)}",
+            f"from main.sqlite_schema as s where s.type = {literal(each.kind)} and s.name = {literal(each.name)}",
             # A renamed table takes its triggers along; the journal follows when they are made anew.
             "update main.holdfast_relation\nset name = p.name\n"
             f"from (select r.id, {catalog.PRESENT_NAME} as name from main.holdfast_relation as r) as p\n"
@@ -98,7 +104,7 @@ class SQLite(Dialect):
 
     def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
         return (
-            f"drop trigger if exists main.{quote(each.name)}",
+            f"drop {each.kind} if exists main.{quote(each.name)}",
             f"delete from main.holdfast_object where name = {literal(each.name)}",
         )
 
@@ -182,6 +188,9 @@ class SQLite(Dialect):
 
     def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
         return reading.bind_context(context)
+
+    def rebind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
+        return (*reading.unbind_context(), *(reading.bind_context(context) if context else ()))
 
     def unbind_context(self) -> tuple[Query, ...]:
         return reading.unbind_context()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.sqlite.live_view import MARKER
+
 _ACTION = "case {} when 'RESTRICT' then 'r' when 'CASCADE' then 'c' when 'SET NULL' then 'n' when 'SET DEFAULT' then 'd' else 'a' end"
 
 # One document for each table, in the shape that the inspector reads. A foreign key may spell names in another case,
@@ -125,7 +127,11 @@ select json_object(
     'may_read_journal', json('true'),
     'role_exists', json('false'),
     'role_usable', json('false'),
-    'default_schema', 'main'
+    'default_schema', 'main',
+    -- What no new view can be called; A and a are the same name.
+    'other_names', (select json_group_array(json_array('main', s.name)) from main.sqlite_schema as s
+                    where s.type <> 'trigger'),
+    'folds_names', json('true')
 ) as document
 from (select 1) as one
 left join (
@@ -157,10 +163,33 @@ select json_object(
 from main.holdfast_relation as r
 order by r.id"""
 
+# What of the users' speaks of the view: its own triggers, and whatever has its name as a word of its text, for
+# SQLite keeps no dependencies.
+_USERS = """\
+select u.type, u.name
+        from main.sqlite_schema as u
+        where u.name <> s.name and u.name not glob 'holdfast_*' and (
+            u.type = 'trigger' and u.tbl_name = s.name collate nocase
+            or u.type in ('view', 'trigger') and ' ' || lower(u.sql) || ' ' glob '*[^a-z0-9_]'
+                || replace(replace(replace(lower(s.name), '[', '[[]'), '*', '[*]'), '?', '[?]') || '[^a-z0-9_]*')"""
+
 # SQLite keeps the text of a trigger as it was given, and rewrites it itself when a table or column is renamed.
-INSTALLED = """\
+INSTALLED = f"""\
 select 'trigger' as kind, o.name, 'main' as schema_name, s.tbl_name as table_name, o.source,
-    s.sql is not o.definition as altered, true as enabled
+    s.sql is not o.definition as altered, true as enabled, true as replaceable, null as used_by
 from main.holdfast_object as o
 join main.sqlite_schema as s on s.type = 'trigger' and s.name = o.name
-order by s.tbl_name, o.name"""
+union all
+select 'view', o.name, 'main',
+    coalesce((
+        select {PRESENT_NAME} from main.holdfast_relation as r
+        where r.id = cast(substr(s.sql, instr(s.sql, '{MARKER}') + {len(MARKER)}) as integer)), s.name),
+    o.source, s.sql is not o.definition, true,
+    -- Dropped and made anew, the view would lose triggers that the users gave it.
+    not exists (select 1 from main.sqlite_schema as u where u.type = 'trigger' and u.tbl_name = s.name collate nocase),
+    (select json_group_array(u.type || ' ' || u.name) from (
+        {_USERS}
+        order by u.name) as u)
+from main.holdfast_object as o
+join main.sqlite_schema as s on s.type = 'view' and s.name = o.name and instr(s.sql, '{MARKER}')
+order by 4, 2"""

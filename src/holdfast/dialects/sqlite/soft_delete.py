@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.dialects.sqlite.family import Family
+from holdfast.dialects.sqlite.live_view import live_view
 from holdfast.dialects.sqlite.recording import Recorder
 from holdfast.dialects.sqlite.replace import is_watched, watching
 from holdfast.dialects.sqlite.sql import all_of, literal, quote, refusal, row_is, trigger
@@ -110,7 +111,7 @@ def soft_deleting(
         objects += [_delete(policy, protection, mode), *watching(protection), *_replace(protection)]
     for number, key in enumerate(protection.followers, start=1):
         objects += _living_parent(policy, protection, protections, key, number)
-    return tuple(objects)
+    return (*live_view(policy, protection), *objects)
 
 
 def _delete(policy: SoftDelete, protection: Protection, mode: RawDelete) -> DatabaseObject:

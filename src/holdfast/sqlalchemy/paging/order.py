@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label
+from sqlalchemy import ColumnElement
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import TextClause, UnaryExpression
 
 from holdfast.errors import PagingError
+from holdfast.sqlalchemy.paging.uniqueness import expression_of
 
 _DIRECTIONS = (operators.asc_op, operators.desc_op)
 _NULLS = (operators.nulls_first_op, operators.nulls_last_op)
@@ -29,7 +30,8 @@ class OrderColumn:
 
     @property
     def expression(self) -> ColumnElement[Any]:
-        return self.given.element if isinstance(self.given, Label) else self.given
+        expression: ColumnElement[Any] = expression_of(self.given)
+        return expression
 
     @property
     def begins_with_nulls(self) -> bool:

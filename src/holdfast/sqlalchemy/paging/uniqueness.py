@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,17 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Index,
+    Label,
     PrimaryKeyConstraint,
     Select,
     Subquery,
     Table,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, TextClause
+from sqlalchemy.sql.functions import cube, grouping_sets, rollup
 from sqlalchemy.sql.selectable import FromClause, Join
 
 Key = tuple[ColumnElement[Any], ...]
@@ -82,11 +85,11 @@ def keys(clause: FromClause, *, strict: bool = True) -> Iterator[Key]:
         case Alias() if isinstance(clause.element, Table):
             for key in _table_keys(clause.element, strict):
                 yield tuple(clause.c[column.key] for column in key)
-        case Subquery() | CTE():
-            if isinstance(clause.element, Select) and (inner := row_key(clause.element)) is not None:
-                outer = [clause.corresponding_column(column) for column in inner]
-                if None not in outer:
-                    yield tuple(column for column in outer if column is not None)
+        case Subquery() | CTE() if isinstance(clause.element, Select):
+            inner = missing(clause.element, frozenset(), sources(bare(clause.element).get_final_froms()))
+            outer = [clause.corresponding_column(column) for column in inner or ()]
+            if outer and all(column is not None for column in outer):
+                yield tuple(column for column in outer if column is not None)
         case _:
             return
 
@@ -107,39 +110,44 @@ def _is_partial(index: Index) -> bool:
     return any(name.endswith("_where") and value is not None for name, value in index.dialect_kwargs.items())
 
 
-def row_key(statement: Select[Any]) -> Key | None:
-    """Columns and expressions that together tell the statement's rows apart; None where it is not known."""
-    froms = bare(statement).get_final_froms()
+def missing(statement: Select[Any], ordered: Set[int], found: Sequence[Source]) -> Key | None:
+    """What must be added to an order over the expressions with these hashes, so that it tells all rows of the
+    statement apart; None where that is not known."""
     if statement._group_by_clauses:
-        grouped = tuple(statement._group_by_clauses)
-        # ROLLUP and its kin give a row for all, which has the nulls of a group of nulls.
-        return grouped if all(_is_plain(each) for each in grouped) else None
-    found: list[ColumnElement[Any]] = []
+        grouped = [_grouped(each) for each in statement._group_by_clauses]
+        return None if None in grouped else tuple(each for each in grouped if not _is_in(each, ordered))
+    added: list[ColumnElement[Any]] = []
     known = True
-    for source in sources(froms):
+    for source in found:
         if not source.determined:
-            key = next(keys(source.clause), None)
-            known = known and key is not None
-            found += key or ()
+            candidates = list(keys(source.clause))
+            if any(all(_is_in(column, ordered) for column in key) for key in candidates):
+                continue
+            known = known and bool(candidates)
+            added += [column for column in (candidates or [()])[0] if not _is_in(column, ordered)]
     if statement._distinct:
-        selected = tuple(statement.selected_columns)
-        return tuple(found) if known and set(found) <= set(selected) else selected
-    return tuple(found) if known else None
+        selected = list(statement.selected_columns)
+        within = {hash(column) for column in selected}
+        if not known or not all(_is_in(column, within) for column in added):
+            return tuple(column for column in selected if not _is_in(column, ordered))
+    return tuple(added) if known else None
 
 
-def _is_plain(expression: Any) -> bool:
-    kinds = {"rollup", "cube", "grouping_sets", "grouping sets"}
-    return not any(getattr(part, "name", None) in kinds for part in visitors.iterate(expression))
+def _is_in(column: Any, hashes: Set[int]) -> bool:
+    return hash(expression_of(column)) in hashes
 
 
-def covers(order: Sequence[ColumnElement[Any]], froms: Sequence[FromClause]) -> set[int]:
-    """The positions, among the sources, of those whose rows the columns of the order tell apart by themselves."""
-    ordered = {each for each in order if isinstance(each, ColumnElement)}
-    return {
-        position
-        for position, source in enumerate(sources(froms))
-        if source.determined or any(ordered.issuperset(key) for key in keys(source.clause))
-    }
+def expression_of(column: Any) -> Any:
+    """What a condition can name: not a label, but what is labelled."""
+    return column.element if isinstance(column, Label) else column
+
+
+def _grouped(clause: Any) -> Any:
+    """An expression of GROUP BY; None for text and for ROLLUP and its kin, whose rows it does not tell apart."""
+    if clause.__visit_name__ == "label_reference":
+        clause = clause.element
+    sets = any(isinstance(part, rollup | cube | grouping_sets) for part in visitors.iterate(clause))
+    return clause if isinstance(clause, ColumnElement) and not isinstance(clause, TextClause) and not sets else None
 
 
 def is_nullable(expression: ColumnElement[Any], found: Sequence[Source]) -> bool:
@@ -148,24 +156,20 @@ def is_nullable(expression: ColumnElement[Any], found: Sequence[Source]) -> bool
     source = next((each for each in found if table is not None and hash(each.clause) == hash(table)), None)
     if source is None or source.nullable:
         return True
-    match source.clause:
-        case Table():
-            return bool(getattr(expression, "nullable", True))
-        case Alias() if isinstance(source.clause.element, Table):
-            return bool(getattr(expression, "nullable", True))
-        case Subquery() | CTE() if isinstance(source.clause.element, Select):
-            inside = source.clause.element
-            inner = next(
-                (each for each in inside.selected_columns if source.clause.corresponding_column(each) is expression),
-                None,
-            )
-            return inner is None or is_nullable(inner, sources(bare(inside).get_final_froms()))
-        case _:
-            return True
+    clause = source.clause
+    if isinstance(clause, Table) or (isinstance(clause, Alias) and isinstance(clause.element, Table)):
+        return bool(getattr(expression, "nullable", True))
+    if not isinstance(clause, Subquery | CTE) or not isinstance(clause.element, Select):
+        return True
+    inside = clause.element
+    within = sources(bare(inside).get_final_froms())
+    return all(
+        is_nullable(each, within)
+        for each in inside.selected_columns
+        if hash(clause.corresponding_column(each)) == hash(expression)
+    )
 
 
 def bare(statement: Select[Any]) -> Select[Any]:
     """The statement with its FROM and its conditions and no columns to speak of."""
-    from sqlalchemy import literal_column
-
     return statement.with_only_columns(literal_column("1"), maintain_column_froms=True)

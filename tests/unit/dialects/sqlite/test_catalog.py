@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import GuardError, ProtectedError, UnsupportedError
+from holdfast.errors import GuardError, ProtectedError, UniqueError, UnsupportedError
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from holdfast.tables import TableName
 

@@ -1,0 +1,57 @@
+"""Runs a statement for one page of it, and keeps what it selects apart from what the order needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, type_coerce
+
+from holdfast.errors import PagingError
+from holdfast.sqlalchemy.paging.listing import AnySession, Listing
+from holdfast.sqlalchemy.paging.order import OrderColumn
+from holdfast.sqlalchemy.paging.seek import AsStored
+
+
+def read(
+    session: AnySession,
+    listing: Listing,
+    columns: Sequence[OrderColumn],
+    *,
+    limit: int,
+    offset: int | None = None,
+    condition: ColumnElement[bool] | None = None,
+) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    """The rows in the order of the columns, and of each row the values of the columns, as they are stored."""
+    statement: Select[Any] = listing.statement
+    values = [
+        type_coerce(column.expression, AsStored()).label(f"holdfast_order_{position}")
+        for position, column in enumerate(columns, 1)
+    ]
+    _refuse_unselected(statement, columns)
+    paged = statement.add_columns(*values).order_by(*(column.clause() for column in columns)).limit(limit)
+    if offset:
+        paged = paged.offset(offset)
+    if condition is not None:
+        # Of groups too that have no aggregate in the order: the database moves such a condition down by itself.
+        paged = paged.having(condition) if statement._group_by_clauses else paged.where(condition)
+    result = session.execute(paged)
+    width = len(result.keys()) - len(columns)
+    # Joined eager loading repeats a row for each of its children. The order tells the rows apart, so nothing else
+    # can be taken for a repetition.
+    rows = result.unique(lambda row: repr(tuple(row)[width:])).freeze()
+    items = rows().scalars().all() if width == 1 else rows().columns(*range(width)).all()
+    return list(items), [tuple(row)[width:] for row in rows()]
+
+
+def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -> None:
+    if not statement._distinct:
+        return
+    selected = {hash(column) for column in statement.selected_columns}
+    for column in columns:
+        if hash(column.given) not in selected and hash(column.expression) not in selected:
+            raise PagingError(
+                "HF622",
+                f"A SELECT DISTINCT can be ordered by what it selects only, not by {column.given}.",
+                "Select that column too, or leave DISTINCT out.",
+            )

@@ -1,0 +1,219 @@
+"""Where a transaction begins and ends: committed before the caller goes on, rolled back on any error, never in part."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from holdfast.context import READ_ONLY
+from holdfast.database import execute
+from holdfast.dialects import dialect_for
+from holdfast.errors import UnsupportedError
+from holdfast.sqlalchemy.explaining import explained
+
+S = TypeVar("S", bound=Session)
+A = TypeVar("A", bound=AsyncSession)
+
+_FAILED = "holdfast.failed"
+"""Notes on a connection the transaction of which a statement has failed."""
+
+
+@contextmanager
+def session_scope(maker: Callable[[], S]) -> Iterator[S]:
+    """One session and one transaction: committed before the block is left, rolled back on any error, then closed.
+
+    ``maker`` is a ``sessionmaker``. What only the commit finds out (a deferred constraint, a conflict of serializable
+    transactions) is raised here, before the caller can report success. Errors of the database are ours
+    (``ConstraintError``, ``RetryableError`` …). A ``commit()`` inside ends the transaction, and the session with it.
+    Raises HF413 for an AUTOCOMMIT engine, which has no transaction to roll back, and HF617 where a statement failed
+    on PostgreSQL, the error was caught, and the commit would be none.
+
+    >>> from sqlalchemy import create_engine, orm, text
+    >>> sessions = orm.sessionmaker(create_engine("sqlite://"))
+    >>> with session_scope(sessions) as session:
+    ...     session.scalar(text("select 1"))
+    1
+    """
+    session = maker()
+    with explained(session), session:
+        whole = _Whole(session)
+        with session.begin():
+            yield session
+            whole.check()
+
+
+@asynccontextmanager
+async def async_session_scope(maker: Callable[[], A]) -> AsyncIterator[A]:
+    """``session_scope`` for an ``async_sessionmaker``; a cancelled task is rolled back like any other error."""
+    session = maker()
+    with explained(session):
+        async with session:
+            whole = _Whole(session.sync_session)
+            async with session.begin():
+                yield session
+                if whole.failed():
+                    await session.run_sync(lambda _: whole.check())
+
+
+@contextmanager
+def read_snapshot(maker: Callable[[], S]) -> Iterator[S]:
+    """A session that sees one state of the database, from its first query on, and refuses to write.
+
+    On PostgreSQL the transaction is REPEATABLE READ and READ ONLY (READ ONLY alone is no snapshot); on SQLite it is one
+    read transaction under ``query_only``. Neither outlives the block. A write raises HF405. It is what a report, or a
+    count and its page, should be read with; what is called within must use this session.
+    The connection must be the session's own: a session that joined somebody's transaction cannot have a state of its
+    own, and raises SQLAlchemy's ``InvalidRequestError`` on PostgreSQL.
+
+    >>> from sqlalchemy import create_engine, orm, text
+    >>> sessions = orm.sessionmaker(create_engine("sqlite://"))
+    >>> with read_snapshot(sessions) as session:
+    ...     session.scalar(text("select count(*) from sqlite_schema"))
+    0
+    """
+    with session_scope(maker) as session:
+        _begin_snapshot(session)
+        yield session
+
+
+@asynccontextmanager
+async def async_read_snapshot(maker: Callable[[], A]) -> AsyncIterator[A]:
+    """``read_snapshot`` for an ``async_sessionmaker``."""
+    async with async_session_scope(maker) as session:
+        await session.run_sync(_begin_snapshot)
+        yield session
+
+
+@contextmanager
+def savepoint(session: S) -> Iterator[S]:
+    """A part of the session's transaction that fails alone: on an error it is rolled back, the rest stays.
+
+    It is flushed before and at its end, and shares the session: pass it on to what is called within. The error goes
+    on, as one of ours; catch it outside of the block. Nothing is committed here: the transaction of the session is.
+
+    >>> from sqlalchemy import create_engine, orm, text
+    >>> from holdfast.errors import NotNullError
+    >>> sessions = orm.sessionmaker(create_engine("sqlite://"))
+    >>> with session_scope(sessions) as session:
+    ...     _ = session.execute(text("create table t (a not null)"))
+    ...     try:
+    ...         with savepoint(session):
+    ...             _ = session.execute(text("insert into t values (1), (null)"))
+    ...     except NotNullError:
+    ...         session.scalar(text("select count(*) from t"))
+    0
+    """
+    with explained(session):
+        _begin_session_late(session)
+        with session.begin_nested():
+            yield session
+
+
+@asynccontextmanager
+async def async_savepoint(session: A) -> AsyncIterator[A]:
+    """``savepoint`` for an ``AsyncSession``."""
+    with explained(session):
+        await session.run_sync(_begin_session_late)
+        async with session.begin_nested():
+            yield session
+
+
+class _Whole:
+    """Sees to it that the session's transaction is one, from its first statement to its commit."""
+
+    def __init__(self, session: Session) -> None:
+        self.connections: list[Connection] = []
+        event.listen(session, "after_begin", self.begun)
+
+    def begun(self, _session: Session, _transaction: object, connection: Connection) -> None:
+        if connection in self.connections:
+            return
+        _refuse_autocommit(connection)
+        _begin_late(connection)
+        if not event.contains(connection.engine, "handle_error", _note_failure):
+            event.listen(connection.engine, "handle_error", _note_failure)
+        self.connections.append(connection)
+
+    def failed(self) -> list[Connection]:
+        """The connections on which a statement of this transaction failed, which may be mended, or of no consequence."""
+        return [each for each in self.connections if not each.closed and _has_failed(each)]
+
+    def check(self) -> None:
+        """Raises the server's own error where it would answer a commit with a rollback, and no error at all."""
+        for connection in self.failed():
+            connection.exec_driver_sql("select 1")
+
+
+def _note_failure(context: ExceptionContext) -> None:
+    connection = context.connection
+    if connection is not None and not connection.closed and not connection.invalidated:
+        transaction = connection.get_transaction()
+        if transaction is not None:
+            connection.info[_FAILED] = weakref.ref(transaction)
+
+
+def _has_failed(connection: Connection) -> bool:
+    transaction, failed = connection.get_transaction(), connection.info.get(_FAILED)
+    return transaction is not None and failed is not None and failed() is transaction
+
+
+def _refuse_autocommit(connection: Connection) -> None:
+    option = connection.get_execution_options().get("isolation_level")
+    if option == "AUTOCOMMIT" or getattr(connection.connection.dbapi_connection, "autocommit", False) is True:
+        raise UnsupportedError(
+            "HF413",
+            "An AUTOCOMMIT engine commits each statement, so there is nothing to roll back.",
+            'Give the sessionmaker an engine without it: engine.execution_options(isolation_level="READ COMMITTED").',
+        )
+
+
+def _begin_late(connection: Connection) -> None:
+    """Python's driver for SQLite begins with the first write, and makes of a savepoint before that a transaction."""
+    begin = dialect_for(connection.dialect.name).begin()
+    if begin is not None and not getattr(connection.connection.driver_connection, "in_transaction", True):
+        connection.exec_driver_sql(begin)
+
+
+def _begin_session_late(session: Session) -> None:
+    try:
+        _begin_late(session.connection())
+    except UnboundExecutionError:
+        # Of a session of several engines nobody can say which of them the savepoint will be on; session_scope sees to it.
+        return
+
+
+def _begin_snapshot(session: Session) -> None:
+    bind: Engine | Connection = session.get_bind()
+    dialect = dialect_for(bind.dialect.name)
+    options: dict[str, Any] = {READ_ONLY: True}
+    if dialect.snapshot_level is not None:
+        options["isolation_level"] = dialect.snapshot_level
+    connection = session.connection(execution_options=options)
+    ending = dialect.end_read_only()
+    if ending is not None:
+        [(statement,)] = execute(connection, ending)
+        _at_the_end(connection, statement)
+    execute(connection, dialect.read_only())
+
+
+def _at_the_end(connection: Connection, statement: str) -> None:
+    """Runs it before the connection goes back to the pool, however the transaction ends."""
+
+    def ending(connection: Connection) -> None:
+        if not connection.invalidated:
+            cursor = connection.connection.cursor()
+            try:
+                cursor.execute(statement)
+            finally:
+                cursor.close()
+
+    event.listen(connection, "commit", ending)
+    event.listen(connection, "rollback", ending)
