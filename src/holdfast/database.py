@@ -157,14 +157,16 @@ def prepare_engine(engine: Engine) -> None:
                 connection.execute("set datestyle to 'ISO, YMD'")
                 connection.autocommit = False
 
-    if engine.dialect.driver == "pysqlite":
+    if engine.dialect.driver in ("pysqlite", "aiosqlite"):
 
         @event.listens_for(engine, "connect")
         def connected(connection: Any, _record: Any) -> None:
             # The driver would begin transactions late and not for DDL; ours begin when they are begun.
             connection.isolation_level = None
+            cursor = connection.cursor()
             for pragma in ("foreign_keys = on", "recursive_triggers = on", "busy_timeout = 5000"):
-                connection.execute(f"pragma {pragma}")
+                cursor.execute(f"pragma {pragma}")
+            cursor.close()
 
         @event.listens_for(engine, "begin")
         def begun(connection: Connection) -> None:

@@ -25,10 +25,12 @@ HoldfastError
 │  └─ ConnectionLostError HF615
 ├─ CommitUnknownError   HF616   the connection was lost while the transaction was being ended
 ├─ AbortedError         HF617   an earlier statement of the transaction failed, and the error was caught
-└─ RequestError         HF62x   what was asked for cannot be given
-   ├─ NotFoundError       HF622
-   ├─ InvalidFilterError  HF623
-   └─ MultipleFoundError  HF624
+├─ RequestError         HF62x   what was asked for cannot be given
+│  ├─ InvalidCursorError  HF621
+│  ├─ NotFoundError       HF622
+│  ├─ InvalidFilterError  HF623
+│  └─ MultipleFoundError  HF624
+└─ PagingError          HF64x   the statement, the order or the secret cannot be paged with
 """
 
 from __future__ import annotations
@@ -212,6 +214,10 @@ class RequestError(HoldfastError):
     """What was asked for cannot be given; the request has to be another one."""
 
 
+class InvalidCursorError(RequestError):
+    """The cursor was not made for this list, or not by us."""
+
+
 class NotFoundError(RequestError):
     """There is no such row, or none that may be seen."""
 
@@ -222,3 +228,7 @@ class InvalidFilterError(RequestError):
 
 class MultipleFoundError(RequestError):
     """There are several rows where one was expected."""
+
+
+class PagingError(HoldfastError):
+    """A list cannot be paged as the program asks for it; the hint says what to write instead."""

@@ -35,6 +35,8 @@ class Features:
     """Whether RETURNING already shows the times and the version that the database keeps."""
     live_view: tuple[int, ...]
     """The oldest version on which a view of the living rows shows each reader no more than the table does."""
+    estimates_rows: bool
+    """Whether the planner says how many rows it expects of a statement, without running it."""
     reasons: Mapping[str, str]
     """Question to reason, for the answers that a reader would not expect."""
 
@@ -371,6 +373,10 @@ class Dialect(ABC):
     def check_constraints_now(self) -> str:
         """Checks deferred constraints now, while it can still be said which row breaks them."""
         return "select 1"
+
+    def estimate_rows(self, select: str) -> str:
+        """Asks the planner about a SELECT; one JSON document. Only where the feature ``estimates_rows`` is true."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------------ errors
 

@@ -73,11 +73,15 @@ class NPlusOne:
     """Where that is a library's (a serializer's): the file and line that called it."""
 
     def __str__(self) -> str:
-        verb = {"relationship": "loaded", "columns": "read again", "statement": "sent"}[self.kind]
+        loaded = {
+            "relationship": f"{self.what} was loaded",
+            "columns": f"Columns of {self.what} were loaded",
+            "statement": f"The statement {self.what!r} was sent",
+        }
         place = f"{self.file}:{self.line}"
         if self.called_from is not None:
             place += " (called from {}:{})".format(*self.called_from)
-        return f"{self.what} was {verb} {self.count} times, one by one, at {place}"
+        return f"{loaded[self.kind]} {self.count} times, one by one, at {place}"
 
 
 class Detection:

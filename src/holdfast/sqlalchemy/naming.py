@@ -73,7 +73,7 @@ def _index(index: Index, table: Table) -> str:
 
 def _check(constraint: CheckConstraint, table: Table) -> str:
     """Two checks may speak of the same columns, so the name ends with a hash of what is checked."""
-    columns = [column for column in constraint.columns if isinstance(column, Column)]
+    columns = list(constraint.columns)
     kind = columns[0].type if len(columns) == 1 else None
     if isinstance(kind, Enum) and kind.create_constraint:
         checked = "\0".join(sorted(kind.enums))
@@ -154,8 +154,7 @@ def enum_column(
                 f"{kind.__name__} has the value {value!r}, and an enum column stores text.",
                 "Give every member a string; a StrEnum does.",
             )
-    if isinstance(server_default, enum.Enum):
-        server_default = server_default.value
+    default: str | None = server_default.value if isinstance(server_default, enum.Enum) else server_default
     stored = Enum(
         kind,
         name=check,
@@ -165,4 +164,4 @@ def enum_column(
         validate_strings=True,
         values_callable=lambda _: values,
     )
-    return mapped_column(stored, server_default=server_default, **options)
+    return mapped_column(stored, server_default=default, **options)

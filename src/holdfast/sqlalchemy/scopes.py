@@ -143,7 +143,7 @@ class _Whole:
         self.connections.append(connection)
 
     def failed(self) -> list[Connection]:
-        """The connections on which a statement of this transaction failed, which may be mended, or of no consequence."""
+        """The connections on which a statement of this transaction failed, whether or not that still matters."""
         return [each for each in self.connections if not each.closed and _has_failed(each)]
 
     def check(self) -> None:
@@ -186,7 +186,7 @@ def _begin_session_late(session: Session) -> None:
     try:
         _begin_late(session.connection())
     except UnboundExecutionError:
-        # Of a session of several engines nobody can say which of them the savepoint will be on; session_scope sees to it.
+        # Of several engines nobody can say which the savepoint will be on; within session_scope all have begun.
         return
 
 

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.interfaces import ORMOption
 
 from holdfast.context import bind as bind_context
@@ -17,6 +19,7 @@ from holdfast.database import prepare_engine
 from holdfast.errors import UnsupportedError
 from holdfast.sqlalchemy.deleting import flushing, mark_instead
 from holdfast.sqlalchemy.installing import sync_engine
+from holdfast.sqlalchemy.locking import stale_write, writes_of
 from holdfast.sqlalchemy.soft_delete import filter_rows, is_hidden
 from holdfast.sqlalchemy.stamps import fetch_stamps, stamped_by
 
@@ -52,14 +55,26 @@ class Session(sqlalchemy.orm.Session):
         """As SQLAlchemy's; ``NoResultFound`` too for a row that is marked."""
         found = self.get(entity, ident, options=options, **more)
         if found is None:
-            raise sqlalchemy.orm.exc.NoResultFound("No row was found when one was required")
+            raise NoResultFound("No row was found when one was required")
         return found
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
-        """As SQLAlchemy's; what one flush deletes goes together, and comes back together."""
+        """As SQLAlchemy's; what one flush deletes goes together, and comes back together.
+
+        A row that was changed since it was read raises ``StaleVersionError`` (HF202), which says what differs; it
+        is SQLAlchemy's ``StaleDataError`` as well.
+        """
         stamped = stamped_by(self)
-        with flushing():
-            super().flush(objects)
+        writes = writes_of(self)
+        connection = self.connection(bind_arguments={"mapper": writes[0].mapper}) if writes else None
+        try:
+            with flushing():
+                super().flush(objects)
+        except StaleDataError as error:
+            stale = stale_write(connection, writes) if connection is not None else None
+            if stale is None:
+                raise
+            raise stale from error
         fetch_stamps(self, stamped)
 
 

@@ -604,6 +604,8 @@ begin
     if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
         raise exception using errcode = 'HF202',
             message = pg_catalog.format('orders was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
+            schema = 'public', table = 'orders',
+            detail = pg_catalog.json_build_object('key', old."id", 'expected', new."version", 'current', old."version")::text,
             hint = 'Read the row again and repeat the change on what it is now.';
     end if;
     new."created_at" := old."created_at";

@@ -28,6 +28,8 @@ begin
     if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
         raise exception using errcode = 'HF202',
             message = pg_catalog.format('orders was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
+            schema = 'public', table = 'orders',
+            detail = pg_catalog.json_build_object('key', old."id", 'expected', new."version", 'current', old."version")::text,
             hint = 'Read the row again and repeat the change on what it is now.';
     end if;
     if row(old."id", old."status", old."email", old."card", old."deleted_at", old."created_at", old."updated_at") is distinct from row(new."id", new."status", new."email", new."card", new."deleted_at", new."created_at", new."updated_at") or row(old."total", old."note")::record *<> row(new."total", new."note")::record then

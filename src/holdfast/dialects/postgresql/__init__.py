@@ -46,6 +46,7 @@ class PostgreSQL(Dialect):
         guard_counts_statement=True,
         stamps_before_write=True,
         live_view=(15,),
+        estimates_rows=True,
         reasons={
             "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
             "live_view": "before 15 a view reads with the rights of its owner, past grants and row security: there it is refused",
@@ -235,6 +236,9 @@ class PostgreSQL(Dialect):
 
     def check_constraints_now(self) -> str:
         return "set constraints all immediate"
+
+    def estimate_rows(self, select: str) -> str:
+        return f"explain (format json) {select}"
 
     def gone_meanwhile(self, error: BaseException) -> bool:
         # Names are looked up, and definitions spelt, in the catalog of now, whatever the transaction sees otherwise;

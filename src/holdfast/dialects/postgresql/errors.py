@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from holdfast.dialects.explaining import broken, repeatable
 from holdfast.errors import (
     REFUSALS,
@@ -17,6 +19,7 @@ from holdfast.errors import (
     NotNullError,
     RetryableError,
     SerializationError,
+    StaleVersionError,
     UniqueError,
     UnsupportedError,
 )
@@ -42,6 +45,9 @@ def translate(error: BaseException) -> HoldfastError | None:
         return _unreachable(error)
     if state in REFUSALS:
         message, hint = _said(error, "message"), _said(error, "hint")
+        if state == "HF202":
+            table, known = _said(error, "table_name"), json.loads(_said(error, "detail") or "{}")
+            return StaleVersionError(state, message or str(error), hint or "", table=table, **known)
         return REFUSALS[state](state, message or str(error), hint or "")
     if state.startswith("23"):
         column = _said(error, "column_name")
@@ -111,7 +117,7 @@ def _said(error: BaseException, name: str) -> str | None:
     adapter passes on the SQLSTATE alone, so they are asked of its cause."""
     diagnostics = getattr(error, "diag", None)
     if diagnostics is not None:
-        name = {"message": "message_primary", "hint": "message_hint"}.get(name, name)
+        name = {"message": "message_primary", "hint": "message_hint", "detail": "message_detail"}.get(name, name)
         found = getattr(diagnostics, name, None)
     else:
         found = getattr(error, name, None) or getattr(error.__cause__, name, None)

@@ -57,35 +57,30 @@ end"""
 
 
 def _grants(view: str, table: TableName) -> str:
-    """Whoever may read the table, or columns of it, may read the same of the view."""
+    """Whoever may read the table may read the view; one who may read some columns alone is refused by both."""
     body = f"""\
 declare
     v_each record;
 begin
     for v_each in
-        select g.columns, coalesce(quote_ident(r.rolname), 'public') as grantee
+        select coalesce(quote_ident(r.rolname), 'public') as grantee
         from ({granted(f"{literal(qualified(table))}::regclass")}) as g
         left join pg_roles as r on r.oid = g.grantee
     loop
-        execute format('grant select%s on {view.replace("%", "%%").replace("'", "''")} to %s', v_each.columns, v_each.grantee);
+        execute format('grant select on %s to %s', {literal(view)}, v_each.grantee);
     end loop;
 end"""
     return f"do {dollar(body)}"
 
 
 def granted(oid: str) -> str:
-    """Who may read the table or the view, and which columns of it; but for its owner, and the journal's."""
+    """Who may read the table or the view; but for its owner, and the journal's."""
     return f"""\
-select '' as columns, a.grantee
+select a.grantee
         from pg_class as c
         cross join lateral aclexplode(c.relacl) as a
         where c.oid = {oid} and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
-            and a.grantee <> (select n.nspowner from pg_namespace as n where n.nspname = 'holdfast')
-        union
-        select format(' (%I)', k.attname), a.grantee
-        from pg_attribute as k
-        cross join lateral aclexplode(k.attacl) as a
-        where k.attrelid = {oid} and not k.attisdropped and a.privilege_type = 'SELECT'"""
+            and a.grantee <> (select n.nspowner from pg_namespace as n where n.nspname = 'holdfast')"""
 
 
 # Every live view, with what was made of the rendered SQL: whose rows it shows, and to whom.
@@ -96,11 +91,13 @@ select v.oid, v.relname as name, n.nspname as schema_name, coalesce(t.relname, v
         -- Neither a search_path nor another version of the server changes this.
         replace(replace(pg_get_viewdef(v.oid), quote_ident(n.nspname) || '.', ''), quote_ident(t.relname) || '.', ''),
         v.reloptions::text,
-        (select string_agg(concat(g.columns, g.grantee), ',' order by g.columns, g.grantee) from (
+        -- Who may read the table and not the view. By name, for a copy has other numbers.
+        (select string_agg(coalesce(p.rolname, 'public'), ',' order by p.rolname) from (
         {granted("t.oid")}
         except
         {granted("v.oid")}
-        ) as g)
+        ) as g
+        left join pg_roles as p on p.oid = g.grantee)
     ) as definition,
     -- Dropped and made anew, the view would lose triggers and rules that the users gave it.
     not exists (select from pg_trigger as g where g.tgrelid = v.oid and not g.tgisinternal)

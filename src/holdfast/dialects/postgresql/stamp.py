@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from holdfast.dialects.postgresql.sql import function, indent, quote, trigger
+from holdfast.dialects.postgresql.sql import function, indent, literal, quote, trigger
 from holdfast.dialects.postgresql.values import differs
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Timestamps, Version
-from holdfast.tables import ColumnInfo
+from holdfast.tables import ColumnInfo, TableInfo
 
 UNDOING = "current_setting('holdfast.undo', true) = 'on'"
 
@@ -19,6 +19,12 @@ def moment(column: ColumnInfo) -> str:
     if column.base_type == "timestamp":
         return "(pg_catalog.clock_timestamp() at time zone 'UTC')"
     return "pg_catalog.clock_timestamp()"
+
+
+def _key(table: TableInfo) -> str:
+    """An expression: the key of the old row, as the journal spells it."""
+    values = [f"old.{quote(name)}" for name in table.key]
+    return values[0] if len(values) == 1 else f"pg_catalog.json_build_array({', '.join(values)})"
 
 
 def check_stamp_types(protection: Protection) -> None:
@@ -144,6 +150,8 @@ def _update(protection: Protection) -> str:
             f"    raise exception using errcode = 'HF202',\n"
             f"        message = pg_catalog.format('{_quoted(table.name.name)} was changed by somebody else: it is at version %s, "
             f"and this write is for version %s.', old.{name}, new.{name}),\n"
+            f"        schema = {literal(table.name.schema)}, table = {literal(table.name.name)},\n"
+            f"        detail = pg_catalog.json_build_object('key', {_key(table)}, 'expected', new.{name}, 'current', old.{name})::text,\n"
             f"        hint = 'Read the row again and repeat the change on what it is now.';\n"
             f"end if;"
         )

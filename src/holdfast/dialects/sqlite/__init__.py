@@ -41,6 +41,7 @@ class SQLite(Dialect):
         guard_counts_statement=True,
         stamps_before_write=False,
         live_view=(3, 37),
+        estimates_rows=False,
         reasons={
             "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
             "so Guard(truncate=False) needs no trigger and Guard(max_rows=…) counts it",

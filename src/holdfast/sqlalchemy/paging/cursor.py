@@ -40,33 +40,33 @@ class Sealer:
         secrets = [each.encode() if isinstance(each, str) else bytes(each) for each in given]
         if not secrets or min(map(len, secrets)) < _SHORTEST_SECRET:
             raise PagingError(
-                "HF625",
+                "HF644",
                 f"A secret that signs cursors must have {_SHORTEST_SECRET} bytes or more.",
                 "Make one with: python -c 'import secrets; print(secrets.token_hex(32))'.",
             )
         # The secret may serve for other things too; what is signed here is of no use there.
         self._keys = [_digest(each, b"holdfast cursor") for each in secrets]
-        self._listing = listing
+        # Keyed, so that it tells nothing of the filter to who holds the cursor.
+        self._bindings = [_digest(key, b"list" + listing)[:_BINDING] for key in self._keys]
 
     def seal(self, position: Position) -> str:
-        """The cursor for that place; HF624 where its values cannot be carried."""
-        key = self._keys[0]
+        """The cursor for that place; HF643 where its values cannot be carried."""
         flags = bytes([VERSION, position.backward | position.inclusive << 1])
-        content = flags + self._binding(key) + dumps(position.values).encode()
-        text = base64.urlsafe_b64encode(_sign(key, content) + content).rstrip(b"=").decode()
+        content = flags + self._bindings[0] + dumps(position.values).encode()
+        text = base64.urlsafe_b64encode(_sign(self._keys[0], content) + content).rstrip(b"=").decode()
         if len(text) > _LONGEST:
             raise PagingError(
-                "HF624",
+                "HF643",
                 f"The values of the order make a cursor of {len(text):,} characters; it may have {_LONGEST:,}.",
                 "Order by a shorter column, or by an expression over it such as func.left(column, 100).",
             )
         return text
 
-    def open(self, cursor: str, width: int) -> Position:
+    def open(self, cursor: object, width: int) -> Position:
         """The place that the cursor names; HF621 unless it was made for this very list."""
-        content, key = self._verified(cursor)
+        content, own_binding = self._verified(cursor)
         flags, binding, values = content[1], content[2 : 2 + _BINDING], content[2 + _BINDING :]
-        if not hmac.compare_digest(binding, self._binding(key)):
+        if not hmac.compare_digest(binding, own_binding):
             raise _invalid("The cursor belongs to another list: its order, its filter or its scope is not this one's.")
         try:
             found = tuple(loads(values.decode()))
@@ -76,8 +76,8 @@ class Sealer:
             raise _invalid("The cursor does not name a place in this order.")
         return Position(found, bool(flags & 1), bool(flags & 2))
 
-    def _verified(self, cursor: str) -> tuple[bytes, bytes]:
-        """What was signed, and the key that did it."""
+    def _verified(self, cursor: object) -> tuple[bytes, bytes]:
+        """What was signed, and what the key that signed it makes of this list."""
         if not isinstance(cursor, str) or len(cursor) > _LONGEST:
             raise _invalid("This is not a cursor.")
         try:
@@ -90,14 +90,10 @@ class Sealer:
         signature, content = sealed[:_SIGNATURE], sealed[_SIGNATURE:]
         if content[0] != VERSION:
             raise _invalid("The cursor was made by another version.")
-        for key in self._keys:
+        for key, binding in zip(self._keys, self._bindings, strict=True):
             if hmac.compare_digest(signature, _sign(key, content)):
-                return content, key
+                return content, binding
         raise _invalid("The cursor was not made here, or was changed on its way.")
-
-    def _binding(self, key: bytes) -> bytes:
-        """Keyed, so that it tells nothing of the filter to who holds the cursor."""
-        return _digest(key, b"list" + self._listing)[:_BINDING]
 
 
 def _sign(key: bytes, content: bytes) -> bytes:

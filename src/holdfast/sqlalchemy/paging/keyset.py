@@ -29,19 +29,21 @@ class KeysetOptions(TypedDict, total=False):
     unique_order: bool
 
 
+# A statement is a Select[tuple[Order]] to SQLAlchemy 2.0 and a Select[Order] to 2.1, and mypy takes one type
+# variable for as many as one likes.
 @overload
-def keyset_page(
+def keyset_page(  # type: ignore[overload-overlap]
     session: AnySession, statement: Select[tuple[T]], **options: Unpack[KeysetOptions]
-) -> Page[T]: ...  # of SQLAlchemy 2.0
+) -> Page[T]: ...
 @overload
 def keyset_page(session: AnySession, statement: Select[T], **options: Unpack[KeysetOptions]) -> Page[T]: ...
 @overload
-def keyset_page(
-    session: AnySession, statement: Select[Unpack[Ts]], **options: Unpack[KeysetOptions]
-) -> Page[Row[Unpack[Ts]]]: ...
+def keyset_page(  # type: ignore[overload-cannot-match]
+    session: AnySession, statement: Select[*Ts], **options: Unpack[KeysetOptions]
+) -> Page[Row[*Ts]]: ...
 def keyset_page(
     session: AnySession,
-    statement: Select[Any],
+    statement: Select[*tuple[Any, ...]],
     *,
     order_by: OrderBy,
     secret: Secret | Sequence[Secret],
@@ -61,7 +63,7 @@ def keyset_page(
     ``unique_order=True`` promises that no two rows are equal in all of ``order_by``.
 
     A statement of one entity or column gives it as it is, one of several gives rows. Errors: HF620 for a size that
-    is not within 1 to ``max_size``, HF621 for a cursor that was not made for this list, HF622 to HF625 for what
+    is not within 1 to ``max_size``, HF621 for a cursor that was not made for this list, HF641 to HF644 for what
     cannot be paged. See docs/how-to/paginate.md for examples.
     """
     check_size(size, max_size)

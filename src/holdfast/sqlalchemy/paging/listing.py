@@ -48,13 +48,13 @@ _facts: dict[Any, _Facts] = {}
 def listing(
     session: AnySession, statement: Select[Any], order_by: OrderBy, *, unique_order: bool = False, scope: Any = None
 ) -> Listing:
-    """The statement with its order completed; HF622 and HF623 where there is none that pages could follow."""
+    """The statement with its order completed; HF641 and HF642 where there is none that pages could follow."""
     _refuse_unpageable(statement)
     given = [order_by] if isinstance(order_by, str | ColumnElement) else list(order_by)
     described = (statement if statement._distinct else bare(statement)).order_by(*given)
     columns = parse_order(described._order_by_clauses)
     if not columns:
-        raise PagingError("HF622", "order_by is empty.", "Give at least one column: order_by=[Order.id].")
+        raise PagingError("HF641", "order_by is empty.", "Give at least one column: order_by=[Order.id].")
     dialect = dialect_of(session, statement)
     key = described._generate_cache_key()
     shape = None if key is None else (key.key, dialect.name, dialect.driver, unique_order)
@@ -86,7 +86,7 @@ def _refuse_unpageable(statement: Any) -> None:
     hint = ""
     if not isinstance(statement, Select):
         hint = "Make a select() over it: select(Order).from_statement(…) becomes select(aliased(Order, ….subquery()))."
-        raise PagingError("HF622", f"A {type(statement).__name__} cannot be paged, only a select().", hint)
+        raise PagingError("HF641", f"A {type(statement).__name__} cannot be paged, only a select().", hint)
     if statement._order_by_clauses:
         has, hint = "an order_by", "Give the order as order_by=[…]: its columns are completed, and read both ways."
     elif any(each is not None for each in (statement._limit_clause, statement._offset_clause, statement._fetch_clause)):
@@ -95,7 +95,7 @@ def _refuse_unpageable(statement: Any) -> None:
         has, hint = "DISTINCT ON", "Page over select(aliased(Order, statement.subquery()))."
     else:
         return
-    raise PagingError("HF622", f"The statement has {has} of its own and cannot be paged.", hint)
+    raise PagingError("HF641", f"The statement has {has} of its own and cannot be paged.", hint)
 
 
 def refuse_windows(listing: Listing) -> None:
@@ -103,7 +103,7 @@ def refuse_windows(listing: Listing) -> None:
     shown = [*listing.statement._raw_columns, *(column.expression for column in listing.columns)]
     if any(_has_window(each) for each in shown):
         raise PagingError(
-            "HF622",
+            "HF641",
             "The statement has a window function, which would count from the page's first row.",
             "Compute it in a subquery and page over that, or take offset_page.",
         )
@@ -125,8 +125,8 @@ def _work_out(described: Select[Any], columns: Sequence[OrderColumn], dialect: D
         added = missing(described, {hash(each) for each in expressions}, found)
     if added is None:
         raise PagingError(
-            "HF623",
-            "It is not known what tells the rows of this statement apart, so rows at the edge of a page could get lost.",
+            "HF642",
+            "It is not known what tells the rows of this statement apart, so some could get lost between two pages.",
             "End order_by with columns that are unique together, and say unique_order=True.",
         )
     whole = [*columns, *(OrderColumn(column) for column in added)]
@@ -152,11 +152,11 @@ def _carried(parameter: BindParameter[Any], dialect: Dialect) -> Any:
         process = parameter.type.dialect_impl(dialect).bind_processor(dialect)
     try:
         if process is None:
-            raise PagingError("HF624", "")
-        return _listed([process(each) for each in value] if parameter.expanding else process(value))
+            raise PagingError("HF643", "")
+        return _listed([process(each) for each in value or ()] if parameter.expanding else process(value))
     except PagingError as error:
         raise PagingError(
-            "HF624",
+            "HF643",
             f"A cursor cannot be bound to a parameter of type {type(value).__qualname__} in the filter.",
             "Give the parameter as a number, text, time, bytes or UUID.",
         ) from error

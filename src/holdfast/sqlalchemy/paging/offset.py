@@ -28,18 +28,18 @@ class OffsetOptions(TypedDict, total=False):
 
 
 @overload
-def offset_page(
+def offset_page(  # type: ignore[overload-overlap]
     session: AnySession, statement: Select[tuple[T]], **options: Unpack[OffsetOptions]
-) -> OffsetPage[T]: ...  # of SQLAlchemy 2.0
+) -> OffsetPage[T]: ...
 @overload
 def offset_page(session: AnySession, statement: Select[T], **options: Unpack[OffsetOptions]) -> OffsetPage[T]: ...
 @overload
-def offset_page(
-    session: AnySession, statement: Select[Unpack[Ts]], **options: Unpack[OffsetOptions]
-) -> OffsetPage[Row[Unpack[Ts]]]: ...
+def offset_page(  # type: ignore[overload-cannot-match]
+    session: AnySession, statement: Select[*Ts], **options: Unpack[OffsetOptions]
+) -> OffsetPage[Row[*Ts]]: ...
 def offset_page(
     session: AnySession,
-    statement: Select[Any],
+    statement: Select[*tuple[Any, ...]],
     *,
     order_by: OrderBy,
     number: int = 1,
@@ -52,10 +52,10 @@ def offset_page(
     """Page ``number`` of the list, the first is 1, in an order that no two rows share; past the end it is empty.
 
     ``total``: ``"exact"`` counts all rows, in a statement of its own; ``"capped"`` counts ``cap`` rows at most;
-    ``"estimated"`` asks the planner, where the database's has an answer (HF414); None asks nothing. Where the page
+    ``"estimated"`` asks the planner, where the database's has an answer (HF415); None asks nothing. Where the page
     itself shows it, the total is exact for nothing. ``order_by`` and ``unique_order`` are those of ``keyset_page``.
 
-    Errors: HF620 for a number below 1 and for a size that is not within 1 to ``max_size``, HF622 and HF623 for what
+    Errors: HF620 for a number below 1 and for a size that is not within 1 to ``max_size``, HF641 and HF642 for what
     cannot be paged. See docs/how-to/paginate.md for examples.
     """
     check_size(size, max_size)

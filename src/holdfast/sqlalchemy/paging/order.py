@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import TextClause, UnaryExpression
+from sqlalchemy.sql.elements import UnaryExpression
 
 from holdfast.errors import PagingError
-from holdfast.sqlalchemy.paging.uniqueness import expression_of
+from holdfast.sqlalchemy.paging.uniqueness import expression_of, is_text
 
 _DIRECTIONS = (operators.asc_op, operators.desc_op)
 _NULLS = (operators.nulls_first_op, operators.nulls_last_op)
@@ -51,7 +51,7 @@ class OrderColumn:
 
 
 def parse_order(clauses: Iterable[Any]) -> list[OrderColumn]:
-    """The columns of ORDER BY clauses as SQLAlchemy keeps them; HF622 for text, of which nothing is known."""
+    """The columns of ORDER BY clauses as SQLAlchemy keeps them; HF641 for text, of which nothing is known."""
     return [_parse(clause) for clause in clauses]
 
 
@@ -68,10 +68,11 @@ def _parse(clause: Any) -> OrderColumn:
             clause = clause.element
         else:
             break
-    if isinstance(clause, TextClause) or not isinstance(clause, ColumnElement):
+    if is_text(clause):
+        text = str(getattr(clause, "element", clause))
         raise PagingError(
-            "HF622",
-            f"order_by has {str(clause)!r}, which is text; its values could not be asked for.",
+            "HF641",
+            f"order_by has the text {text!r}, of which nothing is known.",
             "Give columns and expressions: order_by=[Order.created_at.desc()].",
         )
     return OrderColumn(clause, descending, nulls_first)

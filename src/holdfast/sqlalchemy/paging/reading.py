@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, type_coerce
 from holdfast.errors import PagingError
 from holdfast.sqlalchemy.paging.listing import AnySession, Listing
 from holdfast.sqlalchemy.paging.order import OrderColumn
-from holdfast.sqlalchemy.paging.seek import AsStored
+from holdfast.sqlalchemy.paging.seek import AS_STORED
 
 
 def read(
@@ -25,7 +25,7 @@ def read(
     """The rows in the order of the columns, and of each row the values of the columns, as they are stored."""
     statement: Select[Any] = listing.statement
     values = [
-        type_coerce(column.expression, AsStored()).label(f"holdfast_order_{position}")
+        type_coerce(column.expression, AS_STORED).label(f"holdfast_order_{position}")
         for position, column in enumerate(columns, 1)
     ]
     _refuse_unselected(statement, columns)
@@ -39,9 +39,12 @@ def read(
     width = len(result.keys()) - len(columns)
     # Joined eager loading repeats a row for each of its children. The order tells the rows apart, so nothing else
     # can be taken for a repetition.
-    rows = result.unique(lambda row: repr(tuple(row)[width:])).freeze()
-    items = rows().scalars().all() if width == 1 else rows().columns(*range(width)).all()
-    return list(items), [tuple(row)[width:] for row in rows()]
+    unique = result.unique(lambda row: repr(tuple(row)[width:]))
+    if width == 1:
+        rows = [tuple(row) for row in unique]
+        return [row[0] for row in rows], [row[1:] for row in rows]
+    frozen = unique.freeze()
+    return list(frozen().columns(*range(width))), [tuple(row)[width:] for row in frozen()]
 
 
 def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -> None:
@@ -51,7 +54,7 @@ def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -
     for column in columns:
         if hash(column.given) not in selected and hash(column.expression) not in selected:
             raise PagingError(
-                "HF622",
+                "HF641",
                 f"A SELECT DISTINCT can be ordered by what it selects only, not by {column.given}.",
                 "Select that column too, or leave DISTINCT out.",
             )

@@ -23,6 +23,9 @@ class AsStored(UserDefinedType[Any]):
     cache_ok = True
 
 
+AS_STORED = AsStored()
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """Neighbours in the order that a row value can compare: one direction, no nulls; or one column that has nulls."""
@@ -103,8 +106,8 @@ def _bound(column: OrderColumn, value: Any) -> ColumnElement[Any]:
     kind = column.expression.type
     if isinstance(kind, TypeDecorator):
         kind = kind.impl_instance
-    if isinstance(value, float) and isinstance(kind, Float):
+    single = isinstance(kind, Float) and (isinstance(kind, REAL) or 0 < (kind.precision or 0) <= _SINGLE_DIGITS)
+    if single and isinstance(value, float):
         # 0.1 of 4 bytes is not 0.1 of 8 bytes, and a driver sends 8.
-        if isinstance(kind, REAL) or (kind.precision is not None and kind.precision <= _SINGLE_DIGITS):
-            return cast(literal(value, Double()), kind)
-    return literal(value, AsStored())
+        return cast(literal(value, Double()), kind)
+    return literal(value, AS_STORED)

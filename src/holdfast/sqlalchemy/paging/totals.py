@@ -24,14 +24,16 @@ _ESTIMATE = "holdfast_estimate"
 def check_total(session: AnySession, statement: Select[Any], total: Total | None, cap: int) -> None:
     """Refuses what this database has no answer to, before anything is read."""
     if total is not None and total not in get_args(Total):
-        raise PagingError("HF622", f"total={total!r} is not a way to count.", 'Take "exact", "capped", "estimated" or None.')
+        raise PagingError(
+            "HF641", f"total={total!r} is not a way to count.", 'Take "exact", "capped", "estimated" or None.'
+        )
     if cap < 1:
-        raise PagingError("HF622", f"cap={cap!r} leaves nothing to count.", "Take 1 or more.")
+        raise PagingError("HF641", f"cap={cap!r} leaves nothing to count.", "Take 1 or more.")
     if total == "estimated":
         dialect = dialect_for(dialect_of(session, statement).name)
         if not dialect.features.estimates_rows:
             raise UnsupportedError(
-                "HF414",
+                "HF415",
                 f"{dialect.title} does not say how many rows it expects.",
                 'Take total="capped", whose cost is bounded too, or total="exact".',
             )

@@ -21,7 +21,7 @@ from sqlalchemy import (
     literal_column,
 )
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, TextClause
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.functions import cube, grouping_sets, rollup
 from sqlalchemy.sql.selectable import FromClause, Join
 
@@ -87,7 +87,7 @@ def keys(clause: FromClause, *, strict: bool = True) -> Iterator[Key]:
                 yield tuple(clause.c[column.key] for column in key)
         case Subquery() | CTE() if isinstance(clause.element, Select):
             inner = missing(clause.element, frozenset(), sources(bare(clause.element).get_final_froms()))
-            outer = [clause.corresponding_column(column) for column in inner or ()]
+            outer = [_exported(clause, column) for column in inner or ()]
             if outer and all(column is not None for column in outer):
                 yield tuple(column for column in outer if column is not None)
         case _:
@@ -115,7 +115,9 @@ def missing(statement: Select[Any], ordered: Set[int], found: Sequence[Source]) 
     statement apart; None where that is not known."""
     if statement._group_by_clauses:
         grouped = [_grouped(each) for each in statement._group_by_clauses]
-        return None if None in grouped else tuple(each for each in grouped if not _is_in(each, ordered))
+        if any(each is None for each in grouped):
+            return None
+        return tuple(each for each in grouped if not _is_in(each, ordered))
     added: list[ColumnElement[Any]] = []
     known = True
     for source in found:
@@ -147,7 +149,11 @@ def _grouped(clause: Any) -> Any:
     if clause.__visit_name__ == "label_reference":
         clause = clause.element
     sets = any(isinstance(part, rollup | cube | grouping_sets) for part in visitors.iterate(clause))
-    return clause if isinstance(clause, ColumnElement) and not isinstance(clause, TextClause) and not sets else None
+    return None if sets or is_text(clause) else clause
+
+
+def is_text(clause: Any) -> bool:
+    return not isinstance(clause, ColumnElement) or clause.__visit_name__ == "textual_label_reference"
 
 
 def is_nullable(expression: ColumnElement[Any], found: Sequence[Source]) -> bool:
@@ -166,8 +172,13 @@ def is_nullable(expression: ColumnElement[Any], found: Sequence[Source]) -> bool
     return all(
         is_nullable(each, within)
         for each in inside.selected_columns
-        if hash(clause.corresponding_column(each)) == hash(expression)
+        if hash(_exported(clause, each)) == hash(expression)
     )
+
+
+def _exported(clause: FromClause, inner: Any) -> ColumnElement[Any] | None:
+    """The column of a subquery that shows one of the statement within."""
+    return clause.corresponding_column(inner)
 
 
 def bare(statement: Select[Any]) -> Select[Any]:

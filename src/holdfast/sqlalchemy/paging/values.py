@@ -42,7 +42,7 @@ _READERS = {name: read for name, _, _, read in _SORTS}
 
 
 def dumps(values: Sequence[Any]) -> str:
-    """The values as JSON; HF624 where there is one that would not come back as it was."""
+    """The values as JSON; HF643 where there is one that would not come back as it was."""
     return json.dumps([_plain(value) for value in values], separators=(",", ":"))
 
 
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
         if isinstance(value, kinds):
             return {name: write(value)}
     raise PagingError(
-        "HF624",
+        "HF643",
         f"A cursor cannot carry a value of type {type(value).__module__}.{type(value).__qualname__}.",
         "Order by a column of numbers, text, times, bytes or UUIDs, or cast the column in order_by to one of these.",
     )
