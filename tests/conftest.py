@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.memory import work_in_memory
 from tests.servers import CHINOOK, EXTERNAL, Server, Servers, available, build_chinook_sqlite
 
 ALL_VERSIONS = bool(os.environ.get("HOLDFAST_TEST_ALL_VERSIONS"))
@@ -20,6 +21,7 @@ TESTED = pytest.StashKey[set[int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    work_in_memory()
     config.stash[SERVERS] = Servers()
     config.stash[TESTED] = set()
 

@@ -29,7 +29,9 @@ HoldfastError
 │  ├─ InvalidCursorError  HF621
 │  ├─ NotFoundError       HF622
 │  ├─ InvalidFilterError  HF623
-│  └─ MultipleFoundError  HF624
+│  ├─ MultipleFoundError  HF624
+│  ├─ InvalidWriteError   HF625
+│  └─ EmptyFilterError    HF626
 └─ PagingError          HF64x   the statement, the order or the secret cannot be paged with
 """
 
@@ -228,6 +230,25 @@ class InvalidFilterError(RequestError):
 
 class MultipleFoundError(RequestError):
     """There are several rows where one was expected."""
+
+
+class RowsError(RequestError):
+    """Rows that were given to a bulk write cannot be written as they are; none of them was.
+
+    ``rows`` are their positions among those given, the first being 0; empty where it is about all of them.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", *, rows: Sequence[int] = ()) -> None:
+        super().__init__(code, message, hint)
+        self.rows = tuple(rows)
+
+
+class InvalidWriteError(RequestError):
+    """A write names what may not be written so; nothing was written."""
+
+
+class EmptyFilterError(RequestError):
+    """The filter of a write leaves no row out, and nothing says that all rows are meant; nothing was written."""
 
 
 class PagingError(HoldfastError):

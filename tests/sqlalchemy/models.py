@@ -51,9 +51,7 @@ class Order(Base, SoftDeletable, Timestamped, Versioned, Audited):
     status: Mapped[str] = mapped_column(default="pending")
     note: Mapped[str | None]
     customer: Mapped[Customer | None] = relationship(back_populates="orders")
-    lines: Mapped[list[Line]] = relationship(
-        back_populates="order", cascade="all, delete-orphan", order_by="Line.id"
-    )
+    lines: Mapped[list[Line]] = relationship(back_populates="order", cascade="all, delete-orphan", order_by="Line.id")
     parcels: Mapped[list[Parcel]] = relationship(back_populates="order", cascade="all", order_by="Parcel.id")
     tags: Mapped[list[Tag]] = relationship(
         secondary=order_tags,

@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import orm
+from sqlalchemy import func, orm
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from holdfast.database import prepare_engine
@@ -60,9 +61,9 @@ class Book(Base):
     author: Mapped[Author | None] = relationship(back_populates="books")
     loans: Mapped[list[Loan]] = relationship(back_populates="book")
 
-    @property
-    def shown(self) -> str:
-        return f"{self.id}"
+    @hybrid_property
+    def length(self) -> Any:
+        return func.coalesce(self.pages, 0) + 1
 
 
 class Loan(Base):
@@ -90,7 +91,7 @@ def library() -> list[Any]:
             shelf=(None, 0.1, float("inf"), float("-inf"), 1e-300, float("nan"))[key % 6],
             binding=(None, *Binding)[key % 4],
             printed_at=None if key % 5 == 0 else datetime(2024, 3, 31, 1, 30, key % 3, 7, UTC),
-            read_at=None if key % 3 == 0 else datetime(1969, 12, 31, 23, 59, 59, key % 2),
+            read_at=None if key % 3 == 0 else datetime(1969, 12, 31, 23, 59, 59, key % 2, UTC).replace(tzinfo=None),
             bought=None if key % 7 == 0 else date(2024, 2, 29) - timedelta(days=key % 4),
             opens=None if key % 6 == 0 else time(9, key % 3, 0, 1),
             lent_for=None if key % 4 == 1 else timedelta(days=key % 3 - 1, microseconds=5),

@@ -13,7 +13,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from holdfast.database import explain
 from holdfast.dialects import dialect_for, dialect_of
 from holdfast.dialects.base import Dialect
-from holdfast.errors import StaleVersionError, UnsupportedError
+from holdfast.errors import HoldfastError, StaleVersionError, UnsupportedError
 
 
 class HasDialect(Protocol):
@@ -51,8 +51,14 @@ def explained(source: HasDialect | HasBind) -> Iterator[None]:
     """
     try:
         yield
+    except HoldfastError:
+        # A stale flush of our session is ours already, and SQLAlchemy's too.
+        raise
     except DBAPIError as error:
         raise explain(error, _dialect(source, error)) from error
+    except StaleVersionError:
+        # Ours already, with the fields that differ; it is SQLAlchemy's StaleDataError as well.
+        raise
     except StaleDataError as error:
         raise StaleVersionError(
             "HF202",

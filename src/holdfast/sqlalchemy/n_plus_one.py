@@ -14,24 +14,14 @@ from types import FrameType
 from typing import Any, Literal
 
 from sqlalchemy import Engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_scoped_session, async_session, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import ORMExecuteState, RelationshipProperty, Session, scoped_session, sessionmaker
 
 from holdfast.errors import HoldfastError
 
 Action = Literal["raise", "warn", "collect"]
 Kind = Literal["relationship", "columns", "statement"]
-Target = (
-    Session
-    | AsyncSession
-    | scoped_session[Any]
-    | async_scoped_session[Any]
-    | sessionmaker[Any]
-    | async_sessionmaker[Any]
-    | type[Session]
-    | Engine
-    | AsyncEngine
-)
+Target = Session | AsyncSession | scoped_session[Any] | sessionmaker[Any] | type[Session] | Engine | AsyncEngine
 
 _NOT_THE_CALLER = {"sqlalchemy", "holdfast", "greenlet"}
 _LIBRARIES = ("site-packages", "dist-packages", f"python{sys.version_info[0]}.{sys.version_info[1]}")
@@ -164,11 +154,11 @@ def detect_n_plus_one(
     ``statements=True`` a SELECT that one line sends again and again through a session counts too: that finds
     ``session.get()`` in a loop, and also loops that are as they should be, like one that reads page after page.
 
-    It sees every session of SQLAlchemy, or those of ``target``: a session, a session factory, an engine. It counts
-    what is done in the block's own context, with the asyncio tasks that start there; a thread counts if it was
-    given that context (``asyncio.to_thread`` gives it). When the block ends nothing stays behind. Without a target
-    the listener is one for all sessions: begin and end the block while no other thread is in a query, or name a
-    session.
+    It sees every session of SQLAlchemy, or those of ``target``: a session, a ``sessionmaker``, a session class, an
+    engine; asynchronous, a session or an engine. It counts what is done in the block's own context, with the asyncio
+    tasks that start there; a thread counts if it was given that context (``asyncio.to_thread`` gives it). When the
+    block ends nothing stays behind. What listens to more than one session is set and taken away for the class: begin
+    and end such a block while no other thread is in a query.
     """
     detection = Detection(target, threshold=threshold, ignore=ignore, statements=statements)
     with detection.listening():
@@ -182,11 +172,6 @@ def detect_n_plus_one(
 
 def _source(target: Target | None) -> tuple[Any, Callable[[ORMExecuteState], bool]]:
     """What to listen to, and which of its statements are meant."""
-    if isinstance(target, (scoped_session, async_scoped_session)):
-        target = target.session_factory
-    if isinstance(target, async_sessionmaker):
-        maker = target.class_
-        return Session, lambda state: isinstance(async_session(state.session), maker)
     if isinstance(target, AsyncSession):
         target = target.sync_session
     if isinstance(target, AsyncEngine):

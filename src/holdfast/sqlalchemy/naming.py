@@ -45,7 +45,8 @@ def shortened(name: str, limit: int = LIMIT) -> str:
         return name
     digest = hashlib.sha256(whole).hexdigest()[:12]
     # What is left of a character that the cut goes through is left out.
-    return f"{whole[: limit - len(digest) - 1].decode(errors='ignore')}_{digest}"
+    kept = whole[: limit - len(digest) - 1].decode(errors="ignore").rstrip("_")
+    return f"{kept}_{digest}"
 
 
 def _joined(*parts: str, limit: int = LIMIT) -> str:

@@ -47,7 +47,7 @@ class Binding:
         self._since: list[_Since] = []
         self._skip = self._lost = self._within = False
         self._readable = self._may_read()
-        self.first = self._last_change()[0]
+        self.first = self._last_change()
         """The last change of the journal before the session began."""
         self._listeners: list[tuple[str, Callable[..., None]]] = [
             ("savepoint", self._savepoint),
@@ -119,21 +119,19 @@ class Binding:
     # ------------------------------------------------------------------ the journal
 
     def _bind(self, wanted: Mapping[str, Any]) -> None:
-        last, transaction = self._last_change(own=True)
+        last = self._last_change()
+        written = execute(self.connection, self.dialect.current_transaction()) if self._readable else []
+        # A number that is not reached was that of a change that was rolled back, and may be given again.
         self._since = [each for each in self._since if each.change < last]
-        self._since.append(_Since(last, transaction, wanted))
+        self._since.append(_Since(last, str(written[0][0]) if written else None, wanted))
         for query in self.dialect.rebind_context(wanted):
             execute(self.connection, query)
         self._bound = wanted
 
-    def _last_change(self, *, own: bool = False) -> tuple[int, str | None]:
-        """The newest change in sight and its transaction; ``own``: the newest of the transaction in hand."""
-        wanted = LogFilter(limit=1)
-        if own and self._readable:
-            present = execute(self.connection, self.dialect.current_transaction())
-            wanted = replace(wanted, transaction=present[0][0]) if present else wanted
-        rows = execute(self.connection, self.dialect.log(wanted)) if self._readable else []
-        return (rows[0].id, rows[0].transaction) if rows else (0, None)
+    def _last_change(self) -> int:
+        """The number of the newest change in sight."""
+        rows = execute(self.connection, self.dialect.log(LogFilter(limit=1))) if self._readable else []
+        return int(rows[0].id) if rows else 0
 
     def _may_read(self) -> bool:
         state = execute(self.connection, self.dialect.state())[0][0]

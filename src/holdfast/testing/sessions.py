@@ -94,8 +94,10 @@ def _begin(connection: Connection) -> tuple[Transaction, Binding]:
 
 def _end(connection: Connection, transaction: Transaction, binding: Binding) -> None:
     binding.stop()
-    if transaction.is_active:
-        transaction.rollback()
-    elif not connection.invalidated and not connection.in_transaction():
-        # The code ended the transaction over our heads; a commit was refused, and the server still has it open.
+    ended = not transaction.is_active
+    transaction.rollback()
+    if ended and not connection.invalidated:
+        # The code ended the transaction over our heads. A commit was refused, and the server still has it open;
+        # after a rollback the code may have gone on in another one.
+        connection.rollback()
         connection.dialect.do_rollback(connection.connection)

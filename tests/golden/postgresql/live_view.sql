@@ -141,20 +141,15 @@ declare
     v_each record;
 begin
     for v_each in
-        select g.columns, coalesce(quote_ident(r.rolname), 'public') as grantee
-        from (select '' as columns, a.grantee
+        select coalesce(quote_ident(r.rolname), 'public') as grantee
+        from (select a.grantee
         from pg_class as c
         cross join lateral aclexplode(c.relacl) as a
         where c.oid = '"public"."orders"'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
-            and a.grantee <> (select n.nspowner from pg_namespace as n where n.nspname = 'holdfast')
-        union
-        select format(' (%I)', k.attname), a.grantee
-        from pg_attribute as k
-        cross join lateral aclexplode(k.attacl) as a
-        where k.attrelid = '"public"."orders"'::regclass and not k.attisdropped and a.privilege_type = 'SELECT') as g
+            and a.grantee <> (select n.nspowner from pg_namespace as n where n.nspname = 'holdfast')) as g
         left join pg_roles as r on r.oid = g.grantee
     loop
-        execute format('grant select%s on "public"."orders_live" to %s', v_each.columns, v_each.grantee);
+        execute format('grant select on %s to %s', '"public"."orders_live"', v_each.grantee);
     end loop;
 end
 $holdfast$;

@@ -58,6 +58,11 @@ def translate(error: BaseException) -> HoldfastError | None:
             table=_said(error, "table_name"),
             columns=(column,) if column else (),
         )
+    if state == "2BP01":
+        standing = "; ".join((_said(error, "detail") or _said(error, "message") or "").splitlines())
+        return UnsupportedError(
+            "HF414", f"Something else stands on it: {standing}.", "Drop that first, or build it on the table itself."
+        )
     if state in _RETRYABLE:
         return repeatable(_RETRYABLE[state])
     return _of_the_connection(state, _said(error, "message") or _first_line(error))
@@ -81,10 +86,6 @@ def _of_the_connection(state: str, message: str) -> HoldfastError | None:
         case "42501":
             return UnsupportedError(
                 "HF404", f"The role may not do this: {message}.", "Connect as the owner of the tables."
-            )
-        case "2BP01":
-            return UnsupportedError(
-                "HF414", f"Something else stands on it: {message}.", "Drop that first, or build it on the table itself."
             )
         case "25006":
             return UnsupportedError(
