@@ -31,7 +31,8 @@ HoldfastError
 │  ├─ InvalidFilterError  HF623
 │  ├─ MultipleFoundError  HF624
 │  ├─ InvalidWriteError   HF625
-│  └─ EmptyFilterError    HF626
+│  ├─ EmptyFilterError    HF626
+│  └─ RowsError           HF65x
 └─ PagingError          HF64x   the statement, the order or the secret cannot be paged with
 """
 
@@ -232,7 +233,11 @@ class MultipleFoundError(RequestError):
     """There are several rows where one was expected."""
 
 
-class RowsError(RequestError):
+class InvalidWriteError(RequestError):
+    """A write names what may not be written so; nothing was written."""
+
+
+class RowsError(InvalidWriteError):
     """Rows that were given to a bulk write cannot be written as they are; none of them was.
 
     ``rows`` are their positions among those given, the first being 0; empty where it is about all of them.
@@ -241,10 +246,6 @@ class RowsError(RequestError):
     def __init__(self, code: str, message: str, hint: str = "", *, rows: Sequence[int] = ()) -> None:
         super().__init__(code, message, hint)
         self.rows = tuple(rows)
-
-
-class InvalidWriteError(RequestError):
-    """A write names what may not be written so; nothing was written."""
 
 
 class EmptyFilterError(RequestError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.journal import Relation
-from holdfast.policies import P, Policy, SoftDelete, find
+from holdfast.policies import P, Policy, SoftDelete, Timestamps, Version, find
 from holdfast.tables import ForeignKey, TableInfo, TableName
 
 Kind = Literal["schema", "table", "view", "index", "function", "trigger"]
@@ -80,6 +80,13 @@ class Protection:
         if policy is None or not policy.parts:
             return self.table.referenced_by
         return tuple(key for key in self.table.referenced_by if key.table.name not in policy.parts)
+
+    @property
+    def stamps(self) -> frozenset[str]:
+        """The columns that a policy keeps, the version and the times: they follow from a change and move on with it."""
+        version, timestamps = self.get(Version), self.get(Timestamps)
+        times = {timestamps.created, timestamps.updated} if timestamps else set()
+        return frozenset(times | {version.column} if version else times)
 
     def get(self, kind: type[P]) -> P | None:
         return find(self.policies, kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -77,3 +79,50 @@ async def async_sessions(url: str, **options: Any) -> AsyncIterator[async_sessio
         yield async_sessionmaker(engine)
     finally:
         await engine.dispose()
+
+
+def terminated(session: Session) -> None:
+    """The server ends the session's connection, on the word of another one."""
+    connection = session.connection()
+    [(pid,)] = connection.exec_driver_sql("select pg_backend_pid()")
+    engine = sa.create_engine(connection.engine.url.set(drivername="postgresql+psycopg"))
+    with engine.connect() as other:
+        # The socket is closed once it is gone from the list; with a time limit it waits for that.
+        assert other.exec_driver_sql(f"select pg_terminate_backend({pid}, 30000)").scalar()
+    engine.dispose()
+
+
+@contextmanager
+def swallowing_the_answer_to_commit(url: str) -> Iterator[str]:
+    """A way to the server that breaks once the server has heard the COMMIT, before the client hears of it."""
+    parsed = sa.make_url(url)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def forward() -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection((str(parsed.host), parsed.port or 5432)) as server:
+            committing = threading.Event()
+
+            def answers() -> None:
+                while data := server.recv(65536):
+                    if committing.is_set():
+                        return
+                    client.sendall(data)
+
+            answering = threading.Thread(target=answers)
+            answering.start()
+            while data := client.recv(65536):
+                if b"COMMIT" in data:
+                    committing.set()
+                server.sendall(data)
+                if committing.is_set():
+                    break
+            answering.join()
+
+    forwarding = threading.Thread(target=forward)
+    forwarding.start()
+    try:
+        yield parsed.set(host="127.0.0.1", port=listener.getsockname()[1]).render_as_string(hide_password=False)
+    finally:
+        forwarding.join()
+        listener.close()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import pickle
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +16,14 @@ from holdfast import errors
 from holdfast.errors import HoldfastError
 from holdfast.sqlalchemy.explaining import explained
 from holdfast.sqlalchemy.scopes import async_session_scope, session_scope
-from tests.sqlalchemy.drivers import Account, async_sessions, create, sessions
+from tests.sqlalchemy.drivers import (
+    Account,
+    async_sessions,
+    create,
+    sessions,
+    swallowing_the_answer_to_commit,
+    terminated,
+)
 
 DRIVERS = ["synchronous", "asyncio"]
 
@@ -173,17 +177,6 @@ def test_a_lock_that_is_not_to_be_had(accounts: str, driver: str) -> None:
 # ---------------------------------------------------------------------- connections
 
 
-def terminated(session: orm.Session) -> None:
-    """The server ends the session's connection, on the word of another one."""
-    connection = session.connection()
-    [(pid,)] = connection.exec_driver_sql("select pg_backend_pid()")
-    engine = sa.create_engine(connection.engine.url.set(drivername="postgresql+psycopg"))
-    with engine.connect() as other:
-        # The socket is closed once it is gone from the list; with a time limit it waits for that.
-        assert other.exec_driver_sql(f"select pg_terminate_backend({pid}, 30000)").scalar()
-    engine.dispose()
-
-
 def lose(url: str, driver: str, then: str | None) -> HoldfastError:
     """A transaction whose connection is lost, and that goes on with a statement, or with the commit."""
 
@@ -216,42 +209,6 @@ def test_a_lost_connection_is_retryable_unless_the_commit_may_have_arrived(
         error = lose(postgresql_database, driver, ending)
         assert type(error) is errors.CommitUnknownError
         assert not isinstance(error, errors.RetryableError)
-
-
-@contextlib.contextmanager
-def swallowing_the_answer_to_commit(url: str) -> Iterator[str]:
-    """A way to the server that breaks once the server has heard the COMMIT, before the client hears of it."""
-    parsed = sa.make_url(url)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def forward() -> None:
-        client, _ = listener.accept()
-        with client, socket.create_connection((str(parsed.host), parsed.port or 5432)) as server:
-            committing = threading.Event()
-
-            def answers() -> None:
-                while data := server.recv(65536):
-                    if committing.is_set():
-                        return
-                    client.sendall(data)
-
-            answering = threading.Thread(target=answers)
-            answering.start()
-            while data := client.recv(65536):
-                if b"COMMIT" in data:
-                    committing.set()
-                server.sendall(data)
-                if committing.is_set():
-                    break
-            answering.join()
-
-    forwarding = threading.Thread(target=forward)
-    forwarding.start()
-    try:
-        yield parsed.set(host="127.0.0.1", port=listener.getsockname()[1]).render_as_string(hide_password=False)
-    finally:
-        forwarding.join()
-        listener.close()
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

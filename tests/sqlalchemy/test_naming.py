@@ -35,17 +35,14 @@ from holdfast.sqlalchemy.live import index_live, unique_live
 from holdfast.sqlalchemy.naming import NAMING_CONVENTION, enum_column
 
 
-def names_in(engine: Engine, table: str) -> set[str | None]:
-    """What the database calls its constraints and indexes."""
-    found = inspect(engine)
-    listed = [
-        *found.get_indexes(table),
-        *found.get_unique_constraints(table),
-        *found.get_check_constraints(table),
-        *found.get_foreign_keys(table),
-        found.get_pk_constraint(table),
-    ]
-    return {each["name"] for each in listed if each["name"]}
+def names_in(engine: Engine, names: set[str]) -> set[str]:
+    """Which of the names the database has for a constraint or an index."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            query = "select conname from pg_constraint union select relname from pg_class where relkind = 'i'"
+            return names & set(connection.scalars(text(query)))
+        script = " ".join(connection.scalars(text("select sql from sqlite_schema where sql is not null")))
+        return {name for name in names if f'"{name}"' in script}
 
 
 def names_of(table: Table) -> set[str]:
@@ -99,7 +96,7 @@ def test_the_names_in_the_metadata_are_those_in_the_database(database: str) -> N
     names = names_of(table)
     assert len(names) == 1 + 1 + 1 + 2 + 2 + 3 + 2
     assert all(len(name.encode()) <= 63 for name in names)
-    assert names_in(engine, stem) == names
+    assert names_in(engine, names) == names
     engine.dispose()
 
 
@@ -167,6 +164,29 @@ def test_an_enum_is_text_that_the_database_checks(database: str) -> None:
         for values in ("'lost', null", "'new', 'LARGE'"):
             with pytest.raises(IntegrityError), session.begin_nested():
                 session.execute(text(f"insert into orders (id, status, size) values (4, {values})"))
+    engine.dispose()
+
+
+def test_enums_of_a_mixin_have_names_of_their_own(database: str) -> None:
+    """A mixin's column is a copy, and so is every column of a copied table."""
+
+    class Shipped:
+        status: Mapped[Status] = enum_column(Status)
+        before: Mapped[Status | None] = enum_column(Status)
+
+    base = type("Local", (DeclarativeBase,), {"metadata": MetaData(naming_convention=NAMING_CONVENTION)})
+    parcel = type(
+        "Parcel", (Shipped, base), {"__tablename__": "parcels", "id": mapped_column(Integer, primary_key=True)}
+    )
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    copied = parcel.__table__.to_metadata(metadata)
+    engine = create_engine(database)
+    metadata.create_all(engine)
+    checks = {str(each["name"]).rpartition("_")[0] for each in inspect(engine).get_check_constraints("parcels")}
+    assert checks == {"ck_parcels_status", "ck_parcels_before"}
+    with engine.begin() as connection:
+        connection.execute(copied.insert().values(id=1, status=Status.PAID))
+        assert connection.execute(select(copied)).one() == (1, Status.PAID, None)
     engine.dispose()
 
 

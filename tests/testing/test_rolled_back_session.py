@@ -127,12 +127,13 @@ def test_a_commit_of_the_connection_itself_is_refused(engine: sa.Engine) -> None
         connection.exec_driver_sql("select 1")
 
 
-def test_the_code_may_roll_back_the_connection_itself(engine: sa.Engine) -> None:
+def test_when_the_code_rolled_back_the_connection_itself_nothing_is_committed_any_more(engine: sa.Engine) -> None:
     def go_on(session: orm.Session) -> None:
         place(session, 2)
         session.connection().rollback()
         session.close()
-        place(session, 3)
+        with pytest.raises(HoldfastError, match="HF632"):
+            place(session, 3)
 
     with rolled_back_session(engine, orm.Session) as session:
         go_on(session)
@@ -295,20 +296,10 @@ async def async_engine(url: sa.URL, driver: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.fixture(params=["postgresql+asyncpg", "postgresql+psycopg", "sqlite+aiosqlite"])
-def driver(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+DRIVERS = [("postgresql", "postgresql+asyncpg"), ("postgresql", "postgresql+psycopg"), ("sqlite", "sqlite+aiosqlite")]
 
 
-@pytest.fixture
-def shop(request: pytest.FixtureRequest) -> str:
-    """For a test that names a driver, that driver's database; for another each in turn."""
-    name = request.getfixturevalue("driver") if "driver" in request.fixturenames else request.param
-    url: str = request.getfixturevalue(f"shop_{name.partition('+')[0]}")
-    return url
-
-
+@pytest.mark.parametrize("shop, driver", DRIVERS, indirect=["shop"])
 def test_asynchronous(engine: sa.Engine, driver: str) -> None:
     async def save(session: AsyncSession, order: Order) -> None:
         session.add(order)

@@ -306,6 +306,23 @@ class Dialect(ABC):
     def unbind_context(self) -> tuple[Query, ...]:
         """What must run before the commit; nothing where the context ends with the transaction by itself."""
 
+    @abstractmethod
+    def announced(self) -> Query:
+        """One row, one text: what the transaction in hand has announced to the guards; NULL or empty for nothing."""
+
+    @abstractmethod
+    def announce(self, words: str | None) -> tuple[Query, ...]:
+        """From now on the transaction in hand has announced these words, and no others."""
+
+    # ------------------------------------------------------------------ writing many rows
+
+    takes_arrays: bool
+    """Whether the values of a column can be given as one parameter, an array that ``unnest`` takes apart."""
+
+    def row_security(self, table: str) -> Query | None:
+        """One boolean: whether rows of the table are hidden from this role; None where the database hides none."""
+        return None
+
     # ------------------------------------------------------------------ marking, for those who know it is a delete
 
     @abstractmethod

@@ -66,7 +66,7 @@ def is_ordered(kind: TypeEngine[Any]) -> bool:
 
 
 def text(value: Any) -> str:
-    if not isinstance(value, str) or isinstance(value, enum.Enum) and not isinstance(value, enum.StrEnum):
+    if not isinstance(value, str):
         raise _expected(str)
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("text without characters that no database keeps as text (NUL, lone surrogates)")
@@ -106,11 +106,13 @@ def _finite(value: Any) -> Decimal:
 def _date(value: Any) -> datetime.date:
     if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         return value
-    return _parsed(datetime.date, value)
+    found: datetime.date = _parsed(datetime.date, value)
+    return found
 
 
 def _time(value: Any) -> datetime.time:
-    return value if isinstance(value, datetime.time) else _parsed(datetime.time, value)
+    found: datetime.time = value if isinstance(value, datetime.time) else _parsed(datetime.time, value)
+    return found
 
 
 def _uuid(value: Any) -> uuid.UUID:
@@ -175,8 +177,8 @@ class _Moment:
     def __call__(self, value: Any) -> datetime.datetime:
         moment = value if isinstance(value, datetime.datetime) else _parsed(datetime.datetime, value)
         if (moment.utcoffset() is not None) != self.aware:
-            zone = "with a time zone, 2026-12-31T23:59:59Z" if self.aware else "without a time zone, 2026-12-31T23:59:59"
-            raise ValueError(f"a date and time {zone}")
+            zone = "with a time zone, {}Z" if self.aware else "without a time zone, {}"
+            raise ValueError("a date and time " + zone.format("2026-12-31T23:59:59"))
         return moment
 
 

@@ -56,9 +56,6 @@ def explained(source: HasDialect | HasBind) -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise explain(error, _dialect(source, error)) from error
-    except StaleVersionError:
-        # Ours already, with the fields that differ; it is SQLAlchemy's StaleDataError as well.
-        raise
     except StaleDataError as error:
         raise StaleVersionError(
             "HF202",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
@@ -17,6 +16,7 @@ from holdfast.policies import SoftDelete, Timestamps, Version, columns_needed
 from holdfast.sqlalchemy.coercing import Coerce, coercer
 from holdfast.sqlalchemy.filters import Conditions, Field, parse_filter, suggestion
 from holdfast.sqlalchemy.locking import version_column
+from holdfast.sqlalchemy.paging.cursor import Secret
 from holdfast.sqlalchemy.soft_delete import mark_of
 from holdfast.sqlalchemy.tables import policies_of
 
@@ -39,6 +39,8 @@ class Fields(Generic[M]):
     filterable: Names = ()
     sortable: Names = ()
     writable: Names = ()
+    strict: bool = False
+    secret: Secret | Sequence[Secret] | None = None
 
     def check(self) -> None:
         """HF115 unless every declared name is one of the model's."""
@@ -133,8 +135,8 @@ class Fields(Generic[M]):
 
     def needs_version(self) -> str:
         if self.version is None:
-            raise UnsupportedError(
-                "HF412",
+            raise DeclarationError(
+                "HF115",
                 f"{self.model.__name__} has no version, so a version cannot be expected of its rows.",
                 "Declare Version (Versioned), or leave version= away.",
             )
@@ -222,7 +224,7 @@ class Fields(Generic[M]):
         if order_by is None:
             return [self.attribute(name) for name in self.key]
         single = isinstance(order_by, (str, ColumnElement, QueryableAttribute))
-        given: Iterable[Any] = [order_by] if single else order_by  # type: ignore[list-item,assignment]
+        given: Iterable[Any] = [order_by] if single else order_by
         return [self._sorted_by(each) if isinstance(each, str) else each for each in given]
 
     def total_order(self, order_by: OrderBy | Iterable[OrderBy] | None) -> list[Any]:
@@ -250,8 +252,11 @@ class Fields(Generic[M]):
 
     # ------------------------------------------------------------------ values to write
 
-    def values(self, given: Mapping[Any, Any]) -> dict[str, Any]:
-        """What to write, by attribute. A name in text must be declared writable; an attribute of the model is code."""
+    def values(self, given: Mapping[Any, Any], *, change: bool = False) -> dict[str, Any]:
+        """What to write, by attribute. A name in text must be declared writable; an attribute of the model is code.
+
+        HF625 for any other, and in a ``change`` of rows that are there for their key.
+        """
         found = {}
         for name, value in given.items():
             if isinstance(name, str):
@@ -262,6 +267,12 @@ class Fields(Generic[M]):
             else:
                 raise self._not_writable(str(name))
             found[name] = value
+        if change and (keys := [name for name in self.key if name in found]):
+            raise InvalidWriteError(
+                "HF625",
+                f"The key of a row is not changed: {', '.join(keys)}.",
+                "Create the other row, and delete this one.",
+            )
         return found
 
     @cached_property
@@ -270,11 +281,10 @@ class Fields(Generic[M]):
 
     def _not_writable(self, name: str) -> InvalidWriteError:
         kept = name in self.kept
-        close = difflib.get_close_matches(name, list(self.writable), n=1)
         return InvalidWriteError(
             "HF625",
             f"{self.owner} does not write {name!r}" + (": the database does." if kept else "."),
-            f"Did you mean {close[0]}?" if close else suggestion(name, self.writable, f"{self.owner}.writable declares"),
+            suggestion(name, self.writable, f"{self.owner}.writable declares"),
         )
 
 

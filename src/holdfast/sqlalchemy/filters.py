@@ -126,7 +126,7 @@ def _leaves_nothing_out(field: Field, operator: str, value: Any) -> bool:
         case "not_in":
             return isinstance(value, Collection) and not value
         case "contains" | "startswith" | "endswith" | "icontains" | "istartswith" | "iendswith":
-            return value == ""
+            return isinstance(value, str) and not value
         case "ne":
             return value is None and not field.nullable
         case "is_null":
@@ -237,4 +237,4 @@ _CONDITIONS: Mapping[str, Callable[[Field, str, Any], Any]] = {
     "iendswith": _pattern("%", ""),
 }
 OPERATORS = tuple(_CONDITIONS)
-"""``field`` alone means ``field__eq``. ``ne`` and ``not_in`` find rows without a value too; ``in`` of nothing finds none."""
+"""``field`` alone means ``field__eq``. ``ne`` and ``not_in`` find rows without a value too; ``in`` of nothing, none."""

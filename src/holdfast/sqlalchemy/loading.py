@@ -6,11 +6,12 @@ from sqlalchemy.orm import raiseload
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
 
-def strict(*, sql_only: bool = False) -> _AbstractLoad:
-    """A statement option: nothing may be loaded lazily afterwards, of what the statement returns or loads beside it.
+def strict(*, sql_only: bool = True) -> _AbstractLoad:
+    """A statement option: what the statement returns, and what it loads beside, loads nothing more by itself.
 
-    What is used must be named, ``.options(strict(), selectinload(Order.lines))``; touching another relationship
-    raises SQLAlchemy's own ``InvalidRequestError``, which names it. With ``sql_only=True`` a row that the session
-    happens to have already may be touched. Columns (deferred, expired) are not part of it.
+    What is used must be named, ``.options(strict(), selectinload(Order.lines))``, also where the mapping says
+    ``lazy="selectin"``. To touch another relationship raises SQLAlchemy's own ``InvalidRequestError``, which names
+    it. A row that the session has already may be touched, since that sends nothing; with ``sql_only=False`` it may
+    not. Columns (deferred, expired) are not part of it.
     """
     return raiseload("*", sql_only=sql_only)

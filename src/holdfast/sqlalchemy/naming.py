@@ -126,6 +126,18 @@ given stays as it is.
 """
 
 
+class CheckedEnum(Enum):
+    """The values of an enum as text of any length, with a CHECK that the naming convention names.
+
+    A copy of SQLAlchemy's own type, as a mixin's column or a migration makes it, is called after the Python class
+    even if it was to have no name; two columns of one table would then have constraints of the same name.
+    """
+
+    def __init__(self, *values: Any, **options: Any) -> None:
+        storing: dict[str, Any] = {"name": None, "native_enum": False, "create_constraint": True, "length": None}
+        super().__init__(*values, **storing | {"validate_strings": True} | options)
+
+
 def enum_column(
     kind: type[E], *, check: str | None = None, server_default: E | str | None = None, **options: Any
 ) -> MappedColumn[E]:
@@ -156,13 +168,5 @@ def enum_column(
                 "Give every member a string; a StrEnum does.",
             )
     default: str | None = server_default.value if isinstance(server_default, enum.Enum) else server_default
-    stored = Enum(
-        kind,
-        name=check,
-        native_enum=False,
-        create_constraint=True,
-        length=None,
-        validate_strings=True,
-        values_callable=lambda _: values,
-    )
+    stored = CheckedEnum(kind, name=check, values_callable=lambda _: values)
     return mapped_column(stored, server_default=default, **options)

@@ -1,7 +1,7 @@
 """Marked tables that a statement names where the ORM's own criteria do not reach.
 
-The criteria of ``with_loader_criteria`` are given to entities. A bare ``exists().where(…)`` has none, SQLAlchemy 2.0
-passes by an entity that stands in a WHERE alone, and the second table of an UPDATE or DELETE is only named.
+The criteria of ``with_loader_criteria`` are given to entities. A table of Core has none, SQLAlchemy 2.0 passes by an
+entity that stands in a WHERE alone, and the second table of an UPDATE or a DELETE is only named.
 """
 
 from __future__ import annotations
@@ -10,47 +10,111 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, Exists, FromClause, Join, ScalarSelect, Select, Subquery, Table, true
+from sqlalchemy import CTE, ColumnClause, FromClause, Join, Select, SelectBase, Table
+from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from holdfast.policies import SoftDelete
 from holdfast.sqlalchemy.tables import policy_of
 
-_Source = tuple[FromClause, Table]
-# From 2.1 the criteria also reach entities that stand in a WHERE alone.
+# From 2.1 the criteria also reach an entity that stands in a WHERE alone.
 _WHERE_IS_REACHED = not sqlalchemy.__version__.startswith("2.0.")
+_Source = tuple[FromClause, bool]
+"""What is read, and whether it was named as an entity."""
 
 
-def narrowed(statement: Any, excluded: set[Table]) -> Any:
-    """The statement with the condition that the row lives wherever a marked table is named and not yet filtered.
+def narrowed(statement: Any, excluded: set[Table], outer: frozenset[FromClause] = frozenset()) -> Any:
+    """The statement with the condition that a row lives wherever a marked table is named and nothing else filters it.
 
-    The very same object where there is nothing to add; the one that was given is never changed.
+    The very same object where there is nothing to add; the one that was given is never changed. ``outer`` is what an
+    enclosing statement reads: a column of it that stands in the WHERE is no second reading.
     """
-    return _narrowed(statement, frozenset(), excluded)
-
-
-def names_marked(statement: Any) -> bool:
-    """Whether any table that the statement names is marked."""
-    return any(isinstance(each, Table) and policy_of(_plain(each), SoftDelete) for each in iterate(statement))
-
-
-def _narrowed(statement: Any, outer: frozenset[FromClause], excluded: set[Table]) -> Any:
     is_select = isinstance(statement, Select)
-    sources = list(_sources(statement.get_final_froms() if is_select else _targets(statement)))
-    visible = outer.union(source for source, _ in sources)
+    explicit = dict(_explicit(statement))
+    beside = {each: entity for each, entity in _named((statement.whereclause,)) if each not in explicit}
+    found = _narrowed_inside(statement, excluded, outer.union(explicit, beside))
+    far = set(_far_sides(statement)) if is_select else set()
+    for source, is_entity in {**explicit, **beside}.items():
+        reached = (is_entity and (source in explicit or _WHERE_IS_REACHED)) if is_select else source in explicit
+        if reached or source in outer or source in far:
+            continue
+        table = table_of(source)
+        policy = policy_of(table, SoftDelete) if table is not None else None
+        if policy is not None and table not in excluded:
+            found = found.where(source.c[policy.column].is_(None))
+    return found
+
+
+def table_of(source: FromClause) -> Table | None:
+    """The table that the source is, or is another name of; the ORM annotates what it names, so of the metadata."""
+    table = source.element if isinstance(source, AliasedReturnsRows) else source
+    return table.metadata.tables.get(table.key, table) if isinstance(table, Table) else None
+
+
+def tables_of(statement: Any) -> set[Table]:
+    """The tables that the statement itself reads or writes, without what stands in its subqueries."""
+    sources = (*_explicit(statement), *_named((getattr(statement, "whereclause", None),)))
+    return {table for table in (table_of(source) for source, _ in sources) if table is not None}
+
+
+def _narrowed_inside(statement: Any, excluded: set[Table], outer: frozenset[FromClause]) -> Any:
+    changed = False
 
     def replace(each: Any, **_: Any) -> Any:
+        nonlocal changed
+        if isinstance(each, CTE):
+            return each
         if each is statement or not isinstance(each, Select):
             return None
-        changed = _narrowed(each, visible, excluded)
-        return changed if changed is not each else None
+        found = narrowed(each, excluded, outer)
+        changed = changed or found is not each
+        return found
 
-    holds_others = any(isinstance(each, Select) for each in iterate(statement) if each is not statement)
-    found = replacement_traverse(statement, {}, replace) if holds_others and _changes(statement, visible, excluded) else statement
-    for source, table in sources:
-        policy = policy_of(table, SoftDelete)
-        if policy is None or source in outer or table in excluded or _is_reached(statement, source):
-            continue
-        found = found.where(source.c[policy.column].is_(None))
-    return found
+    if not any(isinstance(each, Select) and each is not statement for each in iterate(statement)):
+        return statement
+    copy = replacement_traverse(statement, {}, replace)
+    return copy if changed else statement
+
+
+def _explicit(statement: Any) -> Iterator[_Source]:
+    """What the ORM gives its criteria to: what is selected, or written, and what is joined to it."""
+    if isinstance(statement, Select):
+        yield from _named(statement._raw_columns)
+        yield from _named((*statement._from_obj, *(each[0] for each in statement._setup_joins)))
+    elif (table := getattr(statement, "table", None)) is not None:
+        yield table, True
+
+
+def _far_sides(statement: Any) -> Iterator[FromClause]:
+    """What is joined by an outer join: a condition in the WHERE would drop the rows of its near side."""
+    for target, _, _, flags in statement._setup_joins:
+        if flags["isouter"] or flags["full"]:
+            yield from (source for source, _ in _named((target,)))
+    stack = list(statement._from_obj)
+    while stack:
+        each = stack.pop()
+        if isinstance(each, Join):
+            if each.isouter or each.full:
+                yield from (source for source, _ in _named((each.right,)))
+            stack += [each.left, each.right]
+
+
+def _named(clauses: Iterable[Any]) -> Iterator[_Source]:
+    """The sources in the clauses and of their columns, without those of the subqueries among them."""
+    stack = [clause for clause in clauses if clause is not None]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, QueryableAttribute):
+            # A join along a relationship names the relationship.
+            yield each.comparator.entity.selectable, True
+        elif isinstance(each, Join):
+            stack += [each.left, each.right]
+        elif isinstance(each, FromClause) and not isinstance(each, FunctionElement):
+            yield each, "parententity" in each._annotations
+        elif isinstance(each, ColumnClause):
+            if each.table is not None:
+                yield each.table, "parententity" in each._annotations
+        elif not isinstance(each, SelectBase):
+            stack.extend(each.get_children())

@@ -60,23 +60,24 @@ def mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
 def filter_rows(state: ORMExecuteState) -> None:
     """A listener for ``do_orm_execute``: every read, update and delete is of rows that live, unless it says otherwise."""
     mapper = state.bind_mapper
-    # A refresh is about a row that is already there, dead or not.
-    if mapper is None or state.is_column_load:
+    marks = marks_of(mapper.registry.metadata) if mapper is not None else None
+    if mapper is None or marks is None:
         return
-    marked: list[Mapper[Any]] | None = mapper.registry.metadata.info.get(SOFT_DELETED)
-    if not marked:
-        return
-    wanted = [option for option in state.user_defined_options if isinstance(option, RowsOption)]
-    filters = _wanted_filters(state, marked, wanted) if wanted else _filters(mapper, marked)
     statement = state.statement
+    wanted = [option for option in state.user_defined_options if isinstance(option, RowsOption)]
     if isinstance(statement, Insert):
         if statement.select is not None:
-            state.statement = _with_filters_inside(statement, filters)
-        return
-    where = getattr(statement, "whereclause", None)
-    if where is not None and any(isinstance(each, Exists) for each in iterate(where)):
-        statement = _narrowed(statement, _excluded(state, wanted))
-    state.statement = statement.options(*filters)
+            filters, excluded = _wanted(state, marks, wanted) if wanted else (marks.filters, set())
+            state.statement = _filtered_inside(statement, filters, excluded)
+    elif wanted:
+        filters, excluded = _wanted(state, marks, wanted)
+        statement = statement.options(*filters)
+        state.statement = statement if state.is_column_load else narrowed(statement, excluded)
+    elif mapper in marks.mappers or marks.are_met_by(statement, mapper):
+        statement = statement.options(*marks.filters)
+        if not state.is_column_load and marks.leave_open(statement):
+            statement = narrowed(statement, set())
+        state.statement = statement
 
 
 def is_hidden(instance: object, options: Iterable[ORMOption] | None) -> bool:
@@ -107,75 +108,36 @@ def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
     return tuple(mappers)
 
 
-def _filters(mapper: Mapper[Any], marked: list[Mapper[Any]]) -> tuple[Any, ...]:
-    """The options that leave out the dead of every class; made again when a class was added."""
-    info = mapper.registry.metadata.info
-    made: tuple[int, tuple[Any, ...]] = info.get(_FILTERS, (0, ()))
-    if made[0] != len(marked):
-        made = len(marked), tuple(_filter(each, "live") for each in marked)
-        info[_FILTERS] = made
-    return made[1]
-
-
-def _filter(mapper: Mapper[Any], rows: Rows) -> Any:
-    mark = mark_of(mapper)
-    assert mark is not None
-    criterion: ColumnElement[bool] = mark.is_(None) if rows == "live" else mark.is_not(None)
-    return with_loader_criteria(mapper, criterion, include_aliases=True, propagate_to_loaders=False)
-
-
-def _wanted_filters(state: ORMExecuteState, marked: list[Mapper[Any]], wanted: list[RowsOption]) -> tuple[Any, ...]:
-    rows: dict[Mapper[Any], Rows] = dict.fromkeys(marked, "live")
-    own = state.all_mappers
+def _wanted(
+    state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]
+) -> tuple[tuple[Any, ...], set[Table]]:
+    """The filters where a statement says which rows it means, and the tables that are not filtered, or otherwise."""
+    rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.mappers, "live")
     for option in wanted:
-        for mapper in option.entities or (() if state.is_relationship_load else own):
+        for mapper in option.entities or _own(state):
             root = next((each for each in mapper.iterate_to_root() if each in rows), None)
             if root is not None:
                 rows[root] = option.rows
-    return tuple(_filter(mapper, each) for mapper, each in rows.items() if each != "all")
+    said = {mapper: each for mapper, each in rows.items() if each != "live"}
+    filters = (live_filter(mapper, each == "live") for mapper, each in rows.items() if each != "all")
+    return tuple(filters), {table for mapper in said for table in mapper.tables if isinstance(table, Table)}
 
 
-def _excluded(state: ORMExecuteState, wanted: list[RowsOption]) -> set[Table]:
-    """The tables of entities that are named: they are read whole wherever they occur."""
-    return {
-        table for option in wanted for mapper in option.entities for table in mapper.tables if isinstance(table, Table)
-    }
+def _own(state: ORMExecuteState) -> set[Mapper[Any]]:
+    """The mappers of the rows that the statement itself returns: of its first statement, where others load beside it."""
+    statement = state.statement
+    path = state.loader_strategy_path
+    if state.is_relationship_load and path is not None:
+        # What is loaded beside may have the first statement within it, to know for which rows.
+        first, loaded = inspect(path[0]).mapper, path[-1].mapper
+        return set() if first.base_mapper is loaded.base_mapper else {first}
+    tables = tables_of(statement)
+    found = {mapper for mapper in _marked(state) if tables.intersection(mapper.tables)}
+    return found.union(state.all_mappers)
 
 
-def _narrowed(statement: Any, excluded: set[Table]) -> Any:
-    """The statement, with the rows that live in each EXISTS that has no entity for the ORM to filter."""
-    outer = set(_sources(statement.get_final_froms() if isinstance(statement, Select) else [statement.table]))
-
+def _filtered_inside(statement: Insert, filters: tuple[Any, ...], excluded: set[Table]) -> Any:
     def replace(each: Any, **_: Any) -> Any:
-        if not isinstance(each, Exists):
-            return None
-        inner = getattr(each.element, "element", each.element)
-        if not isinstance(inner, Select) or (inner._from_obj and inner._propagate_attrs):
-            return None
-        for source, table in _sources(inner.get_final_froms()):
-            policy = policy_of(table, SoftDelete)
-            if policy is not None and table not in excluded and (source, table) not in outer:
-                each = each.where(source.c[policy.column].is_(None))
-        return each
-
-    return replacement_traverse(statement, {}, replace)
-
-
-def _sources(clauses: Iterable[Any]) -> Iterator[tuple[FromClause, Table]]:
-    """Each table or alias that the clauses name, and the table that it stands for."""
-    for clause in clauses:
-        if isinstance(clause, Join):
-            yield from _sources((clause.left, clause.right))
-            continue
-        table = clause.element if isinstance(clause, AliasedReturnsRows) else clause
-        if isinstance(table, Table):
-            # The ORM annotates what it names; the table of the metadata is the one and same.
-            plain = table.metadata.tables[table.key]
-            yield (plain if table is clause else clause), plain
-
-
-def _with_filters_inside(statement: Insert, filters: tuple[Any, ...]) -> Any:
-    def replace(each: Any, **_: Any) -> Any:
-        return each.options(*filters) if isinstance(each, Select) else None
+        return narrowed(each.options(*filters), excluded) if isinstance(each, Select) else None
 
     return replacement_traverse(statement, {}, replace)

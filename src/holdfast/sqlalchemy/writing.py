@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, select, tuple_, update
-from sqlalchemy.orm import Mapper, RelationshipDirection, Session
+from sqlalchemy import ClauseElement, delete, select, tuple_, update
+from sqlalchemy.orm import Mapper, QueryableAttribute, RelationshipDirection, Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from holdfast.errors import HoldfastError, InvalidWriteError, NotFoundError, StaleVersionError
+from holdfast.errors import HoldfastError, NotFoundError, StaleVersionError
 from holdfast.sqlalchemy.fields import Fields
 from holdfast.sqlalchemy.locking import Write, conflict, is_versioned
 from holdfast.sqlalchemy.restoring import hard_delete
@@ -23,10 +23,6 @@ _BATCH = 500
 
 def update_row(session: Session, fields: Fields[M], key: _Key, values: Mapping[str, Any], version: int | None) -> M:
     """Sets exactly these values, and gives the row as it then is. HF622, HF202."""
-    if keys := [name for name in fields.key if name in values]:
-        raise InvalidWriteError(
-            "HF625", f"The key of a row is not changed ({', '.join(keys)}).", "Create the other row, and delete this one."
-        )
     expected = {} if version is None else {fields.needs_version(): version}
     # What the session has in mind for the row is older than this.
     session.flush()
@@ -110,8 +106,8 @@ def not_written(
     if current is None:
         return missing(fields, key)
     if is_versioned(fields.mapper):
-        plain = {name: value for name, value in values.items() if not hasattr(value, "__clause_element__")}
-        mine = {name: value for name, value in plain.items() if not hasattr(value, "compile")}
+        sql = (ClauseElement, QueryableAttribute)
+        mine = {name: value for name, value in values.items() if not isinstance(value, sql)}
         connection = session.connection(bind_arguments={"mapper": fields.mapper})
         error = conflict(connection, Write(fields.mapper, key, version, mine))
         if error is not None:
@@ -194,9 +190,7 @@ def _renewed(session: Session, fields: Fields[M], instance: M, values: Mapping[s
     """The instance with these values. A parent that it had loaded is forgotten where it refers to another one now."""
     present = vars(instance)
     mapper = fields.mapper
-    moved = {
-        mapper.columns[name] for name, value in values.items() if name in present and present[name] != value
-    }
+    moved = {mapper.columns[name] for name, value in values.items() if name in present and present[name] != value}
     for name, value in values.items():
         set_committed_value(instance, name, value)
     gone = [each.key for each in mapper.relationships if each.key in present and each.local_columns & moved]

@@ -94,9 +94,9 @@ def _begin(connection: Connection) -> tuple[Transaction, Binding]:
 
 def _end(connection: Connection, transaction: Transaction, binding: Binding) -> None:
     binding.stop()
-    ended = not transaction.is_active
-    transaction.rollback()
-    if ended and not connection.invalidated:
+    if transaction.is_active:
+        transaction.rollback()
+    elif not connection.invalidated:
         # The code ended the transaction over our heads. A commit was refused, and the server still has it open;
         # after a rollback the code may have gone on in another one.
         connection.rollback()

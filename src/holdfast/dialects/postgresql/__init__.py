@@ -54,6 +54,7 @@ class PostgreSQL(Dialect):
     )
 
     snapshot_level = "REPEATABLE READ"
+    takes_arrays = True
 
     def __init__(self, owner: str | None = None) -> None:
         self.owner = owner
@@ -191,6 +192,15 @@ class PostgreSQL(Dialect):
 
     def unbind_context(self) -> tuple[Query, ...]:
         return ()
+
+    def announced(self) -> Query:
+        return Query("select current_setting('holdfast.allow', true)", {})
+
+    def announce(self, words: str | None) -> tuple[Query, ...]:
+        return (Query("select set_config('holdfast.allow', :words, true)", {"words": words or ""}),)
+
+    def row_security(self, table: str) -> Query:
+        return Query("select row_security_active(:table)", {"table": table})
 
     def present_mark(self) -> str:
         return "statement_timestamp()"

@@ -15,7 +15,7 @@ from holdfast.dialects.postgresql.values import (
     pinned_settings,
 )
 from holdfast.objects import DatabaseObject, Protection
-from holdfast.policies import Audit, SoftDelete, Timestamps, Version
+from holdfast.policies import Audit, SoftDelete
 from holdfast.tables import ColumnInfo
 
 # Written once for each transaction that changes something. The flag is a setting that ends with the
@@ -54,12 +54,7 @@ class Recorder:
     @property
     def compared(self) -> list[ColumnInfo]:
         """Without those that follow from the change itself: the version and the time of the update."""
-        following = set()
-        if version := self.protection.get(Version):
-            following.add(version.column)
-        if timestamps := self.protection.get(Timestamps):
-            following |= {timestamps.updated, timestamps.created}
-        return [column for column in self.kept if column.name not in following]
+        return [column for column in self.kept if column.name not in self.protection.stamps]
 
     def by_statement(self, event: str) -> bool:
         """Whether one trigger call for the whole statement sees all that happened, and in its order."""

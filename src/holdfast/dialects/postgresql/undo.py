@@ -7,12 +7,11 @@ so that unique values are free when they are taken again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from holdfast.dialects.base import Query, UndoStatements
 from holdfast.dialects.postgresql import undo_conflicts as conflict
-from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
 from holdfast.dialects.postgresql.undo_rows import (
     COLLECT,
@@ -24,7 +23,8 @@ from holdfast.dialects.postgresql.undo_rows import (
     target,
     target_parameters,
 )
-from holdfast.dialects.postgresql.values import all_settings, differs
+from holdfast.dialects.postgresql.undo_verify import verify
+from holdfast.dialects.postgresql.values import all_settings
 from holdfast.objects import Protection, Protections
 from holdfast.tables import ColumnInfo
 
@@ -267,46 +267,3 @@ def _come_again(part: TableUndo, aside: str, after: str) -> str:
         f"    where u.relation = {part.relation} and u.steps_aside\n"
         f") as b on b.key = a.holdfast_key\nwhere true{after}\nreturning 1"
     )
-
-
-# ---------------------------------------------------------------------- the proof
-
-
-def verify(part: TableUndo) -> Iterator[str]:
-    """What did not come back as it was: a trigger of the user's own wrote over it."""
-    missing = f"t.{quote(part.key_columns[0].name)} is null"
-    if part.occurs("delete"):
-        yield (
-            f"select u.relation, u.key, 'the row is still there', null::text\nfrom {ROWS} as u\n"
-            f"join {part.table} as t on {part.same_row('t', 'u.key')}\n"
-            f"where u.relation = {part.relation} and u.action = 'delete'"
-        )
-    if part.occurs("insert"):
-        # Most rows are told by their image; values are compared where that is not the same.
-        image = Recorder(part.protection, part.audit).image("t")
-        yield _written_over(part, "insert", part.updatable, missing, f"\n    and {image} is distinct from u.before")
-    if part.occurs("update"):
-        columns = part.restored
-        same = columns and part.always(3, ("update",))
-        unless = f"\n    and {part.written(columns, 't')} is distinct from u.before" if same else ""
-        yield _written_over(part, "update", columns, missing, unless)
-
-
-def _written_over(part: TableUndo, action: str, columns: Sequence[ColumnInfo], missing: str, unless: str) -> str:
-    conditions = [missing]
-    always = action == "insert" or part.always(3, ("update",))
-    for column in columns:
-        different = differs([(column, f"t.{quote(column.name)}", part.value(column, "b"))])
-        given = "" if always else f"{part.in_('u.had', column.name)} and "
-        older = f" and not ({part.absent(column, 'b')})" if column.default is not None else ""
-        conditions.append(f"{given}({different}){older}")
-    opened = f"cross join lateral {part.document('u.before', columns, 'b')}\n" if columns else ""
-    return f"""\
-select u.relation, u.key,
-    case when {missing} then 'the row did not come back'
-         else 'the row did not come back as it was: a trigger of the database wrote over it' end,
-    null::text
-from {ROWS} as u
-left join {part.table} as t on {part.same_row("t", "u.key")}
-{opened}where u.relation = {part.relation} and u.action = '{action}'{unless}
-    and ({" or ".join(conditions)})"""

@@ -15,7 +15,7 @@ from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import qualified, quote
 from holdfast.dialects.postgresql.values import from_text, key_parts
 from holdfast.objects import Protection
-from holdfast.policies import Audit, Timestamps, Version
+from holdfast.policies import Audit
 from holdfast.tables import ColumnInfo, ForeignKey
 
 ROWS = "pg_temp.holdfast_undo"
@@ -169,9 +169,7 @@ class TableUndo:
     @property
     def updatable(self) -> list[ColumnInfo]:
         """Without those that a policy keeps: these move on."""
-        timestamps, version = self.protection.get(Timestamps), self.protection.get(Version)
-        kept = {version.column} if version else set()
-        kept |= {timestamps.created, timestamps.updated} if timestamps else set()
+        kept = self.protection.stamps
         return [column for column in self.columns if column.name not in kept and column.identity != "always"]
 
     @property

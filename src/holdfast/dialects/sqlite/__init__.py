@@ -60,6 +60,7 @@ class SQLite(Dialect):
     )
 
     snapshot_level = None
+    takes_arrays = False
 
     # ------------------------------------------------------------------ what is there
 
@@ -195,6 +196,12 @@ class SQLite(Dialect):
 
     def unbind_context(self) -> tuple[Query, ...]:
         return reading.unbind_context()
+
+    def announced(self) -> Query:
+        return reading.announced()
+
+    def announce(self, words: str | None) -> tuple[Query, ...]:
+        return reading.announce(words)
 
     def present_mark(self) -> str:
         return "CURRENT_TIMESTAMP"

@@ -38,6 +38,30 @@ def unbind_context() -> tuple[Query, ...]:
     return (Query("delete from main.holdfast_context", {}),)
 
 
+def announced() -> Query:
+    return Query("select max(allow) from main.holdfast_context", {})
+
+
+def announce(words: str | None) -> tuple[Query, ...]:
+    """A row that says nothing else goes away again: it must not outlive the transaction."""
+    if words:
+        return (
+            Query(
+                "insert into main.holdfast_context (id, allow) values (1, :words)\n"
+                "on conflict (id) do update set allow = excluded.allow",
+                {"words": words},
+            ),
+        )
+    return (
+        Query(
+            "delete from main.holdfast_context where not undo and not maintenance\n"
+            "    and coalesce(actor, tenant, reason, context, mark) is null",
+            {},
+        ),
+        Query("update main.holdfast_context set allow = null", {}),
+    )
+
+
 def begin_shared_mark() -> tuple[Query, ...]:
     """The mark is taken from the clock of the statements, so that no other statement has it."""
     return (

@@ -9,7 +9,7 @@ from holdfast.dialects.sqlite.sql import all_of, any_of, differ, joined, quote, 
 from holdfast.dialects.sqlite.statement import NOW, STAMP, UNDOING
 from holdfast.dialects.sqlite.values import key_of
 from holdfast.objects import Protection
-from holdfast.policies import Audit, SoftDelete, Timestamps, Version
+from holdfast.policies import Audit, SoftDelete
 from holdfast.tables import ColumnInfo
 
 # Written before the first change of a transaction. With a context its token tells transactions apart; without one
@@ -49,16 +49,6 @@ class Recorder:
         return self.protection.table.key
 
     @property
-    def stamps(self) -> set[str]:
-        """The columns that the database keeps itself, and that follow from the change."""
-        names: set[str] = set()
-        if version := self.protection.get(Version):
-            names.add(version.column)
-        if timestamps := self.protection.get(Timestamps):
-            names |= {timestamps.created, timestamps.updated}
-        return names
-
-    @property
     def mark(self) -> str | None:
         soft_delete = self.protection.get(SoftDelete)
         return soft_delete.column if soft_delete else None
@@ -70,7 +60,7 @@ class Recorder:
 
     @property
     def compared(self) -> list[ColumnInfo]:
-        return [column for column in self.kept if column.name not in self.stamps]
+        return [column for column in self.kept if column.name not in self.protection.stamps]
 
     # ------------------------------------------------------------------ conditions
 

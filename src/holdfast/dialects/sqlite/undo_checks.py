@@ -60,7 +60,7 @@ where u.relation = {self.relation} and case u.action when 'insert' then exists {
             f"join {part.table} as t on {part.match('t', 'u')}\n"
             f"where u.relation = {self.relation} and u.action <> 'insert' and {differ(f't.{quote(c.name)}', 'v.after')}"
             for c in part.columns
-            if c.name not in part.stamps
+            if c.name not in part.protection.stamps
         ]
         document = ", ".join(f"json({json_text(f'f.{name}')})" for name in ("base", "theirs", "ours"))
         return (
@@ -173,7 +173,7 @@ where u.relation = {self.relation} and u.action <> 'delete'
         compared = " ".join(
             f"when {part.id(c.name)} then {differ(f't.{quote(c.name)}', 'v.before')}"
             for c in part.columns
-            if c.name not in part.stamps
+            if c.name not in part.protection.stamps
         )
         there = f"(select 1 from {part.table} as t where {part.match('t', 'u')})"
         return f"""\

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from holdfast.dialects.sqlite.sql import all_of, qualified, quote, same
 from holdfast.dialects.sqlite.values import key_json, key_of
 from holdfast.objects import Protection
-from holdfast.policies import Audit, Timestamps, Version
+from holdfast.policies import Audit
 from holdfast.tables import ColumnInfo, UniqueKey
 
 
@@ -36,20 +36,13 @@ class TableUndo:
         return audit.exclude | audit.mask
 
     @property
-    def stamps(self) -> set[str]:
-        """The columns that a policy keeps; they move on."""
-        timestamps, version = self.protection.get(Timestamps), self.protection.get(Version)
-        names = {version.column} if version else set()
-        return names | ({timestamps.created, timestamps.updated} if timestamps else set())
-
-    @property
     def columns(self) -> list[ColumnInfo]:
         """The columns whose values the journal has, and that a statement may write."""
         return [column for column in self.protection.table.writable if column.name not in self.hidden]
 
     @property
     def updatable(self) -> list[ColumnInfo]:
-        return [c for c in self.columns if c.name not in self.stamps and c.name not in self.key]
+        return [c for c in self.columns if c.name not in self.protection.stamps and c.name not in self.key]
 
     @property
     def uniques(self) -> list[UniqueKey]:

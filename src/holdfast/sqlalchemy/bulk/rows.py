@@ -26,10 +26,11 @@ class Chunk:
     """The position of its first row among all that were given."""
     names: tuple[str, ...]
     values: list[Values]
+    about: str = ""
+    """Which rows these are, where they are not in the order in which they were given."""
 
-    @property
-    def last(self) -> int:
-        return self.first + len(self.values) - 1
+    def __str__(self) -> str:
+        return self.about or f"rows[{self.first}:{self.first + len(self.values)}]"
 
     def positions(self, indexes: Iterable[int]) -> tuple[int, ...]:
         return tuple(self.first + index for index in indexes)

@@ -95,6 +95,7 @@ def target_of(model: type[Any], *, joined: bool = False) -> Target:
     columns = {
         each.key: each.columns[0]
         for each in mapper.column_attrs
-        if isinstance(each.columns[0], Column) and (len(mapper.tables) > 1 or each.columns[0].table is mapper.local_table)
+        if isinstance(each.columns[0], Column)
+        and (len(mapper.tables) > 1 or each.columns[0].table is mapper.local_table)
     }
     return Target(mapper, mapper.local_table, columns)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
-from holdfast.errors import GuardError, HoldfastError
+from holdfast.errors import GuardError, HoldfastError, RowsError
 from holdfast.policies import Guard
 from holdfast.sqlalchemy.bulk.rows import Chunk
 from holdfast.sqlalchemy.bulk.targets import Target
@@ -64,9 +65,17 @@ def naming(chunk: Chunk, connection: Connection) -> Iterator[None]:
         with explained(connection):
             yield
     except HoldfastError as error:
-        if not getattr(error, "rows", ()):
-            error.message = f"{error.message} It was about rows[{chunk.first}:{chunk.last + 1}]."
+        if not isinstance(error, RowsError):
+            error.message = f"{error.message} It was about {chunk}."
         raise
+    except StatementError as error:
+        # Not the database's: a value was refused before it was sent.
+        raise RowsError(
+            "HF652",
+            f"One of {chunk} has a value that its column does not take: {error.orig}",
+            "Give a value of the column's type.",
+            rows=() if chunk.about else range(chunk.first, chunk.first + len(chunk.values)),
+        ) from error
 
 
 class Count:
@@ -93,7 +102,7 @@ class Count:
 
     def _is_announced(self) -> bool:
         words = [word.strip() for word in (_announcement(self._connection) or "").split(",")]
-        return any(word == "mass" or word.isdecimal() and int(word) >= self.rows for word in words)
+        return any(word == "mass" or (word.isdecimal() and int(word) >= self.rows) for word in words)
 
 
 def key_of(values: tuple[Any, ...]) -> Any:
@@ -101,7 +110,7 @@ def key_of(values: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def listed(keys: list[Any], most: int = 5) -> str:
-    """The first few, for a message."""
-    shown = ", ".join(repr(key) for key in keys[:most])
+def listed(keys: Sequence[tuple[Any, ...]], most: int = 5) -> str:
+    """The first few keys, for a message."""
+    shown = ", ".join(repr(key_of(key)) for key in keys[:most])
     return f"{shown} and {len(keys) - most} more" if len(keys) > most else shown

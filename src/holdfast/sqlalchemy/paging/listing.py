@@ -118,7 +118,7 @@ def _has_window(element: Any) -> bool:
 
 
 def _work_out(described: Select[Any], columns: Sequence[OrderColumn], dialect: Dialect, unique_order: bool) -> _Facts:
-    found = sources(bare(described).get_final_froms())
+    found = sources((bare(described) if described._distinct else described).get_final_froms())
     expressions = [column.expression for column in columns]
     added: Key | None = ()
     if not unique_order:

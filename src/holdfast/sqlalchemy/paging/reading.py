@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, type_coerce
+from sqlalchemy.engine import result_tuple
 
 from holdfast.errors import PagingError
 from holdfast.sqlalchemy.paging.listing import AnySession, Listing
@@ -35,16 +37,18 @@ def read(
     if condition is not None:
         # Of groups too that have no aggregate in the order: the database moves such a condition down by itself.
         paged = paged.having(condition) if statement._group_by_clauses else paged.where(condition)
-    result = session.execute(paged)
-    width = len(result.keys()) - len(columns)
+    names = [each["name"] for each in statement.column_descriptions]
+    width = len(names)
     # Joined eager loading repeats a row for each of its children. The order tells the rows apart, so nothing else
     # can be taken for a repetition.
-    unique = result.unique(lambda row: repr(tuple(row)[width:]))
-    if width == 1:
-        rows = [tuple(row) for row in unique]
-        return [row[0] for row in rows], [row[1:] for row in rows]
-    frozen = unique.freeze()
-    return list(frozen().columns(*range(width))), [tuple(row)[width:] for row in frozen()]
+    result = session.execute(paged).unique(lambda row: repr(tuple(row)[width:]))
+    if width > 1 and all(names):
+        frozen = result.freeze()
+        return list(frozen().columns(*range(width))), [tuple(row)[width:] for row in frozen()]
+    found = [tuple(row) for row in result]
+    # An alias of an entity has no name, and a result does not count what has none.
+    shown: Callable[[Any], Any] = itemgetter(0) if width == 1 else result_tuple(names)
+    return [shown(row[:width]) for row in found], [row[width:] for row in found]
 
 
 def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -> None:

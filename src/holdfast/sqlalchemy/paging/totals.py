@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Select, event, func, select
+from sqlalchemy import Connection, Select, event, func, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import ORMExecuteState, Session, scoped_session
 from sqlalchemy.sql import ClauseElement, Executable
@@ -15,7 +15,6 @@ from holdfast.dialects import dialect_for
 from holdfast.errors import PagingError, UnsupportedError
 from holdfast.sqlalchemy.paging.listing import AnySession, dialect_of
 from holdfast.sqlalchemy.paging.pages import Total
-from holdfast.sqlalchemy.paging.uniqueness import bare
 
 CAP = 10_000
 _ESTIMATE = "holdfast_estimate"
@@ -42,12 +41,10 @@ def check_total(session: AnySession, statement: Select[Any], total: Total | None
 def count(
     session: AnySession, statement: Select[Any], total: Total, cap: int
 ) -> tuple[int, Literal["exact", "at least", "estimated"]]:
-    # The rows of a SELECT DISTINCT depend on what it selects; no others do.
-    rows = statement if statement._distinct else bare(statement)
     if total == "estimated":
-        return _estimate(session, rows), "estimated"
-    if total == "capped":
-        rows = rows.limit(cap + 1)
+        # Within a subquery nothing is loaded eagerly, so no join of that multiplies the rows.
+        return _estimate(session, select(literal_column("1")).select_from(statement.subquery())), "estimated"
+    rows = statement.limit(cap + 1) if total == "capped" else statement
     counted = session.execute(select(func.count()).select_from(rows.subquery())).scalar_one()
     return (cap, "at least") if total == "capped" and counted > cap else (counted, "exact")
 

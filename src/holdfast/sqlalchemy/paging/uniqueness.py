@@ -182,5 +182,11 @@ def _exported(clause: FromClause, inner: Any) -> ColumnElement[Any] | None:
 
 
 def bare(statement: Select[Any]) -> Select[Any]:
-    """The statement with its FROM and its conditions and no columns to speak of."""
-    return statement.with_only_columns(literal_column("1"), maintain_column_froms=True)
+    """The statement with its FROM and its conditions, and without its entities: they bring joins of eager loading."""
+    if not statement._setup_joins:
+        return statement.with_only_columns(literal_column("1"), maintain_column_froms=True)
+    # What is selected says where joins begin, so of each entity a column must stay.
+    kept = [next(iter(each.c)) if isinstance(each, FromClause) else each for each in statement._raw_columns]
+    light = statement.with_only_columns(*kept)
+    inherited = [each for each in statement._raw_columns if isinstance(each, Join)]
+    return light.select_from(*inherited) if inherited else light

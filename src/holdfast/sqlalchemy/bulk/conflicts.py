@@ -1,0 +1,68 @@
+"""What an upsert matches by: a unique key that the model declares, found by its columns or by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Index, UniqueConstraint
+
+from holdfast.errors import DeclarationError
+from holdfast.sqlalchemy.bulk.targets import Target
+
+
+@dataclass(frozen=True)
+class ConflictTarget:
+    """A unique key, and the rows that it is over."""
+
+    name: str | None
+    columns: tuple[Column[Any], ...]
+    where: ColumnElement[bool] | None = None
+
+    def __str__(self) -> str:
+        shown = ", ".join(column.name for column in self.columns)
+        over = "" if self.where is None else f" where {self.where.compile(compile_kwargs={'literal_binds': True})}"
+        return f"{self.name or 'the key'} ({shown}{over})"
+
+
+def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> ConflictTarget:
+    """The unique key over just these attributes, or of that name; HF654 where the model declares none.
+
+    Of two over the same columns the one over the rows that live is meant.
+    """
+    known = list(_declared(target, dialect))
+    if isinstance(on, str):
+        found = [each for each in known if each.name == on]
+        said = f"no unique key {on!r}"
+    else:
+        wanted = tuple(on)
+        target.check(wanted)
+        columns = set(target.of(wanted))
+        found = [each for each in known if set(each.columns) == columns]
+        said = f"no unique key over {', '.join(wanted)}"
+    if not found:
+        there = "; ".join(map(str, known)) or "none"
+        raise DeclarationError(
+            "HF654",
+            f"{target.name} declares {said} alone.",
+            f"There are: {there}. Declare one (unique_live, UniqueConstraint), or match by one of these.",
+        )
+    return max(found, key=lambda each: each.where is not None)
+
+
+def _declared(target: Target, dialect: str) -> Iterator[ConflictTarget]:
+    """Deferrable ones, and those over expressions, leave no row to be named by its values."""
+    table = target.table
+    yield ConflictTarget(str(table.primary_key.name or "") or None, tuple(table.primary_key))
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint) and not constraint.deferrable:
+            yield ConflictTarget(str(constraint.name or "") or None, tuple(constraint.columns))
+    for index in table.indexes:
+        columns = [column for column in index.expressions if isinstance(column, Column)]
+        if index.unique and len(columns) == len(index.expressions):
+            yield ConflictTarget(str(index.name or "") or None, tuple(columns), _where(index, dialect))
+
+
+def _where(index: Index, dialect: str) -> Any:
+    return index.dialect_options[dialect].get("where")

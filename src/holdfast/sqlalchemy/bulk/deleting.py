@@ -1,0 +1,96 @@
+"""Deleting many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Delete, delete, tuple_
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import True_
+
+from holdfast.errors import EmptyFilterError
+from holdfast.sqlalchemy.bulk.refreshing import Held
+from holdfast.sqlalchemy.bulk.rows import Chunk
+from holdfast.sqlalchemy.bulk.sources import rows_at_once
+from holdfast.sqlalchemy.bulk.targets import Target, target_of
+from holdfast.sqlalchemy.bulk.writing import Allow, Count, Progress, naming, writing
+from holdfast.sqlalchemy.deleting import HARD_DELETE, flushing
+from holdfast.sqlalchemy.soft_delete import include_deleted
+
+
+def bulk_delete(
+    session: Session,
+    model: type[Any],
+    keys: Iterable[Any] | None = None,
+    *,
+    where: ColumnElement[bool] | None = None,
+    all_rows: bool = False,
+    hard: bool = False,
+    allow: Allow | None = None,
+    chunk: int = 1_000,
+    progress: Progress | None = None,
+) -> int:
+    """Deletes the rows with these keys, those that fit ``where``, or, said so, all; gives how many it was.
+
+    Soft-deleted rows are marked, their children follow, and all that one call deletes comes back together; a row that
+    is marked already is no more deleted. ``hard=True`` really deletes, marked rows included. A key is a value, or a
+    tuple of several; keys that are not there are left out of the number. ``allow`` announces to a guard how many rows
+    are meant. Instances of deleted rows leave the session.
+
+    Raises HF626 where nothing says which rows (an empty list of keys says: none), and what the database refuses.
+    """
+    if (keys is not None) + (where is not None) + all_rows > 1:
+        raise ValueError("Give keys, where or all_rows, and one of them alone.")
+    target = target_of(model, joined=not hard)
+    if keys is None and not all_rows and (where is None or isinstance(where, True_)):
+        raise EmptyFilterError(
+            "HF626",
+            f"Nothing says which rows of {target.name} are to be deleted.",
+            "Give keys or where; all_rows=True deletes every row.",
+        )
+    statement = _statement(target, where, hard)
+    done = 0
+    # What one call deletes carries one mark.
+    with flushing(), writing(session, target, allow, _hard(target) if hard else None) as connection:
+        count = Count(connection, target, "DELETE")
+        # Without instances there is nobody to tell, and no row to fetch for it.
+        options = {"synchronize_session": "fetch" if Held(session, target) else False, HARD_DELETE: hard}
+        for each in [None] if keys is None else _in_chunks(keys, rows_at_once(len(target.mapper.primary_key), chunk)):
+            if each is None:
+                result = session.execute(statement, execution_options=options)
+            else:
+                with naming(each, connection):
+                    chosen = _key(target).in_([row[0] for row in each.values])
+                    result = session.execute(statement.where(chosen), execution_options=options)
+            found = cast("CursorResult[Any]", result).rowcount
+            count.add(found)
+            done += found
+            if progress is not None:
+                progress(done)
+    return done
+
+
+def _hard(target: Target) -> str | None:
+    """What has to be announced for a row to really go."""
+    return "hard_delete" if target.mark is not None else None
+
+
+def _statement(target: Target, where: ColumnElement[bool] | None, hard: bool) -> Delete:
+    statement = delete(target.mapper.class_)
+    if where is not None:
+        statement = statement.where(where)
+    return statement.options(include_deleted()) if hard else statement
+
+
+def _key(target: Target) -> Any:
+    primary = target.mapper.primary_key
+    return primary[0] if len(primary) == 1 else tuple_(*primary)
+
+
+def _in_chunks(keys: Iterable[Any], size: int) -> Iterator[Chunk]:
+    given, first = iter(keys), 0
+    while batch := list(islice(given, size)):
+        yield Chunk(first, ("key",), [(key,) for key in batch])
+        first += len(batch)
