@@ -9,9 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
 
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
+from holdfast.dialects.base import Dialect
+from holdfast.errors import UnsupportedError
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _BOUND = "holdfast.context"
@@ -66,7 +69,8 @@ def is_bound(connection: Connection) -> bool:
 def bind(engine: Engine) -> None:
     """Every transaction of the engine carries the context that is current when it begins, at one round trip.
 
-    Call it once for an engine; for an asynchronous one give its ``sync_engine``.
+    Call it once for an engine; for an asynchronous one give its ``sync_engine``. A transaction with a context in a
+    database where nothing is protected raises HF303.
     """
     dialect = dialect_for(engine.dialect.name)
 
@@ -78,8 +82,7 @@ def bind(engine: Engine) -> None:
             present = _NOTHING
         connection.info[_BOUND] = bool(present)
         if present:
-            for query in dialect.bind_context(present):
-                execute(connection, query)
+            _bind(connection, dialect, present)
 
     if dialect.unbind_context():
 
@@ -88,3 +91,18 @@ def bind(engine: Engine) -> None:
             if connection.info.pop(_BOUND, False):
                 for query in dialect.unbind_context():
                     execute(connection, query)
+
+
+def _bind(connection: Connection, dialect: Dialect, present: Mapping[str, Any]) -> None:
+    try:
+        for query in dialect.bind_context(present):
+            execute(connection, query)
+    except DBAPIError as error:
+        # Asked when it fails, for to ask each time would be a round trip for every transaction.
+        if error.orig is None or not dialect.lacks_journal(error.orig):
+            raise
+        raise UnsupportedError(
+            "HF303",
+            "A context was given, and nothing is protected in this database, so there is nowhere to write it down.",
+            "Protect a table first: holdfast protect. Or check that it is the right database.",
+        ) from error

@@ -90,6 +90,17 @@ def test_raw_deletes_can_be_refused(shop: Shop) -> None:
     assert declared(shop, "countries") == {SoftDelete(raw_delete="refuse")}
 
 
+def test_a_live_view_is_made_and_kept(shop: Shop) -> None:
+    assert shop.holdfast("protect", "countries", "--live-view", "--yes").code == 2
+    outcome = shop.holdfast("protect", "countries", "--soft-delete", "--live-view", "--add-columns", "--yes")
+    assert (outcome.code, "create view countries_live" in outcome.out) == (0, True)
+    # An option changes what it names and nothing else.
+    assert shop.holdfast("protect", "countries", "--raw-delete", "refuse", "--yes").code == 0
+    assert declared(shop, "countries") == {SoftDelete(raw_delete="refuse", live_view=True)}
+    assert len(shop.rows("select * from countries_live")) == 2
+    assert shop.holdfast("status").code == 0
+
+
 def test_soft_delete_of_a_child_alone_says_why_it_cannot_be(shop: Shop) -> None:
     outcome = shop.holdfast("protect", "order_lines", "--soft-delete", "--add-columns", "--yes")
     assert outcome.code == 2

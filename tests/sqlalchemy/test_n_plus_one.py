@@ -120,11 +120,9 @@ def test_what_a_query_loads_eagerly_is_not_counted(session: Session, option: Cal
                 assert [len(line.parts) for line in order.lines] == [1, 1]
 
 
-def test_many_selectin_batches_of_one_query_are_not_counted(session: Session) -> None:
+@pytest.mark.skipif(sa.__version__ < "2.1", reason="yield_per with any listener (SQLAlchemy before 2.1 loses its way)")
+def test_many_batches_of_one_query_are_not_counted(session: Session) -> None:
     with detect_n_plus_one():
-        for lines in session.scalars(select(Line)).partitions(2):
-            assert all(len(line.parts) == 1 for line in lines)
-        session.expunge_all()
         rows = session.scalars(select(Line).execution_options(yield_per=2))
         assert sum(len(line.parts) for line in rows) == 10
 

@@ -80,7 +80,7 @@ def ordered(chosen: list[tuple[str, bool, str | None]]) -> tuple[list[Any], str]
     turn=st.none() | st.integers(0, 6),
 )
 @settings(
-    max_examples=80,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     database=None,

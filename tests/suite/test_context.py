@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import holdfast
 from holdfast import inspector, timeline
 from holdfast.database import prepare_engine
+from holdfast.errors import UnsupportedError
 from holdfast.policies import Audit
 from tests.harness import Protected
 from tests.suite.test_soft_delete import made
@@ -198,3 +199,41 @@ def test_psql_can_say_who_it_is(postgresql_database: str) -> None:
     )
     rooms.run("insert into rooms values (2, 'a')")
     assert actors(rooms) == {1: "night shift", 2: None}
+
+
+def test_where_nothing_is_protected_a_context_is_refused_and_work_without_one_goes_on(database: str) -> None:
+    rooms = Protected(database)
+    rooms.run(ROOMS)
+    engine = sa.create_engine(rooms.database.url)
+    prepare_engine(engine)
+    holdfast.bind(engine)
+    with holdfast.context(actor="ada"), pytest.raises(UnsupportedError, match="nothing is protected") as caught:
+        insert(engine, 1)
+    assert caught.value.code == "HF303"
+    insert(engine, 2)
+    assert rooms.rows("select id from rooms") == [(2,)]
+    rooms.protect({"rooms": [Audit()]})
+    with holdfast.context(actor="ada"):
+        insert(engine, 3)
+    assert actors(rooms) == {3: "ada"}
+    engine.dispose()
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "aiosqlite"])
+def test_an_asynchronous_engine_is_told_so_too(request: pytest.FixtureRequest, driver: str) -> None:
+    database = "sqlite" if driver == "aiosqlite" else "postgresql"
+    rooms = Protected(request.getfixturevalue(f"{database}_database"))
+    rooms.run(ROOMS)
+
+    async def main() -> None:
+        engine = create_async_engine(rooms.database.url.set(drivername=f"{database}+{driver}"))
+        holdfast.bind(engine.sync_engine)
+        with holdfast.context(actor="ada"), pytest.raises(UnsupportedError, match="HF303"):
+            async with engine.begin():
+                pass
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("insert into rooms values (2, 'a')")
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert rooms.rows("select id from rooms") == [(2,)]

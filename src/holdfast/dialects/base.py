@@ -35,6 +35,8 @@ class Features:
     """Whether RETURNING already shows the times and the version that the database keeps."""
     live_view: tuple[int, ...]
     """The oldest version on which a view of the living rows shows each reader no more than the table does."""
+    row_value_ranges: bool
+    """Whether a range of an index serves a comparison of rows, ``(a, id) > (1, 2)``, to its last column."""
     estimates_rows: bool
     """Whether the planner says how many rows it expects of a statement, without running it."""
     reasons: Mapping[str, str]
@@ -396,6 +398,10 @@ class Dialect(ABC):
         raise NotImplementedError
 
     # ------------------------------------------------------------------ errors
+
+    @abstractmethod
+    def lacks_journal(self, error: BaseException) -> bool:
+        """Whether ``bind_context`` failed since there is no journal to bind it to."""
 
     def gone_meanwhile(self, error: BaseException) -> bool:
         """Whether this is how the database says that what was being read was dropped during the statement."""

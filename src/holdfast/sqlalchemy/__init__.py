@@ -1,32 +1,84 @@
 """holdfast for SQLAlchemy: declare on the model, and read and write rows that cannot be lost."""
 
+from holdfast.sqlalchemy.async_repository import AsyncRepository
+from holdfast.sqlalchemy.bulk import bulk_delete, bulk_insert, bulk_insert_returning, bulk_update, upsert
 from holdfast.sqlalchemy.declaring import protect
 from holdfast.sqlalchemy.explaining import explained
+from holdfast.sqlalchemy.foreign_keys import unindexed_foreign_keys
 from holdfast.sqlalchemy.installing import install, status
+from holdfast.sqlalchemy.keys import PublicId, UUIDKey, uuid7
+from holdfast.sqlalchemy.live import index_live, unique_live
+from holdfast.sqlalchemy.loading import strict
 from holdfast.sqlalchemy.mixins import Audited, ProtectedModel, SoftDeletable, Timestamped, Versioned
+from holdfast.sqlalchemy.n_plus_one import NPlusOne, NPlusOneError, detect_n_plus_one
+from holdfast.sqlalchemy.naming import NAMING_CONVENTION, enum_column
+from holdfast.sqlalchemy.paging import OffsetPage, Page, async_keyset_page, async_offset_page, keyset_page, offset_page
+from holdfast.sqlalchemy.repository import Repository
 from holdfast.sqlalchemy.restoring import hard_delete, restore
+from holdfast.sqlalchemy.retrying import async_retry, retry
+from holdfast.sqlalchemy.scopes import (
+    async_read_snapshot,
+    async_savepoint,
+    async_session_scope,
+    read_snapshot,
+    savepoint,
+    session_scope,
+)
 from holdfast.sqlalchemy.session import AsyncSession, Session, bind
 from holdfast.sqlalchemy.soft_delete import include_deleted, only_deleted
 from holdfast.sqlalchemy.tables import policies_of
 from holdfast.sqlalchemy.times import UTCDateTime
 
 __all__ = [
+    "NAMING_CONVENTION",
+    "AsyncRepository",
     "AsyncSession",
     "Audited",
+    "NPlusOne",
+    "NPlusOneError",
+    "OffsetPage",
+    "Page",
     "ProtectedModel",
+    "PublicId",
+    "Repository",
     "Session",
     "SoftDeletable",
     "Timestamped",
     "UTCDateTime",
+    "UUIDKey",
     "Versioned",
+    "async_keyset_page",
+    "async_offset_page",
+    "async_read_snapshot",
+    "async_retry",
+    "async_savepoint",
+    "async_session_scope",
     "bind",
+    "bulk_delete",
+    "bulk_insert",
+    "bulk_insert_returning",
+    "bulk_update",
+    "detect_n_plus_one",
+    "enum_column",
     "explained",
     "hard_delete",
     "include_deleted",
+    "index_live",
     "install",
+    "keyset_page",
+    "offset_page",
     "only_deleted",
     "policies_of",
     "protect",
+    "read_snapshot",
     "restore",
+    "retry",
+    "savepoint",
+    "session_scope",
     "status",
+    "strict",
+    "unindexed_foreign_keys",
+    "unique_live",
+    "upsert",
+    "uuid7",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnClause, MetaData, Select, Table, inspect
+from sqlalchemy import Column, ColumnElement, Select, Table
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, RelationshipProperty, with_loader_criteria
 from sqlalchemy.sql.visitors import iterate
 
@@ -13,61 +13,211 @@ from holdfast.errors import DeclarationError
 from holdfast.policies import SoftDelete
 from holdfast.sqlalchemy.mapping import SOFT_DELETED
 from holdfast.sqlalchemy.mixins import SoftDeletable
-from holdfast.sqlalchemy.narrowing import narrowed, tables_of
+from holdfast.sqlalchemy.narrowing import narrowed, table_of, tables_of
 from holdfast.sqlalchemy.tables import policy_of
 
 _MARKS = "holdfast.marks"
 """The key in ``MetaData.info`` of its Marks."""
-_REMEMBERED = 2000
-"""How many different statements are remembered: about as many as SQLAlchemy's own cache holds, and a few."""
+_REMEMBERED = 1000
+"""How many statements are remembered: SQLAlchemy's own cache holds 500 for each engine."""
 
 
 class Marks:
     """The marked classes of a MetaData; what was found out about a statement is kept by its cache key."""
 
-    def __init__(self, mappers: tuple[Mapper[Any], ...]) -> None:
-        self.mappers = frozenset(mapper for each in mappers for mapper in each.self_and_descendants)
-        self.roots = mappers
-        self.filters = tuple(_live_filters(mappers))
+    def __init__(self, roots: list[Mapper[Any]], size: tuple[int, int]) -> None:
+        self.size = size
+        self.roots = tuple(roots)
+        self.mappers = frozenset(mapper for root in roots for mapper in root.self_and_descendants)
+        self.filters = tuple(_live_filters(self.roots))
         self._met: dict[Any, bool] = {}
         self._open: dict[Any, bool] = {}
         self._reach: dict[tuple[Mapper[Any], bool], bool] = {}
 
     def are_met_by(self, statement: Any, mapper: Mapper[Any]) -> bool:
         """Whether the statement can read or write a marked row; one that cannot is left alone."""
-        return _remembered(self._met, statement, lambda: self._meets(statement, mapper))
+        return _remembered(self._met, statement, lambda key: self._meets(statement, mapper, key))
 
     def leave_open(self, statement: Any) -> bool:
         """Whether the filters alone are not enough for the statement."""
-        return _remembered(self._open, statement, lambda: narrowed(statement, set()) is not statement)
+        return _remembered(self._open, statement, lambda _: narrowed(statement, set()) is not statement)
 
-    def _meets(self, statement: Any, mapper: Mapper[Any]) -> bool:
-        with_options = bool(statement._with_options)
-        for each in (statement, *iterate(statement)):
-            if isinstance(each, Select) or each is statement:
-                if any(policy_of(table, SoftDelete) for table in tables_of(each)):
+    def _meets(self, statement: Any, mapper: Mapper[Any], key: Any) -> bool:
+        if key is None:
+            return True
+        # A join along a relationship, and an option, can go wherever relationships go.
+        far = bool(statement._with_options) or any(
+            isinstance(each, Select) and each._setup_joins for each in (statement, *iterate(statement))
+        )
+        for each in (mapper, *_parts(key)):
+            if isinstance(each, Mapper):
+                if self._reaches(each, far):
                     return True
-            named = each._annotations.get("parentmapper")
-            if named is not None and self._reaches(named, with_options):
+            elif isinstance(each, Table) and policy_of(each, SoftDelete):
                 return True
-        return self._reaches(mapper, with_options)
+        return False
 
-    def _reaches(self, mapper: Mapper[Any], with_options: bool) -> bool:
-        """Whether a statement about the class can come to a marked one: by a join that it brings, or by any at all."""
-        key = mapper, with_options
-        if key not in self._reach:
-            self._reach[key] = any(
-                each in self.mappers or _computed_from_marked(each) for each in _reached(mapper, with_options)
+    def _reaches(self, mapper: Mapper[Any], far: bool) -> bool:
+        if (mapper, far) not in self._reach:
+            self._reach[mapper, far] = any(
+                each in self.mappers or _is_computed(each, far) for each in _reached(mapper, far)
             )
-        return self._reach[key]
+        return self._reach[mapper, far]
 
 
-def marks_of(metadata: MetaData) -> Marks | None:
-    """The marks of a MetaData, or nothing where no class is marked; gathered again when a class was added."""
+def marks_of(mapper: Mapper[Any]) -> Marks | None:
+    """The marks of the class's MetaData, or nothing where no class is marked; gathered again when classes were added.
+
+    HF117 where a relationship goes through a marked table and does not look at the mark.
+    """
+    metadata = mapper.registry.metadata
     known: list[Mapper[Any]] | None = metadata.info.get(SOFT_DELETED)
     if not known:
         return None
     marks: Marks | None = metadata.info.get(_MARKS)
-    if marks is None or len(marks.roots) != len(known) or marks.size != _size(known):
-        marks = metadata.info[_MARKS] = Marks(tuple(known))
+    size = len(known), len(metadata.tables)
+    if marks is None or marks.size != size:
+        for each in mapper.registry.mappers:
+            for relationship in each.relationships:
+                _check_link(relationship)
+        marks = metadata.info[_MARKS] = Marks(known, size)
     return marks
+
+
+def mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
+    """The attribute that marks deleted rows of the class, where it has one."""
+    for each in mapper.iterate_to_root():
+        policy = policy_of(each.local_table, SoftDelete)
+        if policy is not None:
+            key = each.get_property_by_column(each.local_table.c[policy.column]).key
+            attribute: InstrumentedAttribute[Any] = getattr(mapper.class_, key)
+            return attribute
+    return None
+
+
+def row_filter(mapper: Mapper[Any], *, live: bool) -> Any:
+    """The option that leaves the dead rows of the class out, or the living ones."""
+    mark = mark_of(mapper)
+    assert mark is not None
+    criterion: ColumnElement[bool] = mark.is_(None) if live else mark.is_not(None)
+    return with_loader_criteria(mapper, criterion, include_aliases=True, propagate_to_loaders=False)
+
+
+def live_link(secondary: Table, *columns: str) -> Callable[[], ColumnElement[bool]]:
+    """The ``secondaryjoin`` of a many-to-many relationship through a marked table: links that are dead are no links.
+
+    ``columns`` are those of the link that refer to what the relationship gives.
+    ``tags = relationship(secondary=order_tags, secondaryjoin=live_link(order_tags, "tag_id"))``.
+
+    >>> from sqlalchemy import Column, DateTime, ForeignKey, Integer, MetaData, Table
+    >>> from holdfast import SoftDelete
+    >>> from holdfast.sqlalchemy import protect
+    >>> metadata = MetaData()
+    >>> tags = Table("tags", metadata, Column("id", Integer, primary_key=True))
+    >>> links = Table("links", metadata, Column("tag_id", ForeignKey("tags.id")), Column("deleted_at", DateTime))
+    >>> print(live_link(protect(SoftDelete())(links), "tag_id")())
+    tags.id = links.tag_id AND links.deleted_at IS NULL
+    """
+
+    def join() -> ColumnElement[bool]:
+        policy = policy_of(secondary, SoftDelete)
+        if policy is None or not columns:
+            raise DeclarationError(
+                "HF117",
+                f"live_link({secondary.name!r}, …) needs a table with SoftDelete, and the columns that refer.",
+                f"Declare {secondary.name} with protect(SoftDelete()), and name its columns.",
+            )
+        condition: ColumnElement[bool] = secondary.c[policy.column].is_(None)
+        for column in reversed(columns):
+            [key] = secondary.c[column].foreign_keys
+            condition = (key.column == secondary.c[column]) & condition
+        return condition
+
+    return join
+
+
+def _live_filters(roots: tuple[Mapper[Any], ...]) -> Iterator[Any]:
+    """One filter for all classes of the mixin, which is cheaper than one each, and one for each other class."""
+    by_mixin = [root for root in roots if _has_mark_of_mixin(root)]
+    if by_mixin:
+        yield with_loader_criteria(
+            SoftDeletable, lambda cls: cls.deleted_at.is_(None), include_aliases=True, propagate_to_loaders=False
+        )
+    yield from (row_filter(root, live=True) for root in roots if root not in by_mixin)
+
+
+def _has_mark_of_mixin(mapper: Mapper[Any]) -> bool:
+    mark = mark_of(mapper)
+    return mark is not None and mark.key == "deleted_at" and issubclass(mapper.class_, SoftDeletable)
+
+
+def _remembered(known: dict[Any, bool], statement: Any, find: Callable[[Any], bool]) -> bool:
+    # The key is made once for a statement: SQLAlchemy asks for it again, and is given the same.
+    cache_key = statement._generate_cache_key()
+    if cache_key is None:
+        return find(None)
+    answer = known.get(cache_key.key)
+    if answer is None:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        answer = known[cache_key.key] = find(cache_key.key)
+    return answer
+
+
+def _parts(key: Any) -> Iterator[Any]:
+    """All that a cache key is made of: the tables and the mappers stand in it as they are."""
+    stack = [key]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, tuple):
+            stack.extend(each)
+        elif isinstance(each, Table):
+            yield table_of(each)
+        else:
+            yield each
+
+
+def _reached(mapper: Mapper[Any], far: bool) -> Iterator[Mapper[Any]]:
+    """The classes whose rows a statement about this one may load: with joins that the mapping brings, or with any."""
+    seen: set[Mapper[Any]] = set()
+    stack = [mapper]
+    while stack:
+        each = stack.pop()
+        if each in seen:
+            continue
+        seen.add(each)
+        yield each
+        stack += [*each.iterate_to_root(), *each.self_and_descendants]
+        stack += [one.mapper for one in each.relationships if far or one.lazy in ("joined", False)]
+
+
+def _is_computed(mapper: Mapper[Any], far: bool) -> bool:
+    """Whether an attribute of the class is computed from marked rows, or may be by what an option says."""
+    for attribute in mapper.column_attrs:
+        if far and ("query_expression", True) in attribute.strategy_key:
+            return True
+        for column in attribute.columns:
+            if not isinstance(column, Column) and any(
+                policy_of(table, SoftDelete)
+                for each in iterate(column)
+                if isinstance(each, Select)
+                for table in tables_of(each)
+            ):
+                return True
+    return False
+
+
+def _check_link(relationship: RelationshipProperty[Any]) -> None:
+    secondary = relationship.secondary
+    policy = policy_of(secondary, SoftDelete) if secondary is not None else None
+    if policy is None or secondary is None:
+        return
+    joins = (relationship.primaryjoin, relationship.secondaryjoin)
+    if not any(isinstance(each, Column) and each.name == policy.column and table_of(each.table) is secondary
+               for join in joins if join is not None for each in iterate(join)):
+        columns = ", ".join(f"{column.name!r}" for _, column in relationship.secondary_synchronize_pairs or ())
+        raise DeclarationError(
+            "HF117",
+            f"{relationship} goes through {secondary}, whose rows are marked, and would find dead ones.",
+            f"Write relationship(…, secondaryjoin=live_link({secondary.name}, {columns})).",
+        )

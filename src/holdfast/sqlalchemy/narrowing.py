@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import CTE, ColumnClause, FromClause, Join, Select, SelectBase, Table
 from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
@@ -53,9 +54,9 @@ def table_of(source: FromClause) -> Table | None:
     return table.metadata.tables.get(table.key, table) if isinstance(table, Table) else None
 
 
-def tables_of(statement: Any) -> set[Table]:
+def tables_of(statement: Any, *, where: bool = True) -> set[Table]:
     """The tables that the statement itself reads or writes, without what stands in its subqueries."""
-    sources = (*_explicit(statement), *_named((getattr(statement, "whereclause", None),)))
+    sources = (*_explicit(statement), *_named((statement.whereclause,) if where else ()))
     return {table for table in (table_of(source) for source, _ in sources) if table is not None}
 
 
@@ -64,7 +65,7 @@ def _narrowed_inside(statement: Any, excluded: set[Table], outer: frozenset[From
 
     def replace(each: Any, **_: Any) -> Any:
         nonlocal changed
-        if isinstance(each, CTE):
+        if isinstance(each, (CTE, ORMOption)):
             return each
         if each is statement or not isinstance(each, Select):
             return None

@@ -134,11 +134,7 @@ class Repository(Declared[M]):
         """
         statement = self._select(where, load, rows, strict).order_by(*self._fields.total_order(order_by))
         if limit != "all":
-            if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-                raise InvalidFilterError(
-                    "HF623", f"A list cannot have {limit!r} rows.", "Give a number, or limit='all'."
-                )
-            statement = statement.limit(limit)
+            statement = statement.limit(_checked(limit))
         with explained(self.session):
             return builtins.list(self.session.scalars(statement))
 
@@ -378,3 +374,9 @@ def _check_session(session: Session, fields: Fields[Any]) -> None:
             f"{fields.model.__name__} is soft-deleted, and this session shows deleted rows.",
             "Take holdfast.sqlalchemy.Session: sessionmaker(engine, class_=Session).",
         )
+
+
+def _checked(limit: Any) -> int:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise InvalidFilterError("HF623", f"A list cannot have {limit!r} rows.", "Say limit=50, or limit='all'.")
+    return limit

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Exists, FromClause, Insert, Join, Select, Table, inspect
-from sqlalchemy.orm import InstrumentedAttribute, Mapper, ORMExecuteState, with_loader_criteria
+from sqlalchemy import Insert, Select, Table, inspect
+from sqlalchemy.orm import Mapper, ORMExecuteState
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
-from sqlalchemy.sql.selectable import AliasedReturnsRows
-from sqlalchemy.sql.visitors import iterate, replacement_traverse
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from holdfast.errors import DeclarationError
-from holdfast.policies import SoftDelete
-from holdfast.sqlalchemy.mapping import SOFT_DELETED
-from holdfast.sqlalchemy.tables import policy_of
+from holdfast.sqlalchemy.marks import Marks, mark_of, marks_of, row_filter
+from holdfast.sqlalchemy.narrowing import narrowed, tables_of
 
 Rows = Literal["live", "dead", "all"]
-_FILTERS = "holdfast.live"
-"""The key in ``MetaData.info`` of the options that every statement gets: made once, for as many mappers."""
 
 
 class RowsOption(UserDefinedOption):
@@ -28,8 +24,8 @@ class RowsOption(UserDefinedOption):
         super().__init__((rows, entities))
         self.rows: Rows = rows
         self.entities = entities
-        # What is said of the statement's own rows is not said of what is loaded beside them.
-        self.propagate_to_loaders = bool(entities)
+        # What is loaded beside must know it too: it may have this statement within it.
+        self.propagate_to_loaders = True
 
 
 def include_deleted(*entities: type[Any]) -> RowsOption:
@@ -46,21 +42,10 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
     return RowsOption("dead", _mappers(entities))
 
 
-def mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
-    """The attribute that marks deleted rows of the class, where it has one."""
-    for each in mapper.iterate_to_root():
-        policy = policy_of(each.local_table, SoftDelete)
-        if policy is not None:
-            key = each.get_property_by_column(each.local_table.c[policy.column]).key
-            attribute: InstrumentedAttribute[Any] = getattr(mapper.class_, key)
-            return attribute
-    return None
-
-
 def filter_rows(state: ORMExecuteState) -> None:
     """A listener for ``do_orm_execute``: every read, update and delete is of rows that live, unless it says otherwise."""
     mapper = state.bind_mapper
-    marks = marks_of(mapper.registry.metadata) if mapper is not None else None
+    marks = marks_of(mapper) if mapper is not None else None
     if mapper is None or marks is None:
         return
     statement = state.statement
@@ -112,32 +97,34 @@ def _wanted(
     state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]
 ) -> tuple[tuple[Any, ...], set[Table]]:
     """The filters where a statement says which rows it means, and the tables that are not filtered, or otherwise."""
-    rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.mappers, "live")
+    rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.roots, "live")
     for option in wanted:
-        for mapper in option.entities or _own(state):
+        for mapper in option.entities or _own(state, marks):
             root = next((each for each in mapper.iterate_to_root() if each in rows), None)
             if root is not None:
                 rows[root] = option.rows
     said = {mapper: each for mapper, each in rows.items() if each != "live"}
-    filters = (live_filter(mapper, each == "live") for mapper, each in rows.items() if each != "all")
+    filters = (row_filter(mapper, live=each == "live") for mapper, each in rows.items() if each != "all")
     return tuple(filters), {table for mapper in said for table in mapper.tables if isinstance(table, Table)}
 
 
-def _own(state: ORMExecuteState) -> set[Mapper[Any]]:
+def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:
     """The mappers of the rows that the statement itself returns: of its first statement, where others load beside it."""
-    statement = state.statement
     path = state.loader_strategy_path
     if state.is_relationship_load and path is not None:
         # What is loaded beside may have the first statement within it, to know for which rows.
-        first, loaded = inspect(path[0]).mapper, path[-1].mapper
+        first, loaded = inspect(path[0]).mapper, inspect(state.bind_mapper).mapper
         return set() if first.base_mapper is loaded.base_mapper else {first}
-    tables = tables_of(statement)
-    found = {mapper for mapper in _marked(state) if tables.intersection(mapper.tables)}
-    return found.union(state.all_mappers)
+    if state.all_mappers:
+        return set(state.all_mappers)
+    tables = tables_of(state.statement, where=False)
+    return {each for each in marks.mappers if tables.intersection(each.tables)} or {state.bind_mapper}
 
 
 def _filtered_inside(statement: Insert, filters: tuple[Any, ...], excluded: set[Table]) -> Any:
     def replace(each: Any, **_: Any) -> Any:
+        if isinstance(each, ORMOption):
+            return each
         return narrowed(each.options(*filters), excluded) if isinstance(each, Select) else None
 
     return replacement_traverse(statement, {}, replace)

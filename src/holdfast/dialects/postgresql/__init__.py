@@ -46,6 +46,7 @@ class PostgreSQL(Dialect):
         guard_counts_statement=True,
         stamps_before_write=True,
         live_view=(15,),
+        row_value_ranges=True,
         estimates_rows=True,
         reasons={
             "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
@@ -249,6 +250,10 @@ class PostgreSQL(Dialect):
 
     def estimate_rows(self, select: str) -> str:
         return f"explain (format json) {select}"
+
+    def lacks_journal(self, error: BaseException) -> bool:
+        # No such schema, no such function.
+        return getattr(error, "sqlstate", None) in ("3F000", "42883")
 
     def gone_meanwhile(self, error: BaseException) -> bool:
         # Names are looked up, and definitions spelt, in the catalog of now, whatever the transaction sees otherwise;

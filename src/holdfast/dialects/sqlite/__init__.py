@@ -41,6 +41,7 @@ class SQLite(Dialect):
         guard_counts_statement=True,
         stamps_before_write=False,
         live_view=(3, 37),
+        row_value_ranges=False,
         estimates_rows=False,
         reasons={
             "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
@@ -54,6 +55,7 @@ class SQLite(Dialect):
             "stamps_before_write": "a BEFORE trigger of SQLite cannot change the row, so it is corrected right after it was "
             "written; RETURNING shows what was written first",
             "guard_counts_statement": "rows are counted one by one, within a statement as told above",
+            "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
             "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
         },
@@ -245,6 +247,10 @@ class SQLite(Dialect):
 
     def restore(self, protection: Protection) -> str:
         return reading.restore(protection)
+
+    def lacks_journal(self, error: BaseException) -> bool:
+        # SQLITE_ERROR stands for all that is wrong with a statement; this one is right where its table is there.
+        return getattr(error, "sqlite_errorcode", None) == 1
 
     def error(self, error: BaseException) -> HoldfastError | None:
         return translate(error)

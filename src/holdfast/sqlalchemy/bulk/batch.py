@@ -33,7 +33,7 @@ def in_order(
             if None in key:
                 raise RowsError(
                     "HF652",
-                    f"rows[{chunk.first + index}] has None in {', '.join(matched)}, which says of no row that it is this one.",
+                    f"rows[{chunk.first + index}] has None in {', '.join(matched)}, which tells no row from another.",
                     "Give every row its key, or insert those that have none.",
                     rows=[chunk.first + index],
                 )

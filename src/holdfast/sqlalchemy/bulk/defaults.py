@@ -64,7 +64,7 @@ def completed(connection: Connection, target: Target, chunk: Chunk) -> tuple[tup
 
 
 def kind_of(target: Target, names: Iterable[str]) -> tuple[Column[Any], Any] | None:
-    """The column that says which class of a hierarchy a row is of, and what it says; None where a row says so itself."""
+    """The column that says of which class of a hierarchy a row is, and what it says; None where the row says so."""
     column = target.mapper.polymorphic_on
     if not isinstance(column, Column) or column.table is not target.table or column in target.of(names):
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, delete, tuple_
+from sqlalchemy import ColumnElement, CursorResult, delete, tuple_
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import True_
 
@@ -37,51 +37,64 @@ def bulk_delete(
     Soft-deleted rows are marked, their children follow, and all that one call deletes comes back together; a row that
     is marked already is no more deleted. ``hard=True`` really deletes, marked rows included. A key is a value, or a
     tuple of several; keys that are not there are left out of the number. ``allow`` announces to a guard how many rows
-    are meant. Instances of deleted rows leave the session.
+    are meant. Instances that the session holds show the mark; those of rows that are gone leave it.
 
     Raises HF626 where nothing says which rows (an empty list of keys says: none), and what the database refuses.
     """
     if (keys is not None) + (where is not None) + all_rows > 1:
         raise ValueError("Give keys, where or all_rows, and one of them alone.")
-    target = target_of(model, joined=not hard)
+    target = target_of(model)
     if keys is None and not all_rows and (where is None or isinstance(where, True_)):
         raise EmptyFilterError(
             "HF626",
             f"Nothing says which rows of {target.name} are to be deleted.",
             "Give keys or where; all_rows=True deletes every row.",
         )
-    statement = _statement(target, where, hard)
-    done = 0
     # What one call deletes carries one mark.
     with flushing(), writing(session, target, allow, _hard(target) if hard else None) as connection:
+        held, done = Held(session, target), 0
+        deleting = _Delete(session, target, held, hard)
         count = Count(connection, target, "DELETE")
-        # Without instances there is nobody to tell, and no row to fetch for it.
-        options = {"synchronize_session": "fetch" if Held(session, target) else False, HARD_DELETE: hard}
-        for each in [None] if keys is None else _in_chunks(keys, rows_at_once(len(target.mapper.primary_key), chunk)):
+        for each in [None] if keys is None else _in_chunks(keys, rows_at_once(len(target.key), chunk)):
             if each is None:
-                result = session.execute(statement, execution_options=options)
+                found = deleting.delete(where)
             else:
                 with naming(each, connection):
-                    chosen = _key(target).in_([row[0] for row in each.values])
-                    result = session.execute(statement.where(chosen), execution_options=options)
-            found = cast("CursorResult[Any]", result).rowcount
+                    found = deleting.delete(_key(target).in_([row[0] for row in each.values]))
             count.add(found)
             done += found
             if progress is not None:
                 progress(done)
+        held.remove() if hard or target.mark is None else held.refresh(connection)
     return done
+
+
+class _Delete:
+    """The statement, which also says whose instances the session holds."""
+
+    def __init__(self, session: Session, target: Target, held: Held, hard: bool) -> None:
+        self._session, self._held = session, held
+        statement: Any = delete(target.mapper.class_)
+        if hard:
+            statement = statement.options(include_deleted())
+        if held:
+            statement = statement.returning(*target.table.primary_key)
+        self._statement = statement
+        self._options = {"synchronize_session": False, HARD_DELETE: hard}
+
+    def delete(self, where: ColumnElement[bool] | None) -> int:
+        statement = self._statement if where is None else self._statement.where(where)
+        result = self._session.execute(statement, execution_options=self._options)
+        if not self._held:
+            return int(cast("CursorResult[Any]", result).rowcount)
+        keys = [tuple(row) for row in result]
+        self._held.changed(keys)
+        return len(keys)
 
 
 def _hard(target: Target) -> str | None:
     """What has to be announced for a row to really go."""
     return "hard_delete" if target.mark is not None else None
-
-
-def _statement(target: Target, where: ColumnElement[bool] | None, hard: bool) -> Delete:
-    statement = delete(target.mapper.class_)
-    if where is not None:
-        statement = statement.where(where)
-    return statement.options(include_deleted()) if hard else statement
 
 
 def _key(target: Target) -> Any:

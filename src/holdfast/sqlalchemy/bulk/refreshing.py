@@ -36,8 +36,13 @@ class Held:
                 if key in self._by_key:
                     self._changed[key] = self._by_key[key]
 
+    def remove(self) -> None:
+        """Their rows are gone."""
+        for each in self._changed.values():
+            self._session.expunge(each)
+
     def refresh(self, connection: Connection) -> None:
-        """What is read are the columns; where a foreign key changed, the row that it points to is loaded when asked for."""
+        """The columns are read; where a foreign key changed, the row that it points to is loaded when asked for."""
         keys = list(self._changed)
         for start in range(0, len(keys), _BATCH):
             self._read(connection, keys[start : start + _BATCH])

@@ -32,15 +32,13 @@ class Chunk:
     def __str__(self) -> str:
         return self.about or f"rows[{self.first}:{self.first + len(self.values)}]"
 
-    def positions(self, indexes: Iterable[int]) -> tuple[int, ...]:
-        return tuple(self.first + index for index in indexes)
-
 
 def in_chunks(rows: Iterable[Row], target: Target, size: int) -> Iterator[Chunk]:
     """Never more than one chunk of them is held. HF650 for an unknown column, HF651 for a row of another shape."""
     if size < 1:
         raise ValueError(f"chunk must be 1 or more, not {size}.")
-    given, first, names = iter(rows), 0, ()
+    given, first = iter(rows), 0
+    names: tuple[str, ...] = ()
     tupled: Callable[[Any], Values] = tuple
     while batch := list(islice(given, size)):
         mappings = _mappings(batch, target, first)

@@ -90,7 +90,8 @@ def _is_native_enum(kind: TypeEngine[Any], dialect: Dialect) -> bool:
 
 def _listed(columns: Sequence[Column[Any]], values: Sequence[Sequence[Any]], name: str) -> Source:
     """Both databases call the columns of VALUES column1, column2 …"""
-    parameters, binds, lines = {}, [], []
+    parameters: dict[str, Any] = {}
+    binds, lines = [], []
     for number, row in enumerate(zip(*values, strict=True)):
         names = [f"{name}_{number}_{place}" for place in range(len(columns))]
         parameters.update(zip(names, row, strict=True))

@@ -83,14 +83,14 @@ class Target:
 
 def target_of(model: type[Any], *, joined: bool = False) -> Target:
     """HF113 where it is no mapped class, or one over several tables and ``joined`` is not said."""
-    mapper: Mapper[Any] | None = inspect(model, raiseerr=False)
-    if mapper is None or not isinstance(mapper, Mapper) or not isinstance(mapper.local_table, Table):
+    mapper: Any = inspect(model, raiseerr=False)
+    if not isinstance(mapper, Mapper) or not isinstance(mapper.local_table, Table):
         raise DeclarationError("HF113", f"{model!r} is not a mapped class over a table.", "Give the class of a model.")
     if len(mapper.tables) > 1 and not joined:
         raise DeclarationError(
             "HF113",
             f"{model.__name__} lies in several tables: {', '.join(str(table) for table in mapper.tables)}.",
-            "Write it through the session: session.add_all, or session.execute(update(…)).",
+            "Write it through the session: session.add_all, session.delete, or session.execute(update(…)).",
         )
     columns = {
         each.key: each.columns[0]

@@ -92,13 +92,13 @@ def _set_by(target: Target, names: Iterable[str]) -> tuple[str, ...]:
 def _update(connection: Connection, target: Target, chunk: Chunk) -> list[Values]:
     """The keys of the rows that were there, alive and at the version that is given."""
     columns = target.of(chunk.names)
-    selected, found, parameters = source(connection, columns, list(zip(*chunk.values, strict=True)), "given")
+    _, found, parameters = source(connection, columns, list(zip(*chunk.values, strict=True)), "given")
     by_name = dict(zip(chunk.names, found, strict=True))
-    matched = (*target.key, target.version) if target.version in by_name else target.key
+    matched = [*target.key, *([target.version] if target.version in by_name else [])]
     assigned = {target.columns[name]: by_name[name] for name in _set_by(target, chunk.names)}
     statement = (
         update(target.table)
-        .where(*(target.columns[name] == by_name[name] for name in matched if name is not None))
+        .where(*(target.columns[name] == by_name[name] for name in matched))
         .values({**assigned, **on_update(connection, target, chunk.names)})
         .returning(*target.table.primary_key)
     )
@@ -126,10 +126,9 @@ def _judge(
         refuse_stale(target, {key: (expected.get(key), current) for key, current in present.items()})
         gone = lost.difference(present)
     if gone and missing == "raise":
-        positions = chunk.positions(index for index, key in enumerate(keys) if key in gone)
         raise NotFoundError(
             "HF622",
-            f"{len(gone)} of the rows to update are not there, or deleted: {listed([keys[i - chunk.first] for i in positions])}.",
+            f"{len(gone)} of the rows to update are not there, or deleted: {listed([k for k in keys if k in gone])}.",
             'Say missing="ignore" where that is expected; a deleted row has to be restored first.',
         )
 

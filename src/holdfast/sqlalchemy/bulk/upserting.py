@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, null, select, tr
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from holdfast.dialects import dialect_for
 from holdfast.errors import RowsError
 from holdfast.sqlalchemy.bulk.batch import Duplicates, in_order
 from holdfast.sqlalchemy.bulk.conflicts import ConflictTarget, conflict_target
@@ -25,6 +24,8 @@ from holdfast.sqlalchemy.bulk.writing import Allow, Count, Progress, listed, nam
 Expression = Callable[[Any, Any], Any]
 """What to set, from the row that is there and the row that is given: ``lambda row, given: row.hits + given.hits``."""
 Update = Iterable[str] | Mapping[str, Expression] | None
+
+__all__ = ["Duplicates", "Update", "upsert"]
 
 _BATCH = 500
 _INSERT: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -63,9 +64,11 @@ def upsert(
         matched = tuple(target.attribute(column) for column in conflict.columns)
         upserting = _Upsert(connection, target, conflict, matched, _assignments(target, update))
         count = Count(connection, target, "UPSERT")
-        for each in in_order(rows, target, matched, duplicates, rows_at_once(len(target.table.columns), chunk)):
+        size = rows_at_once(len(target.table.columns) + len(matched) + 1, chunk)
+        for each in in_order(rows, target, matched, duplicates, size):
             with naming(each, connection):
                 written = upserting.write(each)
+            upserting.judge(each, written)
             if update is not None:
                 count.add(len(written))
             held.changed(key for key, _ in written)
@@ -121,8 +124,6 @@ class _Upsert:
                 f"Among {chunk} two are the same to the database, though not to Python.",
                 "Give each key once.",
             )
-        if len(written) < len(chunk.values):
-            self._judge(chunk, {key for _, key in written})
         return written
 
     # ------------------------------------------------------------------ the statement
@@ -146,7 +147,7 @@ class _Upsert:
         if self.assignments is None:
             statement = statement.on_conflict_do_nothing(**key)
         else:
-            conditions, more = self._conditions(statement, chunk)
+            conditions, more = self._conditions(chunk)
             statement = statement.on_conflict_do_update(**key, set_=self._set(statement, chunk), where=conditions)
             parameters.update(more)
         return statement.returning(*table.primary_key, *self.conflict.columns), parameters
@@ -173,33 +174,31 @@ class _Upsert:
         }
         return {**on_update(self.connection, target, self.assignments), **assigned}
 
-    def _conditions(self, statement: Any, chunk: Chunk) -> tuple[Any, dict[str, Any]]:
+    def _conditions(self, chunk: Chunk) -> tuple[Any, dict[str, Any]]:
         """What a row that is there must fulfil to be updated, and the parameters of that."""
         target, parameters = self.target, dict[str, Any]()
         conditions: list[Any] = [] if self.dead is None else [self.dead.is_(None)]
-        if target.version in chunk.names and target.version is not None:
-            version = target.columns[target.version]
-            if dialect_for(self.connection.dialect.name).features.stamps_before_write:
-                # A trigger has made the version of the row to insert 1 by then, so what was expected comes by another way.
-                names = (*self.matched, target.version)
-                places = [chunk.names.index(name) for name in names]
-                values = [[row[place] for row in chunk.values] for place in places]
-                _, found, parameters = source(self.connection, target.of(names), values, "expected")
-                conditions.append(tuple_(*target.of(names)).in_(select(*found)))
-            else:
-                conditions.append(version == statement.excluded[version.key])
+        if target.version is not None and target.version in chunk.names:
+            # Not by "excluded": a trigger may have set the version of the row given to 1 by then.
+            names = (*self.matched, target.version)
+            places = [chunk.names.index(name) for name in names]
+            values = [[row[place] for row in chunk.values] for place in places]
+            _, found, parameters = source(self.connection, target.of(names), values, "expected")
+            conditions.append(tuple_(*target.of(names)).in_(select(*found)))
         return (and_(*conditions) if conditions else None), parameters
 
     # ------------------------------------------------------------------ rows that were not written
 
-    def _judge(self, chunk: Chunk, written: set[Values]) -> None:
+    def judge(self, chunk: Chunk, written: list[tuple[Values, Values]]) -> None:
         """HF655 where a deleted row has the key, HF202 where one is at another version than the one given."""
-        target = self.target
+        if len(written) == len(chunk.values):
+            return
+        target, there = self.target, {key for _, key in written}
         by_version = self.assignments is not None and target.version in chunk.names
         if self.dead is None and not by_version:
             return
         places = [chunk.names.index(name) for name in self.matched]
-        lost = {key: row for row in chunk.values if (key := tuple(row[place] for place in places)) not in written}
+        lost = {key: row for row in chunk.values if (key := tuple(row[place] for place in places)) not in there}
         present = self._present(list(lost))
         dead = [key for key, (_, mark) in present.items() if mark is not None]
         if dead:

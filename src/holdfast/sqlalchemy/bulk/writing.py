@@ -1,4 +1,4 @@
-"""What every bulk write has in common: all of it or nothing, guards asked, errors that say which rows they are about."""
+"""What every bulk write has in common: all or nothing, guards asked, errors that say which rows they are about."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _read(
     columns = [column.reversed() for column in asked.columns] if start.backward else asked.columns
     items: list[Any] = []
     values: list[tuple[Any, ...]] = []
-    for condition in segments(columns, start.values, inclusive=start.inclusive):
+    for condition in segments(columns, start.values, inclusive=start.inclusive, row_ranges=asked.row_ranges):
         more_items, more_values = read(session, asked, columns, limit=limit - len(items), condition=condition)
         items += more_items
         values += more_values

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement, Over
 
+from holdfast.dialects import dialect_for
 from holdfast.errors import PagingError
 from holdfast.sqlalchemy.paging.order import OrderColumn, parse_order
 from holdfast.sqlalchemy.paging.uniqueness import Key, bare, is_nullable, missing, sources
@@ -39,6 +40,8 @@ class Listing:
     statement: Select[Any]
     columns: tuple[OrderColumn, ...]
     identity: bytes
+    row_ranges: bool
+    """Whether the database makes a range of an index of a row value."""
 
 
 _facts: dict[Any, _Facts] = {}
@@ -70,7 +73,8 @@ def listing(
     complete = tuple(replace(each, nullable=null) for each, null in zip(columns, facts.nullable, strict=True))
     parameters = _parameters(described) if key is None else key.bindparams
     carried = [_carried(each, dialect) for each in parameters]
-    return Listing(statement, complete, dumps([facts.text, carried, scope]).encode())
+    identity = dumps([facts.text, carried, scope]).encode()
+    return Listing(statement, complete, identity, dialect_for(dialect.name).features.row_value_ranges)
 
 
 def dialect_of(session: AnySession, statement: Select[Any]) -> Dialect:

@@ -37,6 +37,11 @@ class _Run:
     def first(self) -> OrderColumn:
         return self.columns[0]
 
+    def at(self) -> ColumnElement[bool]:
+        """The rows that have the values, of which none is null."""
+        pairs = zip(self.columns, self.values, strict=True)
+        return and_(*(column.expression == _bound(column, value) for column, value in pairs))
+
     def beyond(self, *, or_at: bool) -> ColumnElement[bool]:
         """The rows behind the values; with ``or_at`` those that have them too."""
         expression = self.first.expression
@@ -63,43 +68,54 @@ class _Run:
         return found
 
 
-def segments(columns: Sequence[OrderColumn], values: Sequence[Any], *, inclusive: bool) -> list[ColumnElement[bool]]:
+def segments(
+    columns: Sequence[OrderColumn], values: Sequence[Any], *, inclusive: bool, row_ranges: bool
+) -> list[ColumnElement[bool]]:
     """Conditions that give, one after the other, the rows behind the values (with ``inclusive``, at them too).
 
-    There are two where the first column has nulls: rows with and without a value are two ranges of an index,
-    and as one condition they would be none.
+    Each is one range of an index, which as one condition they would not be: the rows that share the first values,
+    then those behind them, then those that have none. One alone where a row value says it all, and ``row_ranges``:
+    where an index range serves a row value.
     """
     first, value = columns[0], values[0]
-    if not first.nullable:
-        return [_after(columns, values, inclusive)]
     expression = first.expression
-    if value is None:
-        others = _after(columns[1:], values[1:], inclusive) if len(columns) > 1 else true() if inclusive else false()
+    if first.nullable and value is None:
+        others = _after(_runs(columns[1:], values[1:]), inclusive) if len(columns) > 1 else _known(inclusive)
         here = and_(expression.is_(None), others)
         return [here, expression.is_not(None)] if first.begins_with_nulls else [here]
-    here = _after([replace(first, nullable=False), *columns[1:]], values, inclusive)
-    return [here] if first.begins_with_nulls else [here, expression.is_(None)]
+    run, *others = _runs([replace(first, nullable=False), *columns[1:]], values, cut_first=not row_ranges)
+    if others:
+        found = [and_(run.at(), _after(others, inclusive)), run.beyond(or_at=False)]
+    else:
+        found = [run.beyond(or_at=inclusive)]
+    if first.nullable and not first.begins_with_nulls:
+        found.append(expression.is_(None))
+    return found
 
 
-def _after(columns: Sequence[OrderColumn], values: Sequence[Any], inclusive: bool) -> ColumnElement[bool]:
+def _after(runs: Sequence[_Run], inclusive: bool) -> ColumnElement[bool]:
     """Of runs a, b, c: ``a >= x AND (a > x OR (b >= y AND (b > y OR c > z)))``. The first bound follows from the
     rest; it is there because an index range can be made of it."""
-    *others, last = _runs(columns, values)
+    *others, last = runs
     condition = last.beyond(or_at=inclusive)
     for run in reversed(others):
         condition = and_(run.beyond(or_at=True), or_(run.beyond(or_at=False), condition))
     return condition
 
 
-def _runs(columns: Sequence[OrderColumn], values: Sequence[Any]) -> list[_Run]:
+def _runs(columns: Sequence[OrderColumn], values: Sequence[Any], *, cut_first: bool = False) -> list[_Run]:
     runs: list[_Run] = []
     for column, value in zip(columns, values, strict=True):
-        last = runs[-1] if runs else None
+        last = runs[-1] if runs and not (cut_first and len(runs) == 1) else None
         if last and not (column.nullable or last.first.nullable) and column.descending == last.first.descending:
             runs[-1] = _Run((*last.columns, column), (*last.values, value))
         else:
             runs.append(_Run((column,), (value,)))
     return runs
+
+
+def _known(answer: bool) -> ColumnElement[bool]:
+    return true() if answer else false()
 
 
 def _bound(column: OrderColumn, value: Any) -> ColumnElement[Any]:
