@@ -95,7 +95,7 @@ def test_a_live_view_is_made_and_kept(shop: Shop) -> None:
     outcome = shop.holdfast("protect", "countries", "--soft-delete", "--live-view", "--add-columns", "--yes")
     assert (outcome.code, "create view countries_live" in outcome.out) == (0, True)
     # An option changes what it names and nothing else.
-    assert shop.holdfast("protect", "countries", "--raw-delete", "refuse", "--yes").code == 0
+    assert shop.holdfast("protect", "countries", "--soft-delete", "--raw-delete", "refuse", "--yes").code == 0
     assert declared(shop, "countries") == {SoftDelete(raw_delete="refuse", live_view=True)}
     assert len(shop.rows("select * from countries_live")) == 2
     assert shop.holdfast("status").code == 0

@@ -45,13 +45,13 @@ def engine(database: str) -> Iterator[Engine]:
 @pytest.fixture
 def session(engine: Engine) -> Iterator[Session]:
     with sessionmaker(engine, class_=Session)() as session:
+        north = Depot(name="north")
         session.add_all(
             [
-                Depot(id=1, name="north"),
-                Item(id=1, sku="a", name="Anvil", count=3, price=Decimal("9.50"), depot_id=1, labels=[Label(text="x")]),
-                Item(id=2, sku="b", name=None, count=5, labels=[Label(text="y"), Label(text="z")]),
-                Item(id=3, sku="c", name="Cog", count=5, depot_id=1),
-                Item(id=4, sku="d", name="Dye", count=7, kind=Kind.LIQUID),
+                Item(sku="a", name="Anvil", count=3, price=Decimal("9.50"), depot=north, labels=[Label(text="x")]),
+                Item(sku="b", name=None, count=5, labels=[Label(text="y"), Label(text="z")]),
+                Item(sku="c", name="Cog", count=5, depot=north),
+                Item(sku="d", name="Dye", count=7, kind=Kind.LIQUID),
             ]
         )
         session.commit()
@@ -407,9 +407,9 @@ def test_a_constraint_is_explained(session: Session) -> None:
     depots = Repository(session, Depot)
     with pytest.raises(UniqueError, match="HF601"), session.begin_nested():
         depots.create(Depot(name="north"))
-    depots.create(Depot(id=2, name="south"))
+    depots.create(Depot(name="south", id=20))
     with pytest.raises(UniqueError), session.begin_nested():
-        depots.update(2, {Depot.name: "north"})
+        depots.update(20, {Depot.name: "north"})
     with pytest.raises(ForeignKeyError), session.begin_nested():
         Items(session).update(1, {"depot_id": 77})
     session.expunge_all()

@@ -45,7 +45,7 @@ class Wanted:
 
     @property
     def any_policy(self) -> bool:
-        return bool(self.audit or self.guard or self.soft_delete or self.timestamps or self.version)
+        return bool(self.audit or self.guard or self.soft_delete or self.live_view or self.timestamps or self.version)
 
 
 DEFAULT_COLUMN = "\0"

@@ -160,7 +160,8 @@ def _base(
 ) -> dict[str, Any]:
     """The row as it was at the version that was read: each later change taken back, by the journal."""
     dialect, inventory = read_inventory(connection, dialect_for(connection.dialect.name))
-    if not inventory.has_journal:
+    # A version that the row never had leaves nothing to take back.
+    if not inventory.has_journal or current < write.expected:
         return dict(theirs)
     schema = table.schema or inventory.state.get("default_schema", "public")
     name = next((each for each in inventory.tables if each == TableName(schema, table.name)), None)
