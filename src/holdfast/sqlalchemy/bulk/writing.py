@@ -23,6 +23,7 @@ Allow = int | Literal["mass"]
 """How many rows a guard is to let through, or any number."""
 Progress = Callable[[int], object]
 """Called after each chunk with the number of rows that are done."""
+_MEANT = "If it is meant, say how many rows: allow=…, or holdfast.context(allow=…) before the transaction begins."
 
 
 @contextmanager
@@ -65,6 +66,8 @@ def naming(chunk: Chunk, connection: Connection) -> Iterator[None]:
         with explained(connection):
             yield
     except HoldfastError as error:
+        if isinstance(error, GuardError):
+            error.hint = _MEANT
         if not isinstance(error, RowsError):
             error.message = f"{error.message} It was about {chunk}."
         raise
@@ -97,7 +100,7 @@ class Count:
             "HF204",
             f"{self._verb} of {self._table.fullname} would touch {self.rows} rows or more; up to {self._limit} are "
             "expected.",
-            "If it is meant, say how many: allow=…, or holdfast.context(allow=…) before the transaction begins.",
+            _MEANT,
         )
 
     def _is_announced(self) -> bool:
