@@ -288,11 +288,14 @@ def test_what_is_not_the_databases_passes() -> None:
 
 
 def test_a_row_that_is_not_there_any_more_is_a_stale_version(accounts: str) -> None:
+    def work(session: orm.Session) -> None:
+        account = session.get_one(Account, 1)
+        session.execute(sa.text("delete from accounts"))
+        account.balance = 3
+
     with sessions(accounts) as maker:
         with pytest.raises(errors.StaleVersionError) as caught, session_scope(maker) as session:
-            account = session.get_one(Account, 1)
-            session.execute(sa.text("delete from accounts"))
-            account.balance = 3
+            work(session)
     error = caught.value
     assert error.code == "HF202"
     assert (error.table, error.key, error.expected, error.current, error.fields) == (None, None, None, None, {})

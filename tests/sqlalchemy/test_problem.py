@@ -21,9 +21,9 @@ from tests.harness import Protected
 from tests.sqlalchemy.drivers import async_sessions, sessions
 
 TABLES = (
-    "create table people (id integer primary key, email text not null unique, age integer, boss integer, "
-    "constraint adult check (age > 17), constraint boss foreign key (boss) references people (id) "
-    "deferrable initially deferred)",
+    """create table people (id integer primary key, email text not null unique, age integer, boss integer,
+    constraint adult check (age > 17),
+    constraint boss foreign key (boss) references people (id) deferrable initially deferred)""",
     "create table words (word text)",
     "create unique index one_spelling on words (lower(word))",
     "create table guarded (id integer primary key, secret text)",
@@ -59,12 +59,12 @@ ON_POSTGRESQL = {
 
 
 @pytest.fixture
-def people(database: str) -> Iterator[str]:
+def people(database: str) -> str:
     protected = Protected(database)
     time = "text" if database.startswith("sqlite") else "timestamptz"
     protected.run(*(each.format(time=time) for each in TABLES))
     protected.protect(POLICIES)
-    yield database
+    return database
 
 
 def statements(url: str) -> dict[str, str]:

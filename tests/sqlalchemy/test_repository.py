@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -27,37 +28,49 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.sqlalchemy.repository import Repository
-from tests.sqlalchemy.warehouse import Base, Counter, Depot, Dog, Item, Items, Kind, Label, Place, Strict, sent
+from tests.conftest import _server
+from tests.servers import Servers
+from tests.sqlalchemy.warehouse import (
+    Base,
+    Counter,
+    Depot,
+    Dog,
+    Item,
+    Items,
+    Label,
+    Place,
+    Strict,
+    build,
+    sent,
+    stocked,
+)
 
 Session = holdfast.sqlalchemy.Session
 
 
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def warehouse(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Made once: to protect takes longer than any of the tests."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("warehouse") / "template.db"
+        path.touch()
+        yield build(f"sqlite:///{path}")
+    else:
+        with _server(servers, None).new_database() as url:
+            yield build(url)
+
+
 @pytest.fixture
-def engine(database: str) -> Iterator[Engine]:
-    engine = create_engine(database)
-    holdfast.sqlalchemy.bind(engine)
-    Base.metadata.create_all(engine)
-    holdfast.sqlalchemy.install(engine, Base)
-    yield engine
-    engine.dispose()
+def engine(warehouse: str, tmp_path: Path) -> Iterator[Engine]:
+    with stocked(warehouse, tmp_path) as engine:
+        yield engine
 
 
 @pytest.fixture
 def session(engine: Engine) -> Iterator[Session]:
     with sessionmaker(engine, class_=Session)() as session:
-        north = Depot(name="north")
-        session.add_all(
-            [
-                Item(sku="a", name="Anvil", count=3, price=Decimal("9.50"), depot=north, labels=[Label(text="x")]),
-                Item(sku="b", name=None, count=5, labels=[Label(text="y"), Label(text="z")]),
-                Item(sku="c", name="Cog", count=5, depot=north),
-                Item(sku="d", name="Dye", count=7, kind=Kind.LIQUID),
-            ]
-        )
-        session.commit()
-        session.delete(session.get_one(Item, 4))
-        session.commit()
-        session.expunge_all()
         yield session
 
 
@@ -498,7 +511,7 @@ def test_an_upsert_gives_the_row(session: Session) -> None:
 
     assert second is first
     assert second.load == 3
-    assert places.upsert_many([{"aisle": "B", "shelf": 1, "code": "b"}], on=["code"], update=["shelf"]) == 1
+    assert places.upsert_many([{"aisle": "B", "shelf": 1, "code": "b"}], on=["code"], update=["load"]) == 1
     assert places.count() == 2
 
 

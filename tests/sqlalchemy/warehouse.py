@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import enum
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, ForeignKey, Numeric, String, UniqueConstraint, event
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
+from sqlalchemy import Engine, ForeignKey, Numeric, String, UniqueConstraint, create_engine, event, make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, validates
 
+import holdfast.sqlalchemy
 from holdfast.sqlalchemy import Audited, SoftDeletable, Timestamped, UTCDateTime, Versioned
 from holdfast.sqlalchemy.async_repository import AsyncRepository
 from holdfast.sqlalchemy.naming import enum_column
@@ -140,6 +143,53 @@ class AsyncItems(AsyncRepository[Item]):
     sortable = SORTABLE
     writable = WRITABLE
     cursor_secret = "sixteen bytes or more"
+
+
+def build(url: str) -> str:
+    """The tables, protected and empty."""
+    engine = create_engine(url)
+    holdfast.sqlalchemy.bind(engine)
+    Base.metadata.create_all(engine)
+    holdfast.sqlalchemy.install(engine, Base)
+    engine.dispose()
+    return url
+
+
+@contextmanager
+def stocked(warehouse: str, folder: Path) -> Iterator[Engine]:
+    """The warehouse with a depot and four items, of which the last is deleted; it is empty again afterwards."""
+    url = make_url(warehouse)
+    if url.database is not None and url.get_backend_name() == "sqlite":
+        url = url.set(database=str(shutil.copy(url.database, folder / "warehouse.db")))
+    engine = create_engine(url)
+    holdfast.sqlalchemy.bind(engine)
+    try:
+        with holdfast.sqlalchemy.Session(engine) as session:
+            _stock(session)
+        yield engine
+        if url.get_backend_name() != "sqlite":
+            tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("set local session_replication_role = replica")
+                connection.exec_driver_sql(f"truncate {tables} restart identity")
+    finally:
+        engine.dispose()
+
+
+def _stock(session: Session) -> None:
+    session.add(Depot(name="north"))
+    session.flush()
+    session.add_all(
+        [
+            Item(sku="a", name="Anvil", count=3, price=Decimal("9.50"), depot_id=1, labels=[Label(text="x")]),
+            Item(sku="b", name=None, count=5, labels=[Label(text="y"), Label(text="z")]),
+            Item(sku="c", name="Cog", count=5, depot_id=1),
+            Item(sku="d", name="Dye", count=7, kind=Kind.LIQUID),
+        ]
+    )
+    session.commit()
+    session.delete(session.get_one(Item, 4))
+    session.commit()
 
 
 @contextmanager

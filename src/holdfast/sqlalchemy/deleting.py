@@ -11,20 +11,33 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, Delete, Table, Update, bindparam, literal_column, update
+from sqlalchemy import (
+    ClauseElement,
+    Connection,
+    Delete,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.policies import SoftDelete
-from holdfast.sqlalchemy.mapping import PART
+from holdfast.sqlalchemy.mapping import PART, SOFT_DELETED
 from holdfast.sqlalchemy.tables import policy_of
 
 HARD_DELETE = "holdfast_hard_delete"
 """The execution option of a statement that really deletes."""
 
 _PREFIX = "holdfast_"
+_BATCH = 500
 
 
 class Flush:
@@ -67,6 +80,8 @@ def mark_instead(
     connection: Connection, element: ClauseElement, multiparams: Any, params: Any, options: Mapping[str, Any]
 ) -> tuple[ClauseElement, Any, Any]:
     """A listener for ``before_execute``, with ``retval=True``."""
+    if isinstance(element, Insert) and _flush.get() is not None and _is_link(element.table):
+        return _link_again(connection, element, list(multiparams) or [params])
     if not isinstance(element, Delete):
         return element, multiparams, params
     description = element.entity_description
@@ -76,7 +91,8 @@ def mark_instead(
     policy = policy_of(table, SoftDelete)
     if policy is None and not table.info.get(PART):
         return element, multiparams, params
-    flush = _flush.get()
+    # A bulk delete by a listener is no part of the flush that it listens to.
+    flush = _flush.get() if not element._propagate_attrs else None
     dialect = dialect_for(connection.dialect.name)
     given = {name for each in ([params] if params else multiparams) for name in each}
     statement = update(description.get("entity", table))
@@ -93,6 +109,9 @@ def mark_instead(
         else:
             # A row that went with its parent a moment ago is deleted as the ORM wanted it: it counts.
             flush.share_mark(connection)
+            if _is_link(table):
+                # A link that was dead before is not the one that the ORM removes.
+                statement = statement.where(mark.is_(None))
             statement = statement.values({mark: literal_column(dialect.shared_mark(), mark.type)})
     statement = _with_the_rest(statement, element)
     return (
@@ -100,6 +119,43 @@ def mark_instead(
         [{_PREFIX + name: value for name, value in each.items()} for each in multiparams] if multiparams else multiparams,
         {_PREFIX + name: value for name, value in params.items()} if params else params,
     )
+
+
+def _link_again(connection: Connection, element: Insert, rows: list[dict[str, Any]]) -> tuple[ClauseElement, Any, Any]:
+    """A link of many-to-many that is made again while its dead row holds the key: that row is restored.
+
+    For the ORM a link is no object: it is there, or it is not.
+    """
+    table: Any = element.table
+    policy = policy_of(table, SoftDelete)
+    key = list(table.primary_key)
+    if policy is None or not key or not all(column.key in row for row in rows for column in key):
+        return element, rows, {}
+    mark = table.c[policy.column]
+    by_key = {tuple(row[column.key] for column in key): row for row in rows}
+    keys = list(by_key)
+    dead: list[dict[str, Any]] = []
+    for start in range(0, len(keys), _BATCH):
+        wanted = tuple_(*key).in_(keys[start : start + _BATCH])
+        found = connection.execute(select(*key).where(wanted, mark.is_not(None)).with_for_update())
+        dead += [by_key.pop(tuple(row)) for row in found]
+    if not dead:
+        return element, rows, {}
+    others = {name: bindparam(_PREFIX + name) for name in dead[0] if name not in {column.key for column in key}}
+    restore = update(table).where(*(column == bindparam(_PREFIX + column.key, type_=column.type) for column in key))
+    restore = restore.values({**others, mark.key: None})
+    restored = [{_PREFIX + name: value for name, value in row.items()} for row in dead]
+    if not by_key:
+        return restore, restored, {}
+    connection.execute(restore, restored)
+    return element, list(by_key.values()), {}
+
+
+def _is_link(table: Any) -> bool:
+    """Whether the rows of the table are no objects of the ORM, so that a flush writes it for a relationship alone."""
+    if not isinstance(table, Table) or policy_of(table, SoftDelete) is None:
+        return False
+    return not any(mapper.local_table is table for mapper in table.metadata.info.get(SOFT_DELETED, ()))
 
 
 def _renamed(clause: Any, given: set[str]) -> Any:

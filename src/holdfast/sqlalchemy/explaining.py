@@ -68,12 +68,20 @@ def explained(source: HasDialect | HasBind) -> Iterator[None]:
             "The database could not be reached: no connection of the pool was free in time.",
             "Give connections back sooner, or make the pool larger (pool_size, max_overflow).",
         ) from error
+    except Exception as error:
+        # asyncpg's own come through where SQLAlchemy 2.0 connects, and where the driver's connection is used itself.
+        if not (getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorcode", None)):
+            raise
+        ours = _dialect(source, error).error(error)
+        if ours is None:
+            raise
+        raise ours from error
 
 
-def _dialect(source: Any, error: DBAPIError) -> Dialect:
+def _dialect(source: Any, error: BaseException) -> Dialect:
     try:
         bind = source if hasattr(source, "dialect") else source.get_bind()
     except UnboundExecutionError:
         # A session of several engines answers for one model at a time.
-        return dialect_of(error.orig or error)
+        return dialect_of(getattr(error, "orig", None) or error)
     return dialect_for(bind.dialect.name)

@@ -35,6 +35,8 @@ Fields = Mapping[str, tuple[Any, Any, Any]]
 class StaleRowError(StaleVersionError, StaleDataError):
     """A flush met a row that was changed since; caught by either name."""
 
+    code: str
+
 
 @dataclass(frozen=True, slots=True)
 class Write:

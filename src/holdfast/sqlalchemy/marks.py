@@ -212,12 +212,12 @@ def _check_link(relationship: RelationshipProperty[Any]) -> None:
     policy = policy_of(secondary, SoftDelete) if secondary is not None else None
     if policy is None or secondary is None:
         return
-    joins = (relationship.primaryjoin, relationship.secondaryjoin)
-    if not any(isinstance(each, Column) and each.name == policy.column and table_of(each.table) is secondary
-               for join in joins if join is not None for each in iterate(join)):
+    joins = (join for join in (relationship.primaryjoin, relationship.secondaryjoin) if join is not None)
+    named = (each for join in joins for each in iterate(join) if isinstance(each, Column) and each.table is not None)
+    if not any(each.name == policy.column and table_of(each.table) is secondary for each in named):
         columns = ", ".join(f"{column.name!r}" for _, column in relationship.secondary_synchronize_pairs or ())
         raise DeclarationError(
             "HF117",
             f"{relationship} goes through {secondary}, whose rows are marked, and would find dead ones.",
-            f"Write relationship(…, secondaryjoin=live_link({secondary.name}, {columns})).",
+            f"Write relationship(…, secondaryjoin=live_link({secondary}, {columns})).",
         )

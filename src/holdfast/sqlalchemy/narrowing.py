@@ -34,7 +34,7 @@ def narrowed(statement: Any, excluded: set[Table], outer: frozenset[FromClause] 
     """
     is_select = isinstance(statement, Select)
     explicit = dict(_explicit(statement))
-    beside = {each: entity for each, entity in _named((statement.whereclause,)) if each not in explicit}
+    beside = {each: entity for each, entity in _named(_where(statement)) if each not in explicit}
     found = _narrowed_inside(statement, excluded, outer.union(explicit, beside))
     far = set(_far_sides(statement)) if is_select else set()
     for source, is_entity in {**explicit, **beside}.items():
@@ -56,7 +56,7 @@ def table_of(source: FromClause) -> Table | None:
 
 def tables_of(statement: Any, *, where: bool = True) -> set[Table]:
     """The tables that the statement itself reads or writes, without what stands in its subqueries."""
-    sources = (*_explicit(statement), *_named((statement.whereclause,) if where else ()))
+    sources = (*_explicit(statement), *_named(_where(statement) if where else ()))
     return {table for table in (table_of(source) for source, _ in sources) if table is not None}
 
 
@@ -88,6 +88,12 @@ def _explicit(statement: Any) -> Iterator[_Source]:
         yield table, True
 
 
+def _where(statement: Any) -> tuple[Any, ...]:
+    """A union has none, nor has a text that gives entities."""
+    condition = getattr(statement, "whereclause", None)
+    return () if condition is None else (condition,)
+
+
 def _far_sides(statement: Any) -> Iterator[FromClause]:
     """What is joined by an outer join: a condition in the WHERE would drop the rows of its near side."""
     for target, _, _, flags in statement._setup_joins:
@@ -109,7 +115,8 @@ def _named(clauses: Iterable[Any]) -> Iterator[_Source]:
         each = stack.pop()
         if isinstance(each, QueryableAttribute):
             # A join along a relationship names the relationship.
-            yield each.comparator.entity.selectable, True
+            comparator: Any = each.comparator
+            yield comparator.entity.selectable, True
         elif isinstance(each, Join):
             stack += [each.left, each.right]
         elif isinstance(each, FromClause) and not isinstance(each, FunctionElement):

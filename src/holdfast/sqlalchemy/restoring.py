@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import Column, Connection, Table, inspect, select, tuple_, update
 from sqlalchemy.orm import InstanceState, Mapper, RelationshipDirection, RelationshipProperty, Session
@@ -23,7 +23,11 @@ _Keys = Sequence[tuple[Any, ...]]
 _BATCH = 500
 
 
-def restore(session: Session, entity: type[_T] | _T, key: Any = None) -> _T:
+@overload
+def restore(session: Session, entity: type[_T], key: Any) -> _T: ...
+@overload
+def restore(session: Session, entity: _T) -> _T: ...
+def restore(session: Session, entity: Any, key: Any = None) -> Any:
     """Takes the mark away from a row, and from exactly the rows that its delete took along; gives the instance.
 
     ``restore(session, Order, 7)``, or with an instance, which may be detached. What comes back is what carries the
@@ -44,7 +48,7 @@ def restore(session: Session, entity: type[_T] | _T, key: Any = None) -> _T:
         connection.execute(update(table).where(condition).values({mark: None}))
         _Restoring(connection, found[0]).follow(mapper, [identity])
     options = [include_deleted()]
-    instance: _T | None = session.get(mapper.class_, identity, options=options, populate_existing=True)
+    instance = session.get(mapper.class_, identity, options=options, populate_existing=True)
     if instance is None:
         raise _missing(mapper, identity)
     # What it has loaded of its children was loaded while they were dead.

@@ -7,20 +7,20 @@ from typing import Any, TypeVar
 
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm import Mapper, SessionTransaction
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.interfaces import ORMOption
 
 from holdfast.context import bind as bind_context
 from holdfast.database import prepare_engine
-from holdfast.errors import UnsupportedError
+from holdfast.errors import ProtectedError, UnsupportedError
 from holdfast.sqlalchemy.deleting import flushing, mark_instead
 from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.locking import stale_write, writes_of
-from holdfast.sqlalchemy.soft_delete import filter_rows, is_hidden
+from holdfast.sqlalchemy.soft_delete import filter_rows, is_hidden, names_dead, revived
 from holdfast.sqlalchemy.stamps import fetch_stamps, stamped_by
 
 _T = TypeVar("_T")
@@ -43,20 +43,50 @@ def bind(engine: Engine | AsyncEngine) -> None:
 class Session(sqlalchemy.orm.Session):
     """SQLAlchemy's session, except that rows that are marked are not found, and a delete marks them.
 
-    Take it with ``sessionmaker(engine, class_=Session)``; the engine must be bound (``bind``), HF411 otherwise.
+    Take it with ``sessionmaker(engine, class_=Session)``; the engine must be bound (``bind``), HF416 otherwise.
     """
 
-    def get(self, entity: Any, ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any) -> Any:
+    _merging = False
+
+    def get(
+        self, entity: type[_T] | Mapper[_T], ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any
+    ) -> _T | None:
         """As SQLAlchemy's; None too for a row that is marked, unless ``options`` has ``include_deleted()``."""
         found = super().get(entity, ident, options=options, **more)
-        return None if found is None or is_hidden(found, options) else found
+        if found is None or not is_hidden(found, options):
+            return found
+        if self._merging:
+            raise _is_deleted(found)
+        return None
 
-    def get_one(self, entity: Any, ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any) -> Any:
+    def get_one(
+        self, entity: type[_T] | Mapper[_T], ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any
+    ) -> _T:
         """As SQLAlchemy's; ``NoResultFound`` too for a row that is marked."""
         found = self.get(entity, ident, options=options, **more)
         if found is None:
             raise NoResultFound("No row was found when one was required")
         return found
+
+    def merge(self, instance: _T, *, options: Sequence[ORMOption] | None = None, **more: Any) -> _T:
+        """As SQLAlchemy's; a row that is marked is never revived by a copy from the time when it lived.
+
+        Raises ``ProtectedError`` (HF201) for a copy of a marked row, unless ``options`` has ``include_deleted()``:
+        then what else the copy changed is written, and the mark stays.
+        """
+        before = {id(each) for each, _, _ in revived(self.dirty)}
+        self._merging = True
+        try:
+            merged = super().merge(instance, options=options, **more)
+        finally:
+            self._merging = False
+        for each, key, mark in revived(self.dirty):
+            if id(each) not in before:
+                if not names_dead(inspect(each).mapper, options):
+                    self.expire(each)
+                    raise _is_deleted(each)
+                setattr(each, key, mark)
+        return merged
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         """As SQLAlchemy's; what one flush deletes goes together, and comes back together.
@@ -91,7 +121,16 @@ event.listen(Session, "do_orm_execute", filter_rows)
 def _check_bound(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not event.contains(connection.engine, "before_execute", mark_instead):
         raise UnsupportedError(
-            "HF411",
+            "HF416",
             "This session's engine is not bound, so a delete would be reported wrongly and nobody would be its actor.",
             "Say once, after create_engine: holdfast.sqlalchemy.bind(engine).",
         )
+
+
+def _is_deleted(instance: object) -> ProtectedError:
+    state = inspect(instance, raiseerr=True)
+    return ProtectedError(
+        "HF201",
+        f"{state.mapper.local_table} {state.identity} is deleted, so a copy of it cannot be merged.",
+        "Restore it first; or merge with options=[include_deleted()]: then the mark stays.",
+    )

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from sqlalchemy import Insert, Select, Table, inspect
-from sqlalchemy.orm import Mapper, ORMExecuteState
+from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from holdfast.errors import DeclarationError
-from holdfast.sqlalchemy.marks import Marks, mark_of, marks_of, row_filter
+from holdfast.sqlalchemy.marks import Marks, marks_of, row_filter
+from holdfast.sqlalchemy.marks import mark_of as mark_of
 from holdfast.sqlalchemy.narrowing import narrowed, tables_of
 
 Rows = Literal["live", "dead", "all"]
@@ -67,16 +68,39 @@ def filter_rows(state: ORMExecuteState) -> None:
 
 def is_hidden(instance: object, options: Iterable[ORMOption] | None) -> bool:
     """Whether a row that is at hand is one that a read would not have found."""
-    mapper: Mapper[Any] = inspect(instance).mapper  # type: ignore[union-attr]
+    mapper: Mapper[Any] = inspect(instance).mapper
     mark = mark_of(mapper)
     if mark is None:
         return False
+    rows = _rows(mapper, options)
+    dead = getattr(instance, mark.key) is not None
+    return rows != "all" and dead != (rows == "dead")
+
+
+def names_dead(mapper: Mapper[Any], options: Iterable[ORMOption] | None) -> bool:
+    """Whether the options say that marked rows of the class are meant as well."""
+    return _rows(mapper, options) != "live"
+
+
+def revived(instances: Iterable[Any]) -> list[tuple[Any, str, Any]]:
+    """Those whose mark would be taken away by a flush: the instance, the attribute, and the mark."""
+    found = []
+    for each in instances:
+        state: InstanceState[Any] = inspect(each)
+        mark = mark_of(state.mapper)
+        if mark is not None:
+            history = state.attrs[mark.key].history
+            if history.deleted and history.deleted[0] is not None and list(history.added) == [None]:
+                found.append((each, mark.key, history.deleted[0]))
+    return found
+
+
+def _rows(mapper: Mapper[Any], options: Iterable[ORMOption] | None) -> Rows:
     rows: Rows = "live"
     for option in options or ():
         if isinstance(option, RowsOption) and (not option.entities or any(mapper.isa(e) for e in option.entities)):
             rows = option.rows
-    dead = getattr(instance, mark.key) is not None
-    return rows != "all" and dead != (rows == "dead")
+    return rows
 
 
 def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
@@ -110,18 +134,19 @@ def _wanted(
 
 def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:
     """The mappers of the rows that the statement itself returns: of its first statement, where others load beside it."""
-    path = state.loader_strategy_path
+    path, subject = state.loader_strategy_path, state.bind_mapper
     if state.is_relationship_load and path is not None:
         # What is loaded beside may have the first statement within it, to know for which rows.
-        first, loaded = inspect(path[0]).mapper, inspect(state.bind_mapper).mapper
-        return set() if first.base_mapper is loaded.base_mapper else {first}
+        first: Mapper[Any] = inspect(path[0]).mapper
+        return set() if subject is None or first.base_mapper is subject.base_mapper else {first}
     if state.all_mappers:
         return set(state.all_mappers)
     tables = tables_of(state.statement, where=False)
-    return {each for each in marks.mappers if tables.intersection(each.tables)} or {state.bind_mapper}
+    found = {each for each in marks.mappers if tables.intersection(each.tables)}
+    return found or ({subject} if subject is not None else set())
 
 
-def _filtered_inside(statement: Insert, filters: tuple[Any, ...], excluded: set[Table]) -> Any:
+def _filtered_inside(statement: Any, filters: tuple[Any, ...], excluded: set[Table]) -> Any:
     def replace(each: Any, **_: Any) -> Any:
         if isinstance(each, ORMOption):
             return each

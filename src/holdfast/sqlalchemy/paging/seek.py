@@ -80,8 +80,8 @@ def segments(
     first, value = columns[0], values[0]
     expression = first.expression
     if first.nullable and value is None:
-        others = _after(_runs(columns[1:], values[1:]), inclusive) if len(columns) > 1 else _known(inclusive)
-        here = and_(expression.is_(None), others)
+        tied = _after(_runs(columns[1:], values[1:]), inclusive) if len(columns) > 1 else _known(inclusive)
+        here = and_(expression.is_(None), tied)
         return [here, expression.is_not(None)] if first.begins_with_nulls else [here]
     run, *others = _runs([replace(first, nullable=False), *columns[1:]], values, cut_first=not row_ranges)
     if others:

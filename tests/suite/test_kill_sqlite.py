@@ -1,0 +1,262 @@
+"""Dropped one at a time, each trigger of SQLite is missed by some check, and by ``status``."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from holdfast.dialects.base import LogFilter
+from holdfast.journal import OPERATIONS
+from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
+from tests.harness import Protected
+
+SCHEMA = (
+    "create table parent (id integer primary key, n int default 0, code text unique)",
+    "create table child (id integer primary key, parent int references parent on delete cascade, n int, code text)",
+    "create unique index child_code on child (code)",
+    "create table note (id integer primary key, parent int references parent on delete set null, code text unique)",
+    "create table invoice (id integer primary key, parent int references parent on delete restrict)",
+    "create table entry (id integer primary key, n int, code text unique)",
+)
+OTHERS = """\
+create trigger others_{0} after update of n on {0} when new.n < 100
+begin update {0} set n = n + 100 where id = new.id; end"""
+"""A trigger of the user's own: what it writes is told before what set it off has ended."""
+DECLARED = {
+    "parent": (Audit(), SoftDelete(), Timestamps(), Version(), Guard(max_rows=3)),
+    "child": (Audit(), SoftDelete()),
+    "note": (Audit(inserts="full"), Guard(max_rows=2)),
+    "entry": (Audit(), SoftDelete(raw_delete="refuse"), Version()),
+}
+ROWS = (
+    "insert into parent (id, code) values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (8, 'h'), (9, 'i'), (10, 'j')",
+    "insert into child (id, parent, code) values (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c'), (4, null, 'd')",
+    "insert into note values (1, 1, 'a'), (2, 2, 'b'), (3, null, 'c')",
+    "insert into invoice values (1, 9)",
+    "insert into entry (id, n, code) values (1, 1, 'a'), (2, 2, 'b')",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Statements in a transaction that is rolled back, and what comes of them: a refusal, or an answer."""
+
+    statements: str
+    expected: object
+    query: str = "select null"
+
+
+@dataclass(frozen=True)
+class Told:
+    """Statements, and the changes that the journal then tells of, in their order."""
+
+    statements: str
+    expected: list[str]
+
+
+def allowing(word: str, statements: str) -> str:
+    return f"insert into holdfast_context (allow) values ('{word}'); {statements}"
+
+
+AUDITED = tuple(DECLARED)
+SOFT = ("parent", "child", "entry")
+STAMPED = "select deleted_at > '2020' from {} where id = {}"
+
+CHECKS: list[Check | Told] = [
+    *(Told(f"insert into {table} (id) values (50)", [f"{table} insert 50"]) for table in AUDITED),
+    *(Told(f"update {table} set code = 'x' where id = 1", [f"{table} update 1"]) for table in AUDITED),
+    *(Told(allowing("hard_delete", f"delete from {table} where id = 2"), [f"{table} delete 2"]) for table in SOFT[1:]),
+    Told(allowing("hard_delete", "delete from parent where id = 10"), ["parent delete 10"]),
+    Told("delete from note where id = 1", ["note delete 1"]),
+    # The key changes; and a row gives way to another without one that changes.
+    *(
+        Told(f"update {table} set id = 60 where id = {key}", [f"{table} update {key}", f"{table} update 60"])
+        for table, key in (("parent", 10), ("child", 1), ("note", 1), ("entry", 1))
+    ),
+    *(
+        Told(
+            allowing("hard_delete", f"update or replace {table} set code = '{code}' where id = {key}"),
+            [f"{table} delete {gone}", f"{table} update {key}"],
+        )
+        for table, key, gone, code in (
+            ("parent", 4, 10, "j"),
+            ("child", 1, 2, "b"),
+            ("note", 1, 2, "b"),
+            ("entry", 1, 2, "b"),
+        )
+    ),
+    Told("insert or replace into note (id, code) values (3, 'y')", ["note delete 3", "note insert 3"]),
+    *(Check(f"insert or replace into {table} (id) values (1)", "HF201") for table in SOFT),
+    *(Check(f"update or replace {table} set code = 'b' where id = 1", "HF201") for table in SOFT),
+    # The guard; for what is deleted for good, too.
+    Check("update parent set n = 5", "HF204"),
+    Check("update note set code = null", "HF204"),
+    Check("delete from note", "HF204"),
+    Check("delete from parent where id < 9", "HF204"),
+    Check(allowing("hard_delete", "delete from child; delete from note; delete from parent where id <> 9"), "HF204"),
+    Check(
+        allowing("hard_delete,9", "delete from child; delete from parent where id <> 9"),
+        1,
+        "select count(*) from parent",
+    ),
+    # The mark, and what refers to the row.
+    Check("delete from entry where id = 1", "HF201"),
+    Check("delete from parent where id = 9", "HF201"),
+    *(
+        Check(f"delete from {table} where id = 1", 1, f"select count(*) from {table} where id = 1 and deleted_at > ''")
+        for table in SOFT[:2]
+    ),
+    Check("delete from parent where id = 1", "1", "select group_concat(id) from child where deleted_at is not null"),
+    Check("delete from parent where id = 1", None, "select parent from note where id = 1"),
+    *(Check(f"update {table} set deleted_at = '1' where id = 2", 1, STAMPED.format(table, 2)) for table in SOFT),
+    *(
+        Check(
+            f"update {table} set deleted_at = '1' where id = 2; update {table} set deleted_at = '3' where id = 2",
+            1,
+            f"select deleted_at < '3' from {table} where id = 2",
+        )
+        for table in SOFT
+    ),
+    Check(
+        "delete from parent where id = 1; update parent set deleted_at = null where id = 1",
+        0,
+        "select count(*) from child where deleted_at is not null",
+    ),
+    Check("delete from parent where id = 3; update child set deleted_at = null where id = 3", "HF201"),
+    *(
+        Check(f"delete from parent where id = 3; insert into {table} (id, parent) values (60, 3)", "HF201")
+        for table in ("child", "note", "invoice")
+    ),
+    *(
+        Check(f"delete from parent where id = 3; update {table} set parent = 3 where id = 1", "HF201")
+        for table in ("child", "note", "invoice")
+    ),
+    # Version and times.
+    *(Check(f"update {table} set version = 7 where id = 1", "HF202") for table in ("parent", "entry")),
+    *(
+        Check(f"insert into {table} (id, version) values (50, 9)", 1, f"select version from {table} where id = 50")
+        for table in ("parent", "entry")
+    ),
+    *(
+        Check(f"update {table} set code = 'x' where id = 1", 2, f"select version from {table} where id = 1")
+        for table in ("parent", "entry")
+    ),
+    Check(
+        "insert into parent (id, created_at) values (50, '1')",
+        1,
+        "select created_at > '2020' from parent where id = 50",
+    ),
+    Check("update parent set updated_at = '1' where id = 1", 1, "select updated_at > '2020' from parent where id = 1"),
+    # The journal itself.
+    *(
+        Check(statement.format(table, key), "HF201")
+        for table, key in (("transaction", "id"), ("change", "id"), ("value", "change"))
+        for statement in (
+            "update holdfast_{0} set {1} = {1}",
+            "delete from holdfast_{0}",
+            "insert or replace into holdfast_{0} select * from holdfast_{0}",
+        )
+    ),
+]
+BESIDE_OTHERS: list[Check | Told] = [
+    Told(f"update {table} set n = 7 where id = 1", [f"{table} update 1 n: 7", f"{table} update 1 n: 107"])
+    for table in SOFT
+]
+
+
+class Bare:
+    """A bare connection, as any program may open one; whatever is done through it is taken back."""
+
+    def __init__(self, database: Protected) -> None:
+        path = str(sa.make_url(database.url).database)
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection.execute("pragma foreign_keys = on")
+        [(self.before,)] = self.connection.execute("select max(id) from holdfast_change")
+        self.log = database.database.dialect.log(LogFilter(limit=None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    @contextlib.contextmanager
+    def without(self, trigger: str) -> Iterator[None]:
+        self.connection.execute("begin")
+        self.connection.execute(f"drop trigger {trigger}")
+        yield
+        self.connection.execute("rollback")
+
+    def outcome(self, check: Check | Told) -> object:
+        self.connection.execute("savepoint checking")
+        try:
+            for statement in check.statements.split("; "):
+                self.connection.execute(statement)
+            if isinstance(check, Told):
+                rows = self.connection.execute(self.log.sql, dict(self.log.parameters)).fetchall()
+                return [told(row) for row in rows[::-1] if row[0] > self.before]
+            [(answer,)] = self.connection.execute(check.query)
+            return answer
+        except sqlite3.IntegrityError as error:
+            return str(error)[:5]
+        finally:
+            self.connection.execute("rollback to checking")
+            self.connection.execute("release checking")
+
+    def missed(self, checks: Iterable[Check | Told]) -> Iterator[str]:
+        for check in checks:
+            if (came := self.outcome(check)) != check.expected:
+                yield f"{check.statements}: {came}"
+
+
+def told(row: Sequence[Any]) -> str:
+    *_, table, key, operation, before, after = row
+    written = json.loads(after).get("n") if before and after else None
+    return " ".join([table, OPERATIONS[operation], key, *([] if written is None else [f"n: {written}"])])
+
+
+def prepared(path: Path, *more: str) -> Protected:
+    path.touch()
+    database = Protected(f"sqlite:///{path}")
+    database.run(*SCHEMA, *more)
+    database.protect(DECLARED, add_columns=True)
+    for rows in ROWS:
+        database.run("insert into holdfast_context (allow) values ('mass')", rows, "delete from holdfast_context")
+    return database
+
+
+def test_nothing_can_be_dropped_unnoticed(tmp_path: Path) -> None:
+    plain = prepared(tmp_path / "plain.db")
+    others = prepared(tmp_path / "others.db", *(OTHERS.format(table) for table in SOFT))
+    triggers = plain.rows("select name, tbl_name from sqlite_schema where type = 'trigger' order by 1")
+    assert len(triggers) > 60
+    with Bare(plain) as alone, Bare(others) as beside:
+        assert [*alone.missed(CHECKS), *beside.missed(BESIDE_OTHERS)] == []
+        unnoticed = []
+        for name, table in triggers:
+            # Those that write to its table come first, for they are the likeliest to miss it.
+            nearest = sorted(CHECKS, key=lambda check, table=table: f" {table} " not in check.statements)
+            with alone.without(name), beside.without(name):
+                if next(itertools.chain(alone.missed(nearest), beside.missed(BESIDE_OTHERS)), None) is None:
+                    unnoticed.append(name)
+    assert unnoticed == []
+
+
+def test_status_names_each_trigger_that_is_dropped(tmp_path: Path) -> None:
+    database = prepared(tmp_path / "test.db")
+    assert database.drift() == []
+    [*names] = itertools.chain(
+        *database.rows("select name from sqlite_schema where type = 'trigger' and tbl_name not like 'holdfast%'")
+    )
+    database.run(*(f"drop trigger {name}" for name in names))
+    assert {(each.object, each.state) for each in database.drift()} == {
+        (f"trigger {name}", "missing") for name in names
+    }
