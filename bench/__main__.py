@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import figures, lite, page, peers
+from bench import figures, lite, page, paging, peers, repository
 from bench.cases import Case, Line, cases, run_add_all, run_case
 from bench.sizes import FULL, QUICK, Sizes
 from bench.subjects import SETTINGS, Bench
 
+_PAGING = "Paging"
+_REPOSITORY = "Repository"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 
 
@@ -42,11 +44,19 @@ def run(
     """The page."""
     bench = Bench(sizes, binaries, settings)
     with bench.running():
-        versions, missing = _add_peers(bench) if with_peers else ({}, {})
+        versions: dict[str, str] = {}
+        missing: dict[str, str] = {}
+        # Those that protect tables are not asked for pages.
+        if with_peers and not (only and only.lower() in (_PAGING + _REPOSITORY).lower()):
+            versions, missing = _add_peers(bench)
         lines: list[Line] = []
         for title, measure in _measurements(bench):
             if only.lower() in title.lower():
                 lines += _told(title, measure)
+        if only.lower() in _PAGING.lower():
+            lines += _told(_PAGING, lambda: paging.lines(bench, versions, missing, with_peers=with_peers))
+        if only.lower() in _REPOSITORY.lower():
+            lines += _told(_REPOSITORY, lambda: repository.lines(bench, versions, missing, with_peers=with_peers))
         sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if only.lower() in "sqlite" else []
         return page.render(sizes, lines, sqlite_lines, versions, missing, bench.version)
 

@@ -32,7 +32,7 @@ class Event(Base):
 FILL = f"""\
 insert into events (id, at, skewed, body)
 select i, timestamptz '{_BEGAN.isoformat()}' + i * interval '1 second',
-    timestamptz '{_BEGAN.isoformat()}' + case when i % 2 = 0 then 0 else i end * interval '1 second', '{_BODY}'
+    timestamptz '{_BEGAN.isoformat()}' + case when mod(i, 2) = 0 then 0 else i end * interval '1 second', '{_BODY}'
 from generate_series(1, {{rows}}) as i"""
 
 

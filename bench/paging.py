@@ -103,9 +103,7 @@ def _ours(engine: sa.Engine, kind: str, rows: int) -> Turn:
 
     def turn() -> int:
         with orm.Session(engine) as session:
-            return len(
-                keyset_page(session, sa.select(Event), order_by=order, size=PAGE, cursor=cursor, secret=SECRET)
-            )
+            return len(keyset_page(session, sa.select(Event), order_by=order, size=PAGE, cursor=cursor, secret=SECRET))
 
     return turn
 

@@ -17,12 +17,13 @@ FOLDER = ROOT / ".bench"
 
 @dataclass(frozen=True)
 class Peer:
-    """``sees_sql``: whether it records what does not pass through its ORM."""
+    """``sees_sql``: whether it records what does not pass through its ORM. ``needs``: what it works with."""
 
     name: str
     module: str
     sees_sql: bool
     serves_orm: bool
+    needs: tuple[str, ...] = ()
 
 
 PEERS = (
@@ -46,7 +47,7 @@ def prepare(peer: Peer) -> str:
             venv.create(folder, clear=True, with_pip=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise PeerError("its environment could not be made") from error
-        if subprocess.run([*pip, peer.name, "psycopg[binary]"], capture_output=True).returncode:
+        if subprocess.run([*pip, peer.name, *peer.needs, "psycopg[binary]"], capture_output=True).returncode:
             raise PeerError("it could not be installed")
         (folder / "installed").touch()
     asking = f"import importlib.metadata; print(importlib.metadata.version({peer.name!r}))"
@@ -65,12 +66,11 @@ def protect(peer: Peer, url: str) -> None:
 
 
 class Worker:
-    """The peer's ORM in a process of its own, which adds objects when it is told to."""
+    """The peer's ORM in a process of its own, which does its work when it is told to."""
 
-    def __init__(self, peer: Peer, mode: str, url: str, count: int) -> None:
-        self._process = subprocess.Popen(
-            command(peer, mode, url, str(count)), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, peer: Peer, mode: str, url: str, *counts: int) -> None:
+        arguments = command(peer, mode, url, *map(str, counts))
+        self._process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self) -> Sample:
         assert self._process.stdin is not None

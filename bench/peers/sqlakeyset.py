@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import sqlalchemy as sa
 import sqlakeyset
+import sqlalchemy as sa
 from sqlalchemy import orm
 
 from bench.events import PAGE, Event, place, serve

@@ -192,7 +192,7 @@ def filters(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=filters())
 def test_a_filter_finds_what_plain_python_finds(things: Things, data: dict[str, Any]) -> None:
     wanted = set()
@@ -243,7 +243,7 @@ def test_a_name_with_the_separator_in_it(unfilled: Things) -> None:
     [
         ({"nmae": "x"}, r"Things has no filter 'nmae'.*Did you mean name\?.*declares: big, colour"),
         ({"nmae__contains": "x"}, r"no filter 'nmae'"),
-        ({"name__foo": "x"}, r"name has no operator 'foo'.*It has: contains, endswith, eq"),
+        ({"name__foo": "x"}, r"name has no operator 'foo'.*It has: between, contains, endswith, eq"),
         ({"name__": "x"}, r"name has no operator ''"),
         ({"__class__": "x"}, r"no filter '__class__'"),
         ({"metadata": "x"}, r"no filter 'metadata'"),
@@ -343,7 +343,7 @@ def test_what_is_not_declared_is_not_filtered_by(unfilled: Things) -> None:
 @pytest.mark.parametrize("wrong", [None, True, "name = 'x'", 5, [("name", "x")]])
 def test_what_is_no_filter_at_all(unfilled: Things, wrong: Any) -> None:
     for read in (unfilled.count, unfilled.exists, unfilled.one, unfilled.delete_where):
-        with pytest.raises(InvalidFilterError, match="HF623.*is no filter"):
+        with pytest.raises(InvalidFilterError, match=r"HF623.*is no filter"):
             read(wrong)
 
 

@@ -511,7 +511,7 @@ def test_an_upsert_gives_the_row(session: Session) -> None:
 
     assert second is first
     assert second.load == 3
-    assert places.upsert_many([{"aisle": "B", "shelf": 1, "code": "b"}], on=["code"], update=["load"]) == 1
+    assert places.upsert_many([{"aisle": "B", "shelf": 1, "code": "b", "load": 0}], on=["code"], update=["load"]) == 1
     assert places.count() == 2
 
 

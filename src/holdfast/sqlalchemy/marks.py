@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Table
+from sqlalchemy import Column, ColumnElement, MetaData, Select, Table
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, RelationshipProperty, with_loader_criteria
 from sqlalchemy.sql.visitors import iterate
 
@@ -34,17 +34,20 @@ class Marks:
         self._open: dict[Any, bool] = {}
         self._reach: dict[tuple[Mapper[Any], bool], bool] = {}
 
-    def are_met_by(self, statement: Any, mapper: Mapper[Any]) -> bool:
+    def are_met_by(self, statement: Any, mapper: Mapper[Any] | None) -> bool:
         """Whether the statement can read or write a marked row; one that cannot is left alone."""
         return _remembered(self._met, statement, lambda key: self._meets(statement, mapper, key))
 
     def leave_open(self, statement: Any) -> bool:
         """Whether the filters alone are not enough for the statement."""
-        return _remembered(self._open, statement, lambda _: narrowed(statement, set()) is not statement)
+        return _remembered(self._open, statement, lambda _: narrowed(getattr(statement, "_resolved", statement)) is not statement)
 
-    def _meets(self, statement: Any, mapper: Mapper[Any], key: Any) -> bool:
+    def _meets(self, statement: Any, mapper: Mapper[Any] | None, key: Any) -> bool:
         if key is None:
             return True
+        if mapper is None:
+            # A statement of Core: its tables are read as they are, entities within it are not.
+            return any(isinstance(each, Mapper) and self._reaches(each, False) for each in _parts(key))
         # A join along a relationship, and an option, can go wherever relationships go.
         far = bool(statement._with_options) or any(
             isinstance(each, Select) and each._setup_joins for each in (statement, *iterate(statement))
@@ -65,20 +68,19 @@ class Marks:
         return self._reach[mapper, far]
 
 
-def marks_of(mapper: Mapper[Any]) -> Marks | None:
-    """The marks of the class's MetaData, or nothing where no class is marked; gathered again when classes were added.
+def marks_of(metadata: MetaData) -> Marks | None:
+    """The marks of a MetaData, or nothing where no class is marked; gathered again when classes were added.
 
     HF117 where a relationship goes through a marked table and does not look at the mark.
     """
-    metadata = mapper.registry.metadata
     known: list[Mapper[Any]] | None = metadata.info.get(SOFT_DELETED)
     if not known:
         return None
     marks: Marks | None = metadata.info.get(_MARKS)
     size = len(known), len(metadata.tables)
     if marks is None or marks.size != size:
-        for each in mapper.registry.mappers:
-            for relationship in each.relationships:
+        for registry in {each.registry for each in known}:
+            for relationship in (one for each in registry.mappers for one in each.relationships):
                 _check_link(relationship)
         marks = metadata.info[_MARKS] = Marks(known, size)
     return marks

@@ -6,11 +6,24 @@ entity that stands in a WHERE alone, and the second table of an UPDATE or a DELE
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
 
 import sqlalchemy
-from sqlalchemy import CTE, ColumnClause, FromClause, Join, Select, SelectBase, Table
+from sqlalchemy import (
+    CTE,
+    ColumnClause,
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    Join,
+    MetaData,
+    Select,
+    SelectBase,
+    Table,
+)
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.sql.functions import FunctionElement
@@ -22,29 +35,55 @@ from holdfast.sqlalchemy.tables import policy_of
 
 # From 2.1 the criteria also reach an entity that stands in a WHERE alone.
 _WHERE_IS_REACHED = not sqlalchemy.__version__.startswith("2.0.")
+Rows = Literal["live", "dead", "all"]
+_NOTHING: Mapping[Table, Rows] = MappingProxyType({})
 _Source = tuple[FromClause, bool]
 """What is read, and whether it was named as an entity."""
 
 
-def narrowed(statement: Any, excluded: set[Table], outer: frozenset[FromClause] = frozenset()) -> Any:
+def narrowed(statement: Any, said: Mapping[Table, Rows] = _NOTHING, *, has_criteria: bool = True) -> Any:
     """The statement with the condition that a row lives wherever a marked table is named and nothing else filters it.
 
-    The very same object where there is nothing to add; the one that was given is never changed. ``outer`` is what an
-    enclosing statement reads: a column of it that stands in the WHERE is no second reading.
+    The very same object where there is nothing to add; the one that was given is never changed. ``said`` are tables of
+    which other rows are meant. ``has_criteria``: whether the ORM gives its criteria to the entities of the statement.
     """
+    return _narrowed(statement, _Meaning(said, has_criteria), frozenset())
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    said: Mapping[Table, Rows]
+    has_criteria: bool
+
+    def condition(self, source: FromClause) -> ColumnElement[bool] | None:
+        table = table_of(source)
+        policy = policy_of(table, SoftDelete) if table is not None else None
+        rows = self.said.get(table, "live") if table is not None else "all"
+        if policy is None or rows == "all":
+            return None
+        mark = source.c[policy.column]
+        return mark.is_(None) if rows == "live" else mark.is_not(None)
+
+
+def _narrowed(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -> Any:
+    """``outer`` is what an enclosing statement reads: a column of it that stands in the WHERE is no second reading."""
     is_select = isinstance(statement, Select)
     explicit = dict(_explicit(statement))
     beside = {each: entity for each, entity in _named(_where(statement)) if each not in explicit}
-    found = _narrowed_inside(statement, excluded, outer.union(explicit, beside))
-    far = set(_far_sides(statement)) if is_select else set()
+    found = _narrowed_inside(statement, meaning, outer.union(explicit, beside))
+    has_criteria = meaning.has_criteria and statement._propagate_attrs.get("compile_state_plugin") == "orm"
+    far = dict(_far_sides(statement)) if is_select else {}
     for source, is_entity in {**explicit, **beside}.items():
-        reached = (is_entity and (source in explicit or _WHERE_IS_REACHED)) if is_select else source in explicit
-        if reached or source in outer or source in far:
+        if is_select:
+            is_reached = has_criteria and is_entity and (source in explicit or _WHERE_IS_REACHED)
+        else:
+            is_reached = source in explicit
+        # A row that a FULL JOIN made by itself passes the condition; of a LEFT JOIN it would drop the near row.
+        if source in outer or (far.get(source) == "left") or (is_reached and source not in far):
             continue
-        table = table_of(source)
-        policy = policy_of(table, SoftDelete) if table is not None else None
-        if policy is not None and table not in excluded:
-            found = found.where(source.c[policy.column].is_(None))
+        condition = meaning.condition(source)
+        if condition is not None:
+            found = found.where(condition)
     return found
 
 
@@ -60,7 +99,17 @@ def tables_of(statement: Any, *, where: bool = True) -> set[Table]:
     return {table for table in (table_of(source) for source, _ in sources) if table is not None}
 
 
-def _narrowed_inside(statement: Any, excluded: set[Table], outer: frozenset[FromClause]) -> Any:
+def metadata_of(statement: Any) -> MetaData | None:
+    """The MetaData of the first table that is found in a statement of Core."""
+    if isinstance(statement, CompoundSelect):
+        return next((found for found in map(metadata_of, statement.selects) if found is not None), None)
+    if not isinstance(statement, Select):
+        return None
+    tables = (table_of(source) for source, _ in (*_explicit(statement), *_named(_where(statement))))
+    return next((table.metadata for table in tables if table is not None), None)
+
+
+def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -> Any:
     changed = False
 
     def replace(each: Any, **_: Any) -> Any:
@@ -69,7 +118,7 @@ def _narrowed_inside(statement: Any, excluded: set[Table], outer: frozenset[From
             return each
         if each is statement or not isinstance(each, Select):
             return None
-        found = narrowed(each, excluded, outer)
+        found = _narrowed(each, meaning, outer)
         changed = changed or found is not each
         return found
 
@@ -94,17 +143,17 @@ def _where(statement: Any) -> tuple[Any, ...]:
     return () if condition is None else (condition,)
 
 
-def _far_sides(statement: Any) -> Iterator[FromClause]:
-    """What is joined by an outer join: a condition in the WHERE would drop the rows of its near side."""
+def _far_sides(statement: Any) -> Iterator[tuple[FromClause, str]]:
+    """What is joined by an outer join."""
     for target, _, _, flags in statement._setup_joins:
         if flags["isouter"] or flags["full"]:
-            yield from (source for source, _ in _named((target,)))
+            yield from ((source, "full" if flags["full"] else "left") for source, _ in _named((target,)))
     stack = list(statement._from_obj)
     while stack:
         each = stack.pop()
         if isinstance(each, Join):
             if each.isouter or each.full:
-                yield from (source for source, _ in _named((each.right,)))
+                yield from ((source, "full" if each.full else "left") for source, _ in _named((each.right,)))
             stack += [each.left, each.right]
 
 
@@ -120,9 +169,15 @@ def _named(clauses: Iterable[Any]) -> Iterator[_Source]:
         elif isinstance(each, Join):
             stack += [each.left, each.right]
         elif isinstance(each, FromClause) and not isinstance(each, FunctionElement):
-            yield each, "parententity" in each._annotations
+            yield each, _is_entity(each, each)
         elif isinstance(each, ColumnClause):
             if each.table is not None:
-                yield each.table, "parententity" in each._annotations
+                yield each.table, _is_entity(each, each.table)
         elif not isinstance(each, SelectBase):
             stack.extend(each.get_children())
+
+
+def _is_entity(named: Any, source: FromClause) -> bool:
+    """Whether the ORM knows the source for an entity; it does not where ``any()`` of a self-reference has an alias."""
+    entity = named._annotations.get("parententity")
+    return entity is not None and (entity.is_aliased_class or not isinstance(source, AliasedReturnsRows))

@@ -278,13 +278,9 @@ class Repository(Declared[M]):
 
         ``on`` are the attributes of a unique key, ``update`` those that a row that is there takes over.
         """
-        fields = self._fields
-        target = target_of(fields.model)
-        with explained(self.session):
-            bind = self.session.get_bind(fields.mapper)
-            matched = [target.attribute(column) for column in conflict_target(target, on, bind.dialect.name).columns]
+        matched = self._matched(on)
         self.upsert_many([values], on=on, update=update)
-        return self.one(*(fields.attribute(name) == values[name] for name in matched))
+        return self.one(*(self._fields.attribute(name) == values[name] for name in matched))
 
     def upsert_many(
         self,
@@ -296,9 +292,10 @@ class Repository(Declared[M]):
     ) -> int:
         """Inserts the rows and updates those that are there, as ``upsert`` does; gives how many were written."""
         fields = self._fields
-        named = [fields.version] if fields.version else []
-        rows = self._allowed(rows, named)
-        return upsert(self.session, fields.model, rows, on=on, update=update, duplicates=duplicates)
+        # What rows are matched by is said in code.
+        named = [*self._matched(on), *([fields.version] if fields.version else [])]
+        given = self._allowed(rows, named)
+        return upsert(self.session, fields.model, given, on=on, update=update, duplicates=duplicates)
 
     def update_where(self, *where: Where, values: Mapping[Any, Any], all_rows: bool = False) -> int:
         """Sets the values in every row that fits, in one statement; gives how many. HF626 without a filter.
@@ -328,6 +325,11 @@ class Repository(Declared[M]):
         return bulk_delete(self.session, self._fields.model, hard=hard, **chosen)
 
     # ------------------------------------------------------------------ parts
+
+    def _matched(self, on: Iterable[str] | str) -> builtins.list[str]:
+        target = target_of(self._fields.model)
+        dialect = self.session.get_bind(self._fields.mapper).dialect.name
+        return [target.attribute(column) for column in conflict_target(target, on, dialect).columns]
 
     def _allowed(self, rows: Iterable[Any], besides: Iterable[str] = ()) -> Iterator[Any]:
         """The rows, as far as their names are declared; instances are code."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Insert, Select, Table, inspect
+from sqlalchemy import Insert, Table, inspect
 from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
-from sqlalchemy.sql.visitors import replacement_traverse
 
 from holdfast.errors import DeclarationError
 from holdfast.sqlalchemy.marks import Marks, marks_of, row_filter
 from holdfast.sqlalchemy.marks import mark_of as mark_of
-from holdfast.sqlalchemy.narrowing import narrowed, tables_of
-
-Rows = Literal["live", "dead", "all"]
+from holdfast.sqlalchemy.narrowing import Rows, metadata_of, narrowed, tables_of
 
 
 class RowsOption(UserDefinedOption):
@@ -45,25 +42,22 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
 
 def filter_rows(state: ORMExecuteState) -> None:
     """A listener for ``do_orm_execute``: every read, update and delete is of rows that live, unless it says otherwise."""
-    mapper = state.bind_mapper
-    marks = marks_of(mapper) if mapper is not None else None
-    if mapper is None or marks is None:
+    mapper, statement = state.bind_mapper, state.statement
+    metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
+    marks = marks_of(metadata) if metadata is not None else None
+    if marks is None or (isinstance(statement, Insert) and statement.select is None):
         return
-    statement = state.statement
     wanted = [option for option in state.user_defined_options if isinstance(option, RowsOption)]
-    if isinstance(statement, Insert):
-        if statement.select is not None:
-            filters, excluded = _wanted(state, marks, wanted) if wanted else (marks.filters, set())
-            state.statement = _filtered_inside(statement, filters, excluded)
-    elif wanted:
-        filters, excluded = _wanted(state, marks, wanted)
-        statement = statement.options(*filters)
-        state.statement = statement if state.is_column_load else narrowed(statement, excluded)
-    elif mapper in marks.mappers or marks.are_met_by(statement, mapper):
-        statement = statement.options(*marks.filters)
-        if not state.is_column_load and marks.leave_open(statement):
-            statement = narrowed(statement, set())
-        state.statement = statement
+    if not (wanted or mapper in marks.mappers or marks.are_met_by(statement, mapper)):
+        return
+    filters, said = _wanted(state, marks, wanted) if wanted else (marks.filters, {})
+    if mapper is None:
+        state.statement = narrowed(statement, said, has_criteria=False)
+        return
+    statement = statement.options(*filters)
+    if not state.is_column_load and (wanted or marks.leave_open(statement)):
+        statement = narrowed(getattr(statement, "_resolved", statement), said)
+    state.statement = statement
 
 
 def is_hidden(instance: object, options: Iterable[ORMOption] | None) -> bool:
@@ -119,17 +113,17 @@ def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
 
 def _wanted(
     state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]
-) -> tuple[tuple[Any, ...], set[Table]]:
-    """The filters where a statement says which rows it means, and the tables that are not filtered, or otherwise."""
+) -> tuple[tuple[Any, ...], Mapping[Table, Rows]]:
+    """The filters where a statement says which rows it means, and the same by table."""
     rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.roots, "live")
     for option in wanted:
         for mapper in option.entities or _own(state, marks):
             root = next((each for each in mapper.iterate_to_root() if each in rows), None)
             if root is not None:
                 rows[root] = option.rows
-    said = {mapper: each for mapper, each in rows.items() if each != "live"}
     filters = (row_filter(mapper, live=each == "live") for mapper, each in rows.items() if each != "all")
-    return tuple(filters), {table for mapper in said for table in mapper.tables if isinstance(table, Table)}
+    said = {table: each for mapper, each in rows.items() for table in mapper.tables if isinstance(table, Table)}
+    return tuple(filters), said
 
 
 def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:
@@ -144,12 +138,3 @@ def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:
     tables = tables_of(state.statement, where=False)
     found = {each for each in marks.mappers if tables.intersection(each.tables)}
     return found or ({subject} if subject is not None else set())
-
-
-def _filtered_inside(statement: Any, filters: tuple[Any, ...], excluded: set[Table]) -> Any:
-    def replace(each: Any, **_: Any) -> Any:
-        if isinstance(each, ORMOption):
-            return each
-        return narrowed(each.options(*filters), excluded) if isinstance(each, Select) else None
-
-    return replacement_traverse(statement, {}, replace)

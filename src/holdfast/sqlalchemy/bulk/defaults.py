@@ -12,16 +12,16 @@ from holdfast.sqlalchemy.bulk.targets import Target
 
 
 class RowContext:
-    """What a default that takes a context may ask: the connection, and the other values of its row."""
+    """What a default that takes a context may ask: the connection, and the values of its row so far."""
 
-    def __init__(self, connection: Connection, columns: Sequence[Column[Any]]) -> None:
+    def __init__(self, connection: Connection, columns: Sequence[Column[Any]], values: Sequence[Sequence[Any]]) -> None:
         self.connection = connection
         self.dialect = connection.dialect
-        self._keys = [column.key for column in columns]
-        self.values: Sequence[Any] = ()
+        self._columns, self._values = columns, values
+        self.row = 0
 
     def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> dict[str, Any]:
-        return dict(zip(self._keys, self.values, strict=False))
+        return {column.key: values[self.row] for column, values in zip(self._columns, self._values, strict=True)}
 
     @property
     def current_parameters(self) -> dict[str, Any]:
@@ -47,14 +47,14 @@ def completed(connection: Connection, target: Target, chunk: Chunk) -> tuple[tup
     if kind is not None:
         columns.append(kind[0])
         values.append([kind[1]] * len(chunk.values))
-    context = RowContext(connection, target.of(chunk.names))
+    context = RowContext(connection, columns, values)
     for column in left_out(target, chunk.names):
         default: Any = column.default
         if in_sql(column) or column in columns:
             continue
         if default.is_callable:
             made = []
-            for context.values in chunk.values:
+            for context.row in range(len(chunk.values)):
                 made.append(default.arg(context))
             values.append(made)
         else:
@@ -74,7 +74,7 @@ def kind_of(target: Target, names: Iterable[str]) -> tuple[Column[Any], Any] | N
 def on_update(connection: Connection, target: Target, names: Iterable[str]) -> dict[Column[Any], Any]:
     """What an UPDATE sets besides, by ``onupdate``: once for a statement, as SQLAlchemy does."""
     given, found = set(target.of(names)), {}
-    context = RowContext(connection, ())
+    context = RowContext(connection, (), ())
     for column in target.table.columns:
         made: Any = column.onupdate
         if made is None or column in given or column.primary_key:

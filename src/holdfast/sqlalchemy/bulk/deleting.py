@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, delete, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, tuple_
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import True_
 
@@ -53,14 +53,14 @@ def bulk_delete(
     # What one call deletes carries one mark.
     with flushing(), writing(session, target, allow, _hard(target) if hard else None) as connection:
         held, done = Held(session, target), 0
-        deleting = _Delete(session, target, held, hard)
+        deleting = _Delete(session, connection, target, held, hard)
         count = Count(connection, target, "DELETE")
         for each in [None] if keys is None else _in_chunks(keys, rows_at_once(len(target.key), chunk)):
             if each is None:
-                found = deleting.delete(where)
+                found = deleting.where(where)
             else:
                 with naming(each, connection):
-                    found = deleting.delete(_key(target).in_([row[0] for row in each.values]))
+                    found = deleting.keys(each)
             count.add(found)
             done += found
             if progress is not None:
@@ -70,23 +70,37 @@ def bulk_delete(
 
 
 class _Delete:
-    """The statement, which also says whose instances the session holds."""
+    """The statements, which also say whose instances the session holds."""
 
-    def __init__(self, session: Session, target: Target, held: Held, hard: bool) -> None:
-        self._session, self._held = session, held
-        statement: Any = delete(target.mapper.class_)
-        if hard:
-            statement = statement.options(include_deleted())
-        if held:
-            statement = statement.returning(*target.table.primary_key)
-        self._statement = statement
+    def __init__(self, session: Session, connection: Connection, target: Target, held: Held, hard: bool) -> None:
+        self._session, self._connection = session, connection
+        self._target, self._held, self._hard = target, held, hard
         self._options = {"synchronize_session": False, HARD_DELETE: hard}
 
-    def delete(self, where: ColumnElement[bool] | None) -> int:
-        statement = self._statement if where is None else self._statement.where(where)
-        result = self._session.execute(statement, execution_options=self._options)
+    def keys(self, chunk: Chunk) -> int:
+        table = self._target.table
+        primary = list(table.primary_key)
+        key: Any = primary[0] if len(primary) == 1 else tuple_(*primary)
+        statement = self._returning(delete(table).where(key.in_([row[0] for row in chunk.values])))
+        if self._target.mark is not None and not self._hard:
+            statement = statement.where(self._target.mark.is_(None))
+        return self._counted(self._connection.execute(statement, execution_options=self._options))
+
+    def where(self, condition: ColumnElement[bool] | None) -> int:
+        """Through the ORM, under which the rows that the condition speaks of live too."""
+        statement = self._returning(delete(self._target.mapper.class_))
+        if condition is not None:
+            statement = statement.where(condition)
+        if self._hard:
+            statement = statement.options(include_deleted())
+        return self._counted(self._session.execute(statement, execution_options=self._options))
+
+    def _returning(self, statement: Any) -> Any:
+        return statement.returning(*self._target.table.primary_key) if self._held else statement
+
+    def _counted(self, result: Any) -> int:
         if not self._held:
-            return int(cast("CursorResult[Any]", result).rowcount)
+            return int(result.rowcount)
         keys = [tuple(row) for row in result]
         self._held.changed(keys)
         return len(keys)
@@ -95,11 +109,6 @@ class _Delete:
 def _hard(target: Target) -> str | None:
     """What has to be announced for a row to really go."""
     return "hard_delete" if target.mark is not None else None
-
-
-def _key(target: Target) -> Any:
-    primary = target.mapper.primary_key
-    return primary[0] if len(primary) == 1 else tuple_(*primary)
 
 
 def _in_chunks(keys: Iterable[Any], size: int) -> Iterator[Chunk]:
