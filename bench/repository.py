@@ -32,6 +32,11 @@ TITLES = {
     "page": f"a page of {PAGE}",
     "update": "an update",
 }
+    "get": "a row by its key",
+    "list": f"a list of {PAGE} rows",
+    "page": f"a page of {PAGE}",
+    "update": "an update",
+}
 
 
 class Plain(orm.DeclarativeBase):

@@ -172,6 +172,12 @@ def prepare_engine(engine: Engine) -> None:
         def begun(connection: Connection) -> None:
             connection.exec_driver_sql("begin")
 
+        @event.listens_for(engine, "reset")
+        def ended(connection: Any, record: Any, state: Any) -> None:
+            # A COMMIT that finds the file busy leaves the transaction open, and SQLAlchemy takes it for ended.
+            if state.transaction_was_reset and record.driver_connection.in_transaction:
+                connection.rollback()
+
 
 def _normalised(url: str | URL) -> URL:
     try:

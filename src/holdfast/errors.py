@@ -60,11 +60,26 @@ class HoldfastError(Exception):
 
 
 class DeclarationError(HoldfastError):
-    """The declaration cannot hold as written; the hint says which line to add or to change."""
+    """The declaration cannot hold as written; the hint says which line to add or to change.
+
+    >>> from sqlalchemy import MetaData, Table
+    >>> from holdfast import Version
+    >>> from holdfast.sqlalchemy import protect
+    >>> try:
+    ...     protect(Version())(Table("orders", MetaData()))
+    ... except DeclarationError as error:
+    ...     print(error.code, error.message)
+    HF102 orders has no column 'version', which its declaration names.
+    """
 
 
 class RefusedError(HoldfastError):
-    """The database refused a write, and nothing of the statement was written."""
+    """The database refused a write, and nothing of the statement was written.
+
+    >>> error = GuardError("HF204", "DELETE of public.orders would touch 5000 rows; up to 100 are expected.")
+    >>> isinstance(error, RefusedError), error.code
+    (True, 'HF204')
+    """
 
 
 class ProtectedError(RefusedError):
@@ -117,7 +132,11 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
 
 
 class DriftError(HoldfastError):
-    """What is installed is not what was declared."""
+    """What is installed is not what was declared.
+
+    >>> print(DriftError("HF305", "The journal has lost its table change.", "Restore it from a backup."))
+    HF305: The journal has lost its table change. Restore it from a backup.
+    """
 
 
 class LockedError(HoldfastError):
@@ -125,11 +144,26 @@ class LockedError(HoldfastError):
 
 
 class UnsupportedError(HoldfastError):
-    """This database, or the role in use, cannot do what was asked; the hint says what it can."""
+    """This database, or the role in use, cannot do what was asked; the hint says what it can.
+
+    >>> from holdfast import Database
+    >>> try:
+    ...     Database("oracle://scott@db/orcl")
+    ... except UnsupportedError as error:
+    ...     print(error.hint)
+    It protects PostgreSQL 14 to 18 and SQLite 3.37+.
+    """
 
 
 class UndoConflictError(HoldfastError):
-    """An undo would overwrite, or cannot bring back, something; nothing was written."""
+    """An undo would overwrite, or cannot bring back, something; nothing was written.
+
+    >>> from holdfast.journal import Conflict
+    >>> fields = {"status": ("deleted", "paid", "new")}
+    >>> error = UndoConflictError("HF501", "Nothing was undone.", "", [Conflict("orders", 7, "it was changed", fields)])
+    >>> [(each.key, dict(each.fields)) for each in error.conflicts]
+    [(7, {'status': ('deleted', 'paid', 'new')})]
+    """
 
     def __init__(self, code: str, message: str, hint: str = "", conflicts: Sequence[Conflict] = ()) -> None:
         super().__init__(code, message, hint)

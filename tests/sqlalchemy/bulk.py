@@ -7,7 +7,7 @@ import contextlib
 import enum
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -49,7 +49,7 @@ class Member(ProtectedModel, Base):
     """Everything is protected, and the key is made in Python."""
 
     __tablename__ = "members"
-    __table_args__ = (unique_live("email"), sa.Index("members_lower", sa.text("lower(email)"), unique=True))
+    __table_args__ = (unique_live("email"), unique_live(sa.text("lower(email)"), name="members_lower"))
 
     email: Mapped[str]
     name: Mapped[str] = mapped_column(default="No Body")
@@ -140,7 +140,7 @@ def in_async_session(url: str, driver: str, work: Callable[[Session], T]) -> T:
         engine = create_async_engine(sa.make_url(url).set(drivername=driver))
         bind(engine)
         async with AsyncSession(engine) as session:
-            result = await session.run_sync(lambda sync: work(sync))  # type: ignore[arg-type]
+            result = await session.run_sync(lambda sync: work(cast("Session", sync)))
             await session.commit()
         await engine.dispose()
         return result

@@ -151,7 +151,8 @@ def test_another_key_that_is_in_the_way_is_an_error(session: Session) -> None:
     first, second = bulk_insert_returning(session, Club, [{"code": "a"}, {"code": "b"}])
     with pytest.raises(UniqueError, match="rows with keys from"):
         upsert(session, Club, [{"id": second, "code": "a"}], on=["id"], update=["code"])
-    assert dict(row._tuple() for row in session.execute(sa.select(Club.id, Club.code))) == {first: "a", second: "b"}
+    found = {row.id: row.code for row in session.execute(sa.select(Club.id, Club.code))}
+    assert found == {first: "a", second: "b"}
 
 
 # ---------------------------------------------------------------------- rows that are refused
@@ -213,7 +214,8 @@ def test_a_guard_counts_the_whole_call(session: Session) -> None:
 def test_a_version_that_is_given_is_checked_for_all_rows_or_none(session: Session, chunk: int) -> None:
     put(session, *({"email": email, "name": "Old"} for email in "abc"))
     put(session, {"email": "b", "name": "Theirs"})
-    rows = [{"email": email, "name": "Mine", "version": version} for email, version in zip("abcd", [1, 1, 1, None])]
+    rows: list[dict[str, Any]] = [{"email": email, "name": "Mine", "version": 1} for email in "abcd"]
+    rows[3]["version"] = None
     with pytest.raises(StaleVersionError) as caught:
         put(session, *rows, chunk=chunk)
     assert (caught.value.key, caught.value.expected, caught.value.current) == ("b", 1, 2)

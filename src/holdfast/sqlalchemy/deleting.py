@@ -17,7 +17,6 @@ from sqlalchemy import (
     Delete,
     Insert,
     Table,
-    Update,
     bindparam,
     literal_column,
     select,
@@ -105,7 +104,8 @@ def mark_instead(
     else:
         mark = table.c[policy.column]
         if flush is None:
-            statement = statement.values({mark: literal_column(dialect.present_mark(), mark.type)}).where(mark.is_(None))
+            statement = statement.where(mark.is_(None))
+            statement = statement.values({mark: literal_column(dialect.present_mark(), mark.type)})
         else:
             # A row that went with its parent a moment ago is deleted as the ORM wanted it: it counts.
             flush.share_mark(connection)
@@ -114,11 +114,7 @@ def mark_instead(
                 statement = statement.where(mark.is_(None))
             statement = statement.values({mark: literal_column(dialect.shared_mark(), mark.type)})
     statement = _with_the_rest(statement, element)
-    return (
-        statement,
-        [{_PREFIX + name: value for name, value in each.items()} for each in multiparams] if multiparams else multiparams,
-        {_PREFIX + name: value for name, value in params.items()} if params else params,
-    )
+    return statement, [_prefixed(each) for each in multiparams or ()], _prefixed(params or {})
 
 
 def _link_again(connection: Connection, element: Insert, rows: list[dict[str, Any]]) -> tuple[ClauseElement, Any, Any]:
@@ -141,10 +137,10 @@ def _link_again(connection: Connection, element: Insert, rows: list[dict[str, An
         dead += [by_key.pop(tuple(row)) for row in found]
     if not dead:
         return element, rows, {}
-    others = {name: bindparam(_PREFIX + name) for name in dead[0] if name not in {column.key for column in key}}
+    values: dict[str, Any] = {name: bindparam(_PREFIX + name) for name in dead[0] if not table.c[name].primary_key}
     restore = update(table).where(*(column == bindparam(_PREFIX + column.key, type_=column.type) for column in key))
-    restore = restore.values({**others, mark.key: None})
-    restored = [{_PREFIX + name: value for name, value in row.items()} for row in dead]
+    restore = restore.values({**values, mark.key: None})
+    restored = [_prefixed(row) for row in dead]
     if not by_key:
         return restore, restored, {}
     connection.execute(restore, restored)
@@ -158,6 +154,10 @@ def _is_link(table: Any) -> bool:
     return not any(mapper.local_table is table for mapper in table.metadata.info.get(SOFT_DELETED, ()))
 
 
+def _prefixed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {_PREFIX + name: value for name, value in parameters.items()}
+
+
 def _renamed(clause: Any, given: set[str]) -> Any:
     """In an UPDATE a parameter that is named like a column is a value to set, so those given are named otherwise."""
     if not given:
@@ -168,12 +168,13 @@ def _renamed(clause: Any, given: set[str]) -> Any:
             return bindparam(_PREFIX + each.key, type_=each.type)
         return None
 
-    return replacement_traverse(clause, {}, replace)
+    traverse: Any = replacement_traverse
+    return traverse(clause, {}, replace)
 
 
-def _with_the_rest(statement: Update, element: Delete) -> Update:
+def _with_the_rest(statement: Any, element: Delete) -> Any:
     if element._returning:
-        statement = statement.returning(*element._returning)  # type: ignore[assignment]
+        statement = statement.returning(*element._returning)
     if element._with_options:
-        statement = statement.options(*element._with_options)  # type: ignore[arg-type]
+        statement = statement.options(*element._with_options)
     return statement

@@ -40,7 +40,8 @@ class Marks:
 
     def leave_open(self, statement: Any) -> bool:
         """Whether the filters alone are not enough for the statement."""
-        return _remembered(self._open, statement, lambda _: narrowed(getattr(statement, "_resolved", statement)) is not statement)
+        plain = getattr(statement, "_resolved", statement)  # a lambda statement is what it resolves to
+        return _remembered(self._open, statement, lambda _: narrowed(plain) is not plain)
 
     def _meets(self, statement: Any, mapper: Mapper[Any] | None, key: Any) -> bool:
         if key is None:

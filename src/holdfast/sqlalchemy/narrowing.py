@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.sql.annotation import _deep_deannotate
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
@@ -36,6 +37,8 @@ from holdfast.sqlalchemy.tables import policy_of
 # From 2.1 the criteria also reach an entity that stands in a WHERE alone.
 _WHERE_IS_REACHED = not sqlalchemy.__version__.startswith("2.0.")
 Rows = Literal["live", "dead", "all"]
+_SEALED = "no_replacement_traverse"
+"""The mark of a condition within ``any()`` and ``has()``, into which a traversal does not go."""
 _NOTHING: Mapping[Table, Rows] = MappingProxyType({})
 _Source = tuple[FromClause, bool]
 """What is read, and whether it was named as an entity."""
@@ -68,6 +71,7 @@ class _Meaning:
 def _narrowed(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -> Any:
     """``outer`` is what an enclosing statement reads: a column of it that stands in the WHERE is no second reading."""
     is_select = isinstance(statement, Select)
+    statement = _opened(statement)
     explicit = dict(_explicit(statement))
     beside = {each: entity for each, entity in _named(_where(statement)) if each not in explicit}
     found = _narrowed_inside(statement, meaning, outer.union(explicit, beside))
@@ -124,7 +128,8 @@ def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromCla
 
     if not any(isinstance(each, Select) and each is not statement for each in iterate(statement)):
         return statement
-    copy = replacement_traverse(statement, {}, replace)
+    traverse: Any = replacement_traverse
+    copy = traverse(statement, {}, replace)
     return copy if changed else statement
 
 
@@ -141,6 +146,16 @@ def _where(statement: Any) -> tuple[Any, ...]:
     """A union has none, nor has a text that gives entities."""
     condition = getattr(statement, "whereclause", None)
     return () if condition is None else (condition,)
+
+
+def _opened(statement: Any) -> Any:
+    """The statement with the conditions within its ``any()`` and ``has()`` open to a traversal, where that is needed."""
+    where = None if _WHERE_IS_REACHED else getattr(statement, "whereclause", None)
+    if where is None or not any(_SEALED in each._annotations for each in iterate(where)):
+        return statement
+    opened = statement._generate()
+    opened._where_criteria = (_deep_deannotate(where, values=[_SEALED]),)
+    return opened
 
 
 def _far_sides(statement: Any) -> Iterator[tuple[FromClause, str]]:

@@ -41,7 +41,7 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
 
 
 def filter_rows(state: ORMExecuteState) -> None:
-    """A listener for ``do_orm_execute``: every read, update and delete is of rows that live, unless it says otherwise."""
+    """A listener for ``do_orm_execute``: a statement is about rows that live, unless it says otherwise."""
     mapper, statement = state.bind_mapper, state.statement
     metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
     marks = marks_of(metadata) if metadata is not None else None
@@ -127,7 +127,7 @@ def _wanted(
 
 
 def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:
-    """The mappers of the rows that the statement itself returns: of its first statement, where others load beside it."""
+    """The mappers of the rows that the statement itself returns, or that it loads something beside."""
     path, subject = state.loader_strategy_path, state.bind_mapper
     if state.is_relationship_load and path is not None:
         # What is loaded beside may have the first statement within it, to know for which rows.

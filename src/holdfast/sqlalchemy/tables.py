@@ -28,7 +28,12 @@ def declare_for(table: Table, policies: Iterable[Policy]) -> None:
 
 
 def policies_of(table: FromClause) -> tuple[Policy, ...]:
-    """What is declared for the table; nothing for what is not a table."""
+    """What is declared for the table; nothing for what is not a table.
+
+    >>> from sqlalchemy import MetaData, Table
+    >>> policies_of(Table("notes", MetaData()))
+    ()
+    """
     found: tuple[Policy, ...] = table.info.get(POLICIES, ()) if isinstance(table, Table) else ()
     return found
 

@@ -40,8 +40,8 @@ def bulk_update(
     Raises HF650 and HF651 as ``bulk_insert``, HF653 for a key that is given twice, and what the database refuses.
     """
     target = target_of(model)
-    held, seen, done = Held(session, target), set[Values](), 0
     with writing(session, target, allow) as connection:
+        held, seen, done = Held(session, target), set[Values](), 0
         count = Count(connection, target, "UPDATE")
         for each in in_chunks(rows, target, rows_at_once(len(target.columns), chunk)):
             keys = _keys(target, each, seen)

@@ -58,8 +58,8 @@ def upsert(
     where a deleted row has the key, and what the database refuses.
     """
     target = target_of(model)
-    held, done = Held(session, target), 0
     with writing(session, target, allow) as connection:
+        held, done = Held(session, target), 0
         conflict = conflict_target(target, on, connection.dialect.name)
         matched = tuple(target.attribute(column) for column in conflict.columns)
         upserting = _Upsert(connection, target, conflict, matched, _assignments(target, update))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, type_coerce
+from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Enum, Integer, Select, String, Uuid, type_coerce
 from sqlalchemy.engine import result_tuple
 
 from holdfast.errors import PagingError
@@ -41,14 +41,21 @@ def read(
     width = len(names)
     # Joined eager loading repeats a row for each of its children. The order tells the rows apart, so nothing else
     # can be taken for a repetition.
-    result = session.execute(paged).unique(lambda row: repr(tuple(row)[width:]))
+    comparable = all(column.expression.type.hashable and not _has_nan(column) for column in columns)
+    told_apart = itemgetter(slice(width, None)) if comparable else lambda row: repr(row[width:])
+    result = session.execute(paged).unique(told_apart)
     if width > 1 and all(names):
         frozen = result.freeze()
         return list(frozen().columns(*range(width))), [tuple(row)[width:] for row in frozen()]
-    found = [tuple(row) for row in result]
+    found = [tuple(row) for row in result.all()]
     # An alias of an entity has no name, and a result does not count what has none.
     shown: Callable[[Any], Any] = itemgetter(0) if width == 1 else result_tuple(names)
     return [shown(row[:width]) for row in found], [row[width:] for row in found]
+
+
+def _has_nan(column: OrderColumn) -> bool:
+    """Whether it may have values that are not equal to themselves."""
+    return not isinstance(column.expression.type, Integer | String | DateTime | Date | Uuid | Boolean | Enum)
 
 
 def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -> None:
