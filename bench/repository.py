@@ -32,11 +32,6 @@ TITLES = {
     "page": f"a page of {PAGE}",
     "update": "an update",
 }
-    "get": "a row by its key",
-    "list": f"a list of {PAGE} rows",
-    "page": f"a page of {PAGE}",
-    "update": "an update",
-}
 
 
 class Plain(orm.DeclarativeBase):
@@ -60,7 +55,7 @@ class Orders(Repository[Order]):  # type: ignore[valid-type]
 def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, with_peers: bool) -> list[Line]:
     """``versions`` and ``missing`` learn of the peer, which is measured here alone."""
     subject = bench.subjects["all"]
-    rows, turns = bench.sizes.stock, bench.sizes.pages * 4
+    rows, turns = bench.sizes.stock, bench.sizes.pages * 2
     subject.refill(rows)
     engine = sa.create_engine(subject.url)
     bound = sa.create_engine(subject.url)
@@ -117,10 +112,10 @@ def _ours(engine: sa.Engine, kind: str, rows: int) -> Turn:
         return PAGE if Orders(session).get_or_raise(rows // 2).id else 0
 
     def listed(session: orm.Session) -> int:
-        return len(Orders(session).list({"status": STATUS}, limit=PAGE))
+        return PAGE if Orders(session).list({"status": STATUS}, limit=PAGE) else 0
 
     def page(session: orm.Session) -> int:
-        return len(Orders(session).page(size=PAGE, cursor=cursor))
+        return PAGE if Orders(session).page(size=PAGE, cursor=cursor).items else 0
 
     def update(session: orm.Session) -> int:
         return PAGE if Orders(session).update(rows // 2, {"status": "sent"}).version else 0

@@ -119,13 +119,21 @@ class Protected:
 
     def checksum(self, table: str) -> str:
         """Of all rows of a table, in no order that matters; types and bits included."""
+        return self.checksums(table)[table]
+
+    def checksums(self, *tables: str) -> dict[str, str]:
+        with self.database.snapshot() as connection:
+            return {table: self._checksum(connection, table) for table in tables}
+
+    def _checksum(self, connection: Connection, table: str) -> str:
         if self.name == "sqlite":
-            columns = [row[1] for row in self.rows(f"pragma table_info({table})")]
+            columns = [row[1] for row in execute(connection, f"pragma table_info({table})")]
             typed = ", ".join(f'typeof("{name}"), quote("{name}")' for name in columns)
-            rows = self.rows(f"select {typed} from {table}")
+            rows = [tuple(row) for row in execute(connection, f"select {typed} from {table}")]
             return hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()
-        [(digest,)] = self.rows(
+        [(digest,)] = execute(
+            connection,
             "select md5(coalesce(string_agg(h, '' order by h), '')) from "
-            f"(select md5(record_send(t)::text) as h from (select * from {table}) as t) as each"
+            f"(select md5(record_send(t)::text) as h from (select * from {table}) as t) as each",
         )
         return str(digest)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy.orm
-from sqlalchemy import Engine, create_engine, event, select, text
+from sqlalchemy import Engine, create_engine, event, select, text, true
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import sessionmaker
 
@@ -443,6 +443,7 @@ def test_a_write_without_a_filter_is_refused(session: Session) -> None:
         ({"sku__startswith": ""},),
         ({"sku__ne": None},),
         ({"sku__is_null": False},),
+        (true(),),
     ]
     for where in empty:
         with pytest.raises(EmptyFilterError, match=r"HF626.*all_rows"):
@@ -460,7 +461,7 @@ def test_a_write_without_a_filter_is_refused(session: Session) -> None:
     assert items.delete_where({"id__in": []}) == 0
     assert items.count() == 3
     assert items.update_where(values={"count": 0}, all_rows=True) == 3
-    assert items.delete_where(all_rows=True) == 3
+    assert items.delete_where(true(), all_rows=True) == 3
     assert items.count() == 0
 
 

@@ -117,7 +117,7 @@ class Shop:
             connection.exec_driver_sql(written)
 
     def checksums(self) -> dict[str, str]:
-        return {name: self.database.checksum(f'"{spelled}"') for name, spelled in self.names.items()}
+        return self.database.checksums(*(f'"{spelled}"' for spelled in self.names.values()))
 
 
 def plain(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,8 +37,7 @@ class Generated:
         return [key for (key,) in self.protected.rows(f"select id from {table} order by id")]
 
     def checksums(self) -> dict[str, str]:
-        names = [name for table in self.values for name in (table, f"{table}_notes")]
-        return {name: self.protected.checksum(name) for name in names}
+        return self.protected.checksums(*(name for table in self.values for name in (table, f"{table}_notes")))
 
     def statement(self, chance: random.Random) -> Statement:
         table = chance.choice(list(self.values))
@@ -117,16 +117,22 @@ def test_a_day_of_work(database: str) -> None:
     day = generated(database)
     chance = random.Random(20260101)
     done: list[tuple[str, dict[str, str]]] = []
+    wanted: dict[str, tuple[str, Statement]] = {}
     for _ in range(120):
         statement = day.statement(chance)
         actor = chance.choice(ACTORS)
         before = day.checksums() if len(done) % 10 == 0 else {}
         transaction = day.protected.write(*statement.sql, actor=actor)
-        told = day.protected.log(transaction=transaction)
+        wanted[transaction] = (actor, statement)
+        done.append((transaction, before))
+    changes = sorted(day.protected.log(), key=lambda change: int(change.transaction))
+    by_transaction = {name: list(told) for name, told in itertools.groupby(changes, lambda change: change.transaction)}
+    assert by_transaction.keys() == wanted.keys()
+    for transaction, (actor, statement) in wanted.items():
+        told = by_transaction[transaction]
         assert {(each.operation, each.table, each.key) for each in told} == statement.told, statement.sql
         assert len(told) == len(statement.told)
         assert {each.actor for each in told} == {actor}
-        done.append((transaction, before))
     for transaction, before in reversed(done):
         day.protected.undo(transaction)
         if before:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
-import pytest
 
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from tests.harness import Protected
@@ -289,8 +289,9 @@ def _outcome(connection: psycopg.Connection, check: Check) -> object:
         connection.rollback()
 
 
-def missed(connection: psycopg.Connection) -> Iterator[Check]:
-    for check in CHECKS:
+def missed(connection: psycopg.Connection, nearest: str = "") -> Iterator[Check]:
+    """Checks that do not come out as they should; those that write to that table first."""
+    for check in sorted(CHECKS, key=lambda check: nearest not in re.findall(r"\w+", check.statements)):
         if outcome(connection, check) != check.expected:
             yield check
 
@@ -340,7 +341,7 @@ def test_nothing_can_be_switched_off_unnoticed(postgresql_database: str) -> None
         for what, (off, on) in switches.items():
             connection.execute(off)
             connection.commit()
-            if next(missed(connection), None) is None:
+            if next(missed(connection, what.rpartition(" ")[2]), None) is None:
                 unnoticed.append(what)
             # And status sees it, in its own way.
             if not database.drift():
@@ -348,19 +349,3 @@ def test_nothing_can_be_switched_off_unnoticed(postgresql_database: str) -> None
             connection.execute(on)
             connection.commit()
     assert unnoticed == [], "\n".join(unnoticed)
-
-
-@pytest.mark.parametrize("table", ["parent", "child"])
-def test_nothing_can_be_dropped_unnoticed_on_sqlite(sqlite_database: str, table: str) -> None:
-    database = Protected(sqlite_database)
-    database.run(
-        "create table parent (id integer primary key, n int)",
-        "create table child (id integer primary key, parent int references parent on delete cascade, n int)",
-    )
-    database.protect({name: DECLARED[name] for name in ("parent", "child")}, add_columns=True)
-    for name, definition in database.rows(
-        f"select name, sql from sqlite_schema where type = 'trigger' and tbl_name = '{table}'"
-    ):
-        database.run(f"drop trigger {name}")
-        assert {(each.object, each.state) for each in database.drift()} == {(f"trigger {name}", "missing")}
-        database.run(definition)

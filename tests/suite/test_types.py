@@ -12,8 +12,10 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import DBAPIError
 
-from holdfast.errors import HoldfastError, UndoConflictError
+from holdfast.database import execute
+from holdfast.errors import UndoConflictError
 from holdfast.policies import Audit
 from tests.harness import Protected
 from tests.servers import EXTERNAL, Server, Servers, available, libpq_url
@@ -138,21 +140,24 @@ def test_types_that_only_some_servers_have(servers: Servers) -> None:
     missing = list(ELSEWHERE)
     for version in () if EXTERNAL else available():
         server = servers.get(version)
-        found = [kind for kind in missing if _knows(server, kind)]
-        missing = [kind for kind in missing if kind not in found]
-        if found:
-            with server.new_database() as url:
+        with server.new_database() as url:
+            found = [kind for kind in missing if _knows(url, kind)]
+            missing = [kind for kind in missing if kind not in found]
+            if found:
                 check(Protected(url), found, Audit())
     if missing:
         pytest.skip(f"types (no PostgreSQL here is built with them): {', '.join(map(str, missing))}")
 
 
-def _knows(server: Server, kind: Kind) -> bool:
-    with server.new_database() as url:
+def _knows(url: str, kind: Kind) -> bool:
+    with Protected(url).connect() as connection:
         try:
-            Protected(url).run(*kind.setup, f"select cast({kind.values[0]} as {kind.type.partition(' ')[0]})")
-        except HoldfastError:
+            for statement in (*kind.setup, f"select cast({kind.values[0]} as {kind.type.partition(' ')[0]})"):
+                execute(connection, statement)
+        except DBAPIError:
             return False
+        finally:
+            connection.rollback()
     return True
 
 

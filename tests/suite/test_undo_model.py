@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from holdfast.context import bind, context
-from holdfast.database import execute
+from holdfast.database import execute, prepare_engine
 from holdfast.errors import UndoConflictError
 from holdfast.journal import Conflict
 from holdfast.policies import Audit
@@ -255,14 +256,17 @@ class Story:
         self.protected = Protected(url)
         self.protected.run(*schema.ddl(self.protected.name), *schema.seed())
         self.protected.protect({table.name: [table.audit] for table in schema.tables})
-        bind(self.protected.database.engine)
+        # It stays open, as a program's does; and a snapshot is taken often.
+        self.engine = sqlalchemy.create_engine(self.protected.database.url, pool_size=1)
+        prepare_engine(self.engine)
+        bind(self.engine)
         self.ids: list[str] = []
         self.snapshots = [self.snapshot()]
         self.conflicts: tuple[Conflict, ...] = ()
 
     def snapshot(self) -> Snapshot:
         found: Snapshot = {}
-        with self.protected.database.begin() as connection:
+        with self.engine.begin() as connection:
             for table in self.schema.tables:
                 columns = self.schema.columns(table)
                 rows = execute(connection, f"select {', '.join(columns)} from {table.name}")
@@ -272,8 +276,7 @@ class Story:
 
     def play(self, transaction: list[tuple[str, ...]]) -> None:
         """What the database refuses is taken back to the savepoint, as a program would, and the rest goes on."""
-        engine = self.protected.database.engine
-        with contextlib.suppress(IntegrityError), context(actor="writer"), engine.begin() as connection:
+        with contextlib.suppress(IntegrityError), context(actor="writer"), self.engine.begin() as connection:
             for group in transaction:
                 with contextlib.suppress(DBAPIError), connection.begin_nested():
                     for statement in group:
@@ -354,11 +357,14 @@ def tell(request: pytest.FixtureRequest, story: tuple[Schema, list[list[tuple[st
     schema, transactions, chosen = story
     with fresh(request) as url:
         played = Story(url, schema)
-        for transaction in transactions:
-            played.play(transaction)
-        if played.ids:
-            _undo_an_older_one(played, chosen % len(played.ids))
-            _undo_all(played)
+        try:
+            for transaction in transactions:
+                played.play(transaction)
+            if played.ids:
+                _undo_an_older_one(played, chosen % len(played.ids))
+                _undo_all(played)
+        finally:
+            played.engine.dispose()
 
 
 def _undo_an_older_one(played: Story, position: int) -> None:

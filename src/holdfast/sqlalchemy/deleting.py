@@ -83,8 +83,7 @@ def mark_instead(
         return _link_again(connection, element, list(multiparams) or [params])
     if not isinstance(element, Delete):
         return element, multiparams, params
-    description = element.entity_description
-    table = description["table"]
+    table, subject = _subject(element)
     if not isinstance(table, Table) or options.get(HARD_DELETE) or hard_deleting.get():
         return element, multiparams, params
     policy = policy_of(table, SoftDelete)
@@ -94,7 +93,7 @@ def mark_instead(
     flush = _flush.get() if not element._propagate_attrs else None
     dialect = dialect_for(connection.dialect.name)
     given = {name for each in ([params] if params else multiparams) for name in each}
-    statement = update(description.get("entity", table))
+    statement = update(subject)
     if element.whereclause is not None:
         statement = statement.where(_renamed(element.whereclause, given))
     if policy is None:
@@ -115,6 +114,15 @@ def mark_instead(
             statement = statement.values({mark: literal_column(dialect.shared_mark(), mark.type)})
     statement = _with_the_rest(statement, element)
     return statement, [_prefixed(each) for each in multiparams or ()], _prefixed(params or {})
+
+
+def _subject(element: Delete) -> tuple[Any, Any]:
+    """The table, and the entity that is deleted from, or the table again.
+
+    ``entity_description`` fails for a table that is deleted from under a condition on an entity.
+    """
+    parent = element.table._annotations.get("parententity")
+    return (element.table, element.table) if parent is None else (parent.mapper.local_table, parent.entity)
 
 
 def _link_again(connection: Connection, element: Insert, rows: list[dict[str, Any]]) -> tuple[ClauseElement, Any, Any]:
@@ -173,8 +181,12 @@ def _renamed(clause: Any, given: set[str]) -> Any:
 
 
 def _with_the_rest(statement: Any, element: Delete) -> Any:
+    """With what else the ORM wants to know of its statement: what it returns, and how the session is kept in step."""
     if element._returning:
         statement = statement.returning(*element._returning)
     if element._with_options:
         statement = statement.options(*element._with_options)
+    if element._annotations:
+        using = element._annotations.get("is_delete_using", False)
+        statement = statement._annotate({**element._annotations, "is_update_from": using})
     return statement

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from sqlalchemy import ColumnElement, UnaryExpression, inspect
 from sqlalchemy.ext.hybrid import HybridExtensionType
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, QueryableAttribute
+from sqlalchemy.sql.elements import True_
 
 from holdfast.errors import DeclarationError, InvalidFilterError, InvalidWriteError, UnsupportedError
 from holdfast.policies import SoftDelete, Timestamps, Version, columns_needed
@@ -208,8 +209,9 @@ class Fields(Generic[M]):
                 clauses += parsed.clauses
                 restricts |= parsed.restricts
             elif isinstance(each, (ColumnElement, QueryableAttribute)):
-                clauses.append(each)
-                restricts = True
+                if not isinstance(each, True_):
+                    clauses.append(each)
+                    restricts = True
             else:
                 raise InvalidFilterError(
                     "HF623",

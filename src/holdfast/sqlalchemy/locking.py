@@ -116,23 +116,37 @@ def writes_of(session: Session) -> list[Write]:
     writes = []
     for instance in (*session.dirty, *session.deleted):
         state = inspect(instance)
-        if not state.key or not is_versioned(state.mapper):
-            continue
-        version = state.mapper.get_property_by_column(version_column(state.mapper)).key
-        values, mine = {}, {}
-        for attribute in state.mapper.column_attrs:
-            history = get_history(instance, attribute.key, passive=PassiveFlag.PASSIVE_NO_INITIALIZE)
-            if history.deleted:
-                values[attribute.key] = history.deleted[0]
-            elif history.unchanged:
-                values[attribute.key] = history.unchanged[0]
-            if history.added:
-                mine[attribute.key] = history.added[0]
-        expected = values.pop(version, None)
-        mine.pop(version, None)
-        if expected is not None:
-            writes.append(Write(state.mapper, tuple(state.identity), expected, mine, values))
+        if state.key and is_versioned(state.mapper) and (write := _write_of(instance)) is not None:
+            writes.append(write)
     return writes
+
+
+def stale_copy(session: Session, instance: object) -> StaleVersionError | None:
+    """Why a copy cannot be merged: an object from another session, or one that a form was made into."""
+    mapper: Mapper[Any] = inspect(instance, raiseerr=True).mapper
+    write = _write_of(instance) if is_versioned(mapper) else None
+    return conflict(session.connection(bind_arguments={"mapper": mapper}), write) if write is not None else None
+
+
+def _write_of(instance: object) -> Write | None:
+    """What was read and what was set since. Of an object that was never read all was set, its version with it."""
+    state = inspect(instance, raiseerr=True)
+    version = state.mapper.get_property_by_column(version_column(state.mapper)).key
+    values, mine = {}, {}
+    for attribute in state.mapper.column_attrs:
+        history = get_history(instance, attribute.key, passive=PassiveFlag.PASSIVE_NO_INITIALIZE)
+        if history.deleted:
+            values[attribute.key] = history.deleted[0]
+        elif history.unchanged:
+            values[attribute.key] = history.unchanged[0]
+        if history.added:
+            mine[attribute.key] = history.added[0]
+    given = mine.pop(version, None)
+    expected = values.pop(version, given if state.key is None else None)
+    if expected is None:
+        return None
+    key = tuple(state.identity or state.mapper.primary_key_from_instance(instance))
+    return Write(state.mapper, key, expected, mine, values if state.key else None)
 
 
 def stale_write(connection: Connection, writes: Sequence[Write]) -> StaleVersionError | None:
@@ -199,4 +213,3 @@ def from_journal(column: Any, value: Any) -> Any:
     except (ValueError, TypeError, ArithmeticError):
         return value
     return value
-

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import FetchedValue, Table
+from sqlalchemy import FetchedValue, Table, event
 from sqlalchemy.orm import Mapper
 
 from holdfast.policies import SoftDelete, Timestamps, Version, find
+from holdfast.sqlalchemy.stamps import note_matched
 from holdfast.sqlalchemy.tables import declare_for, policies_of, policy_of
 
 SOFT_DELETED = "holdfast.soft_deleted"
@@ -33,6 +34,8 @@ def configure(mapper: Mapper[Any]) -> None:
         mapper.eager_defaults = True
         mapper.version_id_col = table.c[version.column]
         mapper.version_id_generator = False
+    if find(policies, Timestamps) or find(policies, Version):
+        event.listen(mapper.class_, "refresh", note_matched, propagate=True)
     if find(policies, SoftDelete):
         known = table.metadata.info.setdefault(SOFT_DELETED, [])
         if mapper not in known:

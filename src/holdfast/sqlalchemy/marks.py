@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, MetaData, Select, Table
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, RelationshipProperty, with_loader_criteria
-from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.orm.interfaces import CriteriaOption
+from sqlalchemy.sql.visitors import InternalTraversal, iterate
 
 from holdfast.errors import DeclarationError
 from holdfast.policies import SoftDelete
 from holdfast.sqlalchemy.mapping import SOFT_DELETED
-from holdfast.sqlalchemy.mixins import SoftDeletable
-from holdfast.sqlalchemy.narrowing import narrowed, table_of, tables_of
+from holdfast.sqlalchemy.narrowing import Rows, narrowed, table_of, tables_of
 from holdfast.sqlalchemy.tables import policy_of
 
 _MARKS = "holdfast.marks"
@@ -22,14 +22,38 @@ _REMEMBERED = 1000
 """How many statements are remembered: SQLAlchemy's own cache holds 500 for each engine."""
 
 
+class RowsFilter(CriteriaOption):
+    """Criteria for many classes as one option, which costs a statement what one costs.
+
+    The statement alone has it: what it loads beside gets its own, and an instance must stay fit for pickling.
+    """
+
+    _cache_key_traversal = (("key", InternalTraversal.dp_plain_obj),)
+    propagate_to_loaders = False
+
+    def __init__(self, key: tuple[Any, ...], rows: Iterable[tuple[Mapper[Any], Rows]]) -> None:
+        self.key = key
+        self.criteria = [_criterion(mapper, each) for mapper, each in rows if each != "all"]
+
+    def process_compile_state(self, compile_state: Any) -> None:
+        self.get_global_criteria(compile_state.global_attributes)
+
+    def process_compile_state_replaced_entities(self, compile_state: Any, mapper_entities: Any) -> None:
+        self.process_compile_state(compile_state)
+
+    def get_global_criteria(self, attributes: dict[Any, Any]) -> None:
+        for criterion in self.criteria:
+            criterion.get_global_criteria(attributes)
+
+
 class Marks:
     """The marked classes of a MetaData; what was found out about a statement is kept by its cache key."""
 
     def __init__(self, roots: list[Mapper[Any]], size: tuple[int, int]) -> None:
         self.size = size
-        self.roots = tuple(roots)
+        self.roots = tuple(each for each in roots if not any(one in roots for one in list(each.iterate_to_root())[1:]))
         self.mappers = frozenset(mapper for root in roots for mapper in root.self_and_descendants)
-        self.filters = tuple(_live_filters(self.roots))
+        self.filter = RowsFilter((self,), ((root, "live") for root in self.roots))
         self._met: dict[Any, bool] = {}
         self._open: dict[Any, bool] = {}
         self._reach: dict[tuple[Mapper[Any], bool], bool] = {}
@@ -98,14 +122,6 @@ def mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
     return None
 
 
-def row_filter(mapper: Mapper[Any], *, live: bool) -> Any:
-    """The option that leaves the dead rows of the class out, or the living ones."""
-    mark = mark_of(mapper)
-    assert mark is not None
-    criterion: ColumnElement[bool] = mark.is_(None) if live else mark.is_not(None)
-    return with_loader_criteria(mapper, criterion, include_aliases=True, propagate_to_loaders=False)
-
-
 def live_link(secondary: Table, *columns: str) -> Callable[[], ColumnElement[bool]]:
     """The ``secondaryjoin`` of a many-to-many relationship through a marked table: links that are dead are no links.
 
@@ -139,19 +155,10 @@ def live_link(secondary: Table, *columns: str) -> Callable[[], ColumnElement[boo
     return join
 
 
-def _live_filters(roots: tuple[Mapper[Any], ...]) -> Iterator[Any]:
-    """One filter for all classes of the mixin, which is cheaper than one each, and one for each other class."""
-    by_mixin = [root for root in roots if _has_mark_of_mixin(root)]
-    if by_mixin:
-        yield with_loader_criteria(
-            SoftDeletable, lambda cls: cls.deleted_at.is_(None), include_aliases=True, propagate_to_loaders=False
-        )
-    yield from (row_filter(root, live=True) for root in roots if root not in by_mixin)
-
-
-def _has_mark_of_mixin(mapper: Mapper[Any]) -> bool:
+def _criterion(mapper: Mapper[Any], rows: Rows) -> CriteriaOption:
     mark = mark_of(mapper)
-    return mark is not None and mark.key == "deleted_at" and issubclass(mapper.class_, SoftDeletable)
+    assert mark is not None
+    return with_loader_criteria(mapper, mark.is_(None) if rows == "live" else mark.is_not(None), include_aliases=True)
 
 
 def _remembered(known: dict[Any, bool], statement: Any, find: Callable[[Any], bool]) -> bool:

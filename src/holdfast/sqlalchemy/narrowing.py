@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     FromClause,
+    Insert,
     Join,
     MetaData,
     Select,
@@ -44,19 +45,18 @@ _Source = tuple[FromClause, bool]
 """What is read, and whether it was named as an entity."""
 
 
-def narrowed(statement: Any, said: Mapping[Table, Rows] = _NOTHING, *, has_criteria: bool = True) -> Any:
+def narrowed(statement: Any, said: Mapping[Table, Rows] = _NOTHING) -> Any:
     """The statement with the condition that a row lives wherever a marked table is named and nothing else filters it.
 
     The very same object where there is nothing to add; the one that was given is never changed. ``said`` are tables of
-    which other rows are meant. ``has_criteria``: whether the ORM gives its criteria to the entities of the statement.
+    which other rows are meant.
     """
-    return _narrowed(statement, _Meaning(said, has_criteria), frozenset())
+    return _narrowed(statement, _Meaning(said), frozenset())
 
 
 @dataclass(frozen=True)
 class _Meaning:
     said: Mapping[Table, Rows]
-    has_criteria: bool
 
     def condition(self, source: FromClause) -> ColumnElement[bool] | None:
         table = table_of(source)
@@ -75,7 +75,7 @@ def _narrowed(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -
     explicit = dict(_explicit(statement))
     beside = {each: entity for each, entity in _named(_where(statement)) if each not in explicit}
     found = _narrowed_inside(statement, meaning, outer.union(explicit, beside))
-    has_criteria = meaning.has_criteria and statement._propagate_attrs.get("compile_state_plugin") == "orm"
+    has_criteria = statement._propagate_attrs.get("compile_state_plugin") == "orm"
     far = dict(_far_sides(statement)) if is_select else {}
     for source, is_entity in {**explicit, **beside}.items():
         if is_select:
@@ -105,6 +105,8 @@ def tables_of(statement: Any, *, where: bool = True) -> set[Table]:
 
 def metadata_of(statement: Any) -> MetaData | None:
     """The MetaData of the first table that is found in a statement of Core."""
+    if isinstance(statement, Insert):
+        return metadata_of(statement.select)
     if isinstance(statement, CompoundSelect):
         return next((found for found in map(metadata_of, statement.selects) if found is not None), None)
     if not isinstance(statement, Select):

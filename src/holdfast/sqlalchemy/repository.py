@@ -52,15 +52,15 @@ class Repository(Declared[M]):
     ``writable``. What is written in code, ``Order.total > 5``, needs no declaration. Every error of the database is
     one of ours (``explained``).
 
-    >>> from sqlalchemy import create_engine
-    >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    >>> from sqlalchemy import Integer, String, create_engine
+    >>> from sqlalchemy.orm import DeclarativeBase, mapped_column
     >>> class Base(DeclarativeBase): ...
     >>> class Tag(Base):
     ...     __tablename__ = "tags"
-    ...     id: Mapped[int] = mapped_column(primary_key=True)
-    ...     name: Mapped[str]
+    ...     id = mapped_column(Integer, primary_key=True)
+    ...     name = mapped_column(String, nullable=False)
     >>> class Tags(Repository[Tag]):
-    ...     filterable = writable = {"name"}
+    ...     filterable = writable = ("name",)
     >>> engine = create_engine("sqlite://")
     >>> Base.metadata.create_all(engine)
     >>> with Session(engine) as session:

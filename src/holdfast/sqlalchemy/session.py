@@ -19,9 +19,9 @@ from holdfast.database import prepare_engine
 from holdfast.errors import ProtectedError, UnsupportedError
 from holdfast.sqlalchemy.deleting import flushing, mark_instead
 from holdfast.sqlalchemy.installing import sync_engine
-from holdfast.sqlalchemy.locking import stale_write, writes_of
-from holdfast.sqlalchemy.soft_delete import filter_rows, is_hidden, names_dead, revived
-from holdfast.sqlalchemy.stamps import fetch_stamps, stamped_by
+from holdfast.sqlalchemy.locking import stale_copy, stale_write, writes_of
+from holdfast.sqlalchemy.soft_delete import filter_rows, include_deleted, is_hidden, names_dead, revived
+from holdfast.sqlalchemy.stamps import fetch_stamps, renew_stamps, stamped_by
 
 _T = TypeVar("_T")
 
@@ -52,7 +52,9 @@ class Session(sqlalchemy.orm.Session):
         self, entity: type[_T] | Mapper[_T], ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any
     ) -> _T | None:
         """As SQLAlchemy's; None too for a row that is marked, unless ``options`` has ``include_deleted()``."""
-        found = super().get(entity, ident, options=options, **more)
+        # A copy of a row that is marked must not pass for a new row.
+        given = (*(options or ()), include_deleted()) if self._merging else options
+        found = super().get(entity, ident, options=given, **more)
         if found is None or not is_hidden(found, options):
             return found
         if self._merging:
@@ -72,12 +74,18 @@ class Session(sqlalchemy.orm.Session):
         """As SQLAlchemy's; a row that is marked is never revived by a copy from the time when it lived.
 
         Raises ``ProtectedError`` (HF201) for a copy of a marked row, unless ``options`` has ``include_deleted()``:
-        then what else the copy changed is written, and the mark stays.
+        then what else the copy changed is written, and the mark stays. A copy of a row that was changed since raises
+        ``StaleVersionError`` (HF202) as ``flush`` does, if it has its version.
         """
         before = {id(each) for each, _, _ in revived(self.dirty)}
         self._merging = True
         try:
             merged = super().merge(instance, options=options, **more)
+        except StaleDataError as error:
+            stale = stale_copy(self, instance)
+            if stale is None:
+                raise
+            raise stale from error
         finally:
             self._merging = False
         for each, key, mark in revived(self.dirty):
@@ -115,6 +123,7 @@ class AsyncSession(sqlalchemy.ext.asyncio.AsyncSession):
 
 
 event.listen(Session, "do_orm_execute", filter_rows)
+event.listen(Session, "do_orm_execute", renew_stamps)
 
 
 @event.listens_for(Session, "after_begin")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
 from holdfast.errors import DeclarationError
-from holdfast.sqlalchemy.marks import Marks, marks_of, row_filter
+from holdfast.sqlalchemy.marks import Marks, RowsFilter, marks_of
 from holdfast.sqlalchemy.marks import mark_of as mark_of
 from holdfast.sqlalchemy.narrowing import Rows, metadata_of, narrowed, tables_of
 
@@ -24,6 +24,10 @@ class RowsOption(UserDefinedOption):
         self.entities = entities
         # What is loaded beside must know it too: it may have this statement within it.
         self.propagate_to_loaders = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An instance has the options that it was loaded with, and may be pickled."""
+        return _restored, (self.rows, *(mapper.class_ for mapper in self.entities))
 
 
 def include_deleted(*entities: type[Any]) -> RowsOption:
@@ -42,6 +46,9 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
 
 def filter_rows(state: ORMExecuteState) -> None:
     """A listener for ``do_orm_execute``: a statement is about rows that live, unless it says otherwise."""
+    if state.execution_options.get("yield_per") and state.is_relationship_load:
+        # SQLAlchemy 2.0 hands it down wherever anybody listens, and then refuses it.
+        state.update_execution_options(yield_per=None)
     mapper, statement = state.bind_mapper, state.statement
     metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
     marks = marks_of(metadata) if metadata is not None else None
@@ -50,14 +57,11 @@ def filter_rows(state: ORMExecuteState) -> None:
     wanted = [option for option in state.user_defined_options if isinstance(option, RowsOption)]
     if not (wanted or mapper in marks.mappers or marks.are_met_by(statement, mapper)):
         return
-    filters, said = _wanted(state, marks, wanted) if wanted else (marks.filters, {})
-    if mapper is None:
-        state.statement = narrowed(statement, said, has_criteria=False)
-        return
-    statement = statement.options(*filters)
-    if not state.is_column_load and (wanted or marks.leave_open(statement)):
-        statement = narrowed(getattr(statement, "_resolved", statement), said)
-    state.statement = statement
+    rows, said = _wanted(state, marks, wanted) if wanted else (marks.filter, {})
+    filtered = statement.options(rows)
+    if not state.is_column_load and (wanted or marks.leave_open(filtered)):
+        filtered = narrowed(getattr(filtered, "_resolved", filtered), said)
+    state.statement = filtered
 
 
 def is_hidden(instance: object, options: Iterable[ORMOption] | None) -> bool:
@@ -97,11 +101,15 @@ def _rows(mapper: Mapper[Any], options: Iterable[ORMOption] | None) -> Rows:
     return rows
 
 
+def _restored(rows: Rows, *entities: type[Any]) -> RowsOption:
+    return RowsOption(rows, _mappers(entities))
+
+
 def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
     mappers = []
     for entity in entities:
-        mapper: Mapper[Any] | None = inspect(entity, raiseerr=False)
-        if mapper is None or mark_of(mapper) is None:
+        mapper: Any = inspect(entity, raiseerr=False)
+        if not isinstance(mapper, Mapper) or mark_of(mapper) is None:
             raise DeclarationError(
                 "HF114",
                 f"{getattr(entity, '__name__', entity)!s} has no SoftDelete, so none of its rows is marked.",
@@ -113,17 +121,16 @@ def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
 
 def _wanted(
     state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]
-) -> tuple[tuple[Any, ...], Mapping[Table, Rows]]:
-    """The filters where a statement says which rows it means, and the same by table."""
+) -> tuple[RowsFilter, Mapping[Table, Rows]]:
+    """The filter where a statement says which rows it means, and the same by table."""
     rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.roots, "live")
     for option in wanted:
         for mapper in option.entities or _own(state, marks):
             root = next((each for each in mapper.iterate_to_root() if each in rows), None)
             if root is not None:
                 rows[root] = option.rows
-    filters = (row_filter(mapper, live=each == "live") for mapper, each in rows.items() if each != "all")
     said = {table: each for mapper, each in rows.items() for table in mapper.tables if isinstance(table, Table)}
-    return tuple(filters), said
+    return RowsFilter((marks, *rows.values()), rows.items()), said
 
 
 def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:

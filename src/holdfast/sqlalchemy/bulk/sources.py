@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Connection, FromClause, Text, bindparam, column, func, text
+from sqlalchemy import ARRAY, Column, Connection, FromClause, Text, bindparam, cast, column, func, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import (
     JSON,
@@ -42,11 +42,12 @@ def source(
     connection: Connection, columns: Sequence[Column[Any]], values: Sequence[Sequence[Any]], name: str
 ) -> Source:
     """``values`` has for each column the values of all rows; they become what an INSERT would make of them."""
-    if dialect_for(connection.dialect.name).takes_arrays and all(
-        _fits_array(column.type, each, connection.dialect) for column, each in zip(columns, values, strict=True)
-    ):
+    if not dialect_for(connection.dialect.name).takes_arrays:
+        return _listed(columns, values, name)
+    if all(_fits_array(column.type, each, connection.dialect) for column, each in zip(columns, values, strict=True)):
         return _arrays(connection.dialect, columns, values, name)
-    return _listed(columns, values, name)
+    rows, found, parameters = _listed(columns, values, name)
+    return rows, tuple(_typed(each, connection.dialect) for each in found), parameters
 
 
 def is_plain(kind: TypeEngine[Any], dialect: Dialect) -> bool:
@@ -69,7 +70,7 @@ def _arrays(dialect: Dialect, columns: Sequence[Column[Any]], values: Sequence[S
     parameters, arguments = {}, []
     for number, (each, listed) in enumerate(zip(columns, values, strict=True)):
         kind: TypeEngine[Any] = each.type
-        if kind.dialect_impl(dialect)._type_affinity is String and not _is_native_enum(kind, dialect):
+        if _is_text(kind, dialect):
             # A cast to varchar(5)[] would cut a text off that the column refuses.
             process = kind.dialect_impl(dialect).bind_processor(dialect)
             listed = list(map(process, listed)) if process else listed
@@ -81,11 +82,17 @@ def _arrays(dialect: Dialect, columns: Sequence[Column[Any]], values: Sequence[S
     return rows, tuple(rows.c), parameters
 
 
-def _is_native_enum(kind: TypeEngine[Any], dialect: Dialect) -> bool:
+def _is_text(kind: TypeEngine[Any], dialect: Dialect) -> bool:
     implementation: Any = kind.dialect_impl(dialect)
     while isinstance(implementation, TypeDecorator):
         implementation = implementation.impl_instance
-    return isinstance(implementation, Enum) and bool(implementation.native_enum)
+    native = isinstance(implementation, Enum) and implementation.native_enum
+    return isinstance(implementation, String) and not native
+
+
+def _typed(column: Any, dialect: Dialect) -> Any:
+    """Where all values are NULL, PostgreSQL takes the column for text. A text is not cast: that would cut it off."""
+    return column if _is_text(column.type, dialect) else cast(column, column.type)
 
 
 def _listed(columns: Sequence[Column[Any]], values: Sequence[Sequence[Any]], name: str) -> Source:
