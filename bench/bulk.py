@@ -68,9 +68,7 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
         _line(f"{insert_title}, against the driver's COPY", inserting, "ours", "base", 1.1),
         _line(f"{insert_title}, recorded, against the driver's COPY unrecorded", inserting, "audited", "base"),
         _line(f"{insert_title}, against add_all", inserting, "ours", "orm"),
-        _line(
-            f"{upsert_title}, against ON CONFLICT by hand, executemany of the driver", upserting, "ours", "base", 1.2
-        ),
+        _line(f"{upsert_title}, against ON CONFLICT by hand with the driver", upserting, "ours", "base", 1.2),
         _line(f"{upsert_title}, against the same by SQLAlchemy Core", upserting, "ours", "core"),
         _line(f"{upsert_title}, recorded, against the driver's unrecorded", upserting, "audited", "base"),
         _line(f"bulk_update of {sizes.planned:,} rows, against the ORM's", updating, "ours", "base"),

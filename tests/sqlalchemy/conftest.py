@@ -24,9 +24,11 @@ from tests.sqlalchemy.models import Base
 DRIVERS = {
     "psycopg": "postgresql+psycopg",
     "asyncpg": "postgresql+asyncpg",
+    "psycopg_async": "postgresql+psycopg_async",
     "pysqlite": "sqlite",
     "aiosqlite": "sqlite+aiosqlite",
 }
+EACH = ["psycopg", "asyncpg", "pysqlite", "aiosqlite"]
 ASYNC = {"asyncpg", "aiosqlite", "psycopg_async"}
 _T = TypeVar("_T")
 
@@ -137,7 +139,7 @@ class Reading:
             self.engine.dispose()
 
 
-@pytest.fixture(scope="session", params=DRIVERS)
+@pytest.fixture(scope="session", params=EACH)
 def reading(request: pytest.FixtureRequest) -> Iterator[Reading]:
     driver: str = request.param
     kept = "sqlite_kept" if driver in ("pysqlite", "aiosqlite") else "postgresql_kept"
@@ -159,7 +161,7 @@ def sqlite_kept(sqlite_template: pathlib.Path) -> str:
     return f"sqlite:///{sqlite_template}"
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=EACH)
 def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """A copy of the filled shop, to write in."""
     yield from _copied(request, request.param)
@@ -174,6 +176,12 @@ def sync_shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 @pytest.fixture(params=["asyncpg", "aiosqlite"])
 def async_shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """The same, for tests that await."""
+    yield from _copied(request, request.param)
+
+
+@pytest.fixture(params=["asyncpg", "psycopg_async"])
+def pooled_shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """The same on PostgreSQL, through both drivers that can be awaited."""
     yield from _copied(request, request.param)
 
 
