@@ -43,7 +43,9 @@ class Shop:
     def engine(self, **options: Any) -> sa.Engine:
         """A synchronous engine on the database, whatever the driver is."""
         names = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
-        engine = sa.create_engine(self.url.set(drivername=names[self.url.get_backend_name()]), poolclass=NullPool, **options)
+        engine = sa.create_engine(
+            self.url.set(drivername=names[self.url.get_backend_name()]), poolclass=NullPool, **options
+        )
         holdfast.sqlalchemy.bind(engine)
         return engine
 
@@ -51,7 +53,7 @@ class Shop:
         return holdfast.sqlalchemy.Session(self.engine(), **options)
 
     def run(self, scenario: Callable[[Any], _T], **options: Any) -> _T:
-        """The scenario in a session over the driver; asynchronous ones run it as their programs run synchronous code."""
+        """The scenario in a session over the driver; an asynchronous one runs it by ``run_sync``."""
         if self.is_async:
             return asyncio.run(self._run(scenario, options))
         with sessionmaker(self.engine(), class_=holdfast.sqlalchemy.Session, **options)() as session:

@@ -44,6 +44,23 @@ def replay(*, sqlite: bool) -> None:
 
 def _tell(url: str) -> bool:
     engine = _engine(url)
+    _protect(engine, url)
+    _part("People at work")
+    _work(engine, url)
+    _prose("holdfast saw all of them, newest first:")
+    _holdfast("log", "--limit", "10")
+    before = shop.checksums(engine)
+    broken = _break(engine, url, before)
+    _take_back(url)
+    _part("Is everything as before?")
+    restored = _compare(before, broken, shop.checksums(engine))
+    _holdfast("status")
+    _prose("The delete and its undo both stay in the journal. To see what holdfast would do to a database of yours:")
+    _shell("holdfast protect --all --dry-run --url postgresql://user@host/name", output=None)
+    return restored
+
+
+def _protect(engine: Engine, url: str) -> None:
     _part("A shop")
     shop.fill(engine)
     listed = ", ".join(f"{rows:,} {_words(name)}" for name, (rows, _) in shop.checksums(engine).items())
@@ -54,13 +71,10 @@ def _tell(url: str) -> bool:
     _shell(f"export HOLDFAST_URL={shlex.quote(url)}", output="")
     _holdfast("protect", "--all", "--yes")
 
-    _part("People at work")
-    _work(engine, url)
-    _prose("holdfast saw all of them, newest first:")
-    _holdfast("log", "--limit", "10")
 
+def _break(engine: Engine, url: str, before: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """The typo; gives the checksums after it."""
     _part("Two in the morning")
-    before = shop.checksums(engine)
     _prose(
         "Somebody wants to remove the test orders, whose status is 'pending_test'. From memory, at a plain prompt that "
         "has never heard of holdfast, they type:"
@@ -72,7 +86,10 @@ def _tell(url: str) -> bool:
         "Not 'pending_test': 'pending'. These were orders of real customers. It is committed, and the foreign keys "
         f"took lines and payments along. Gone: {', '.join(gone)}."
     )
+    return broken
 
+
+def _take_back(url: str) -> None:
     _part("What happened?")
     _holdfast("log", "orders", "--since", "10m", "--operation", "delete", "--limit", "3")
     culprit = _culprit(url)
@@ -84,13 +101,6 @@ def _tell(url: str) -> bool:
     _holdfast("undo", culprit, "--dry-run")
     _prose("Then for real:")
     _holdfast("undo", culprit, "--yes")
-
-    _part("Is everything as before?")
-    restored = _compare(before, broken, shop.checksums(engine))
-    _holdfast("status")
-    _prose("The delete and its undo both stay in the journal. To see what holdfast would do to a database of yours:")
-    _shell("holdfast protect --all --dry-run --url postgresql://user@host/name", output=None)
-    return restored
 
 
 def _work(engine: Engine, url: str) -> None:

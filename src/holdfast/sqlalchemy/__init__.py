@@ -9,6 +9,7 @@ from holdfast.sqlalchemy.installing import install, status
 from holdfast.sqlalchemy.keys import PublicId, UUIDKey, uuid7
 from holdfast.sqlalchemy.live import index_live, unique_live
 from holdfast.sqlalchemy.loading import strict
+from holdfast.sqlalchemy.marks import live_link
 from holdfast.sqlalchemy.mixins import Audited, ProtectedModel, SoftDeletable, Timestamped, Versioned
 from holdfast.sqlalchemy.n_plus_one import NPlusOne, NPlusOneError, detect_n_plus_one
 from holdfast.sqlalchemy.naming import NAMING_CONVENTION, enum_column
@@ -66,6 +67,7 @@ __all__ = [
     "index_live",
     "install",
     "keyset_page",
+    "live_link",
     "offset_page",
     "only_deleted",
     "policies_of",

@@ -22,13 +22,16 @@ _REMEMBERED = 1000
 """How many statements are remembered: SQLAlchemy's own cache holds 500 for each engine."""
 
 
+_KEY = [("key", InternalTraversal.dp_plain_obj)]
+
+
 class RowsFilter(CriteriaOption):
     """Criteria for many classes as one option, which costs a statement what one costs.
 
     The statement alone has it: what it loads beside gets its own, and an instance must stay fit for pickling.
     """
 
-    _cache_key_traversal = (("key", InternalTraversal.dp_plain_obj),)
+    _cache_key_traversal = _KEY
     propagate_to_loaders = False
 
     def __init__(self, key: tuple[Any, ...], rows: Iterable[tuple[Mapper[Any], Rows]]) -> None:

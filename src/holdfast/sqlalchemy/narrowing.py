@@ -151,7 +151,7 @@ def _where(statement: Any) -> tuple[Any, ...]:
 
 
 def _opened(statement: Any) -> Any:
-    """The statement with the conditions within its ``any()`` and ``has()`` open to a traversal, where that is needed."""
+    """The statement with the conditions within its ``any()`` and ``has()`` open to a traversal."""
     where = None if _WHERE_IS_REACHED else getattr(statement, "whereclause", None)
     if where is None or not any(_SEALED in each._annotations for each in iterate(where)):
         return statement

@@ -102,6 +102,10 @@ class Session(sqlalchemy.orm.Session):
         A row that was changed since it was read raises ``StaleVersionError`` (HF202), which says what differs; it
         is SQLAlchemy's ``StaleDataError`` as well.
         """
+        if not (self.identity_map.check_modified() or self.new or self.deleted):
+            # Each query asks for a flush first, and mostly there is nothing to write.
+            super().flush(objects)
+            return
         stamped = stamped_by(self)
         writes = writes_of(self)
         connection = self.connection(bind_arguments={"mapper": writes[0].mapper}) if writes else None

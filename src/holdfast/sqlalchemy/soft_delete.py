@@ -119,9 +119,7 @@ def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
     return tuple(mappers)
 
 
-def _wanted(
-    state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]
-) -> tuple[RowsFilter, Mapping[Table, Rows]]:
+def _wanted(state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]) -> tuple[RowsFilter, Mapping[Table, Rows]]:
     """The filter where a statement says which rows it means, and the same by table."""
     rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.roots, "live")
     for option in wanted:

@@ -28,7 +28,7 @@ from holdfast.sqlalchemy import (
     policies_of,
     restore,
 )
-from tests.disasters.test_orm_audit import recorded
+from tests.sqlalchemy.test_traps_audit import recorded
 from tests.sqlalchemy.conftest import Shop
 from tests.sqlalchemy.models import Order
 
