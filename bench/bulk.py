@@ -85,7 +85,8 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
 
 def _line(title: str, samples: dict[str, list[Sample]], ours: str, base: str, goal: float | None = None) -> Line:
     spread = ratios(samples[ours], samples[base], "wall")
-    others = {PEER.name: shown(ratios(samples["peer"], samples[base], "wall"))} if "peer" in samples else {}
+    compared = "peer" in samples and ours == "ours"
+    others = {PEER.name: shown(ratios(samples["peer"], samples[base], "wall"))} if compared else {}
     met = None if goal is None else spread.median <= goal
     return Line(f"{title}, elapsed", "" if goal is None else f"{goal:g}x", shown(spread), met, others)
 

@@ -180,7 +180,13 @@ def die(installer: Protected, plan: Plan) -> None:
 
 
 def in_one_piece(database: Protected) -> None:
-    """Each table has all its triggers or none; and rows are written and deleted as ever."""
+    """Each table has all its triggers or none, and no column of ours that it is not known to have from us; and rows
+    are written and deleted as ever."""
+    inventory = database.inventory()
+    known = {each.table: set(each.added) for each in inventory.relations.values()}
+    for table in inventory.tables.values():
+        brought = {column.name for column in table.columns} - {"id", "parent", "n"}
+        assert brought == known.get(table.name, set()), table.name
     states = [each for each in database.status() if "trigger" in each.object]
     for table in DECLARED:
         missing = {each.state == "missing" for each in states if each.table.endswith(table)}

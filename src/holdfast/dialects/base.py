@@ -321,6 +321,9 @@ class Dialect(ABC):
     takes_arrays: bool
     """Whether the values of a column can be given as one parameter, an array that ``unnest`` takes apart."""
 
+    refuses_second_update: bool
+    """Whether an upsert that comes to the same row twice is refused, and does not silently update it again."""
+
     def row_security(self, table: str) -> Query | None:
         """One boolean: whether rows of the table are hidden from this role; None where the database hides none."""
         return None

@@ -56,6 +56,7 @@ class PostgreSQL(Dialect):
 
     snapshot_level = "REPEATABLE READ"
     takes_arrays = True
+    refuses_second_update = True
 
     def __init__(self, owner: str | None = None) -> None:
         self.owner = owner

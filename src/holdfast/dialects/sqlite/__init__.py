@@ -63,6 +63,7 @@ class SQLite(Dialect):
 
     snapshot_level = None
     takes_arrays = False
+    refuses_second_update = False
 
     # ------------------------------------------------------------------ what is there
 

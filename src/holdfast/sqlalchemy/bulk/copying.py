@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from holdfast.database import execute, explain
 from holdfast.dialects import dialect_for
 from holdfast.errors import RowsError
-from holdfast.sqlalchemy.bulk.defaults import in_sql, left_out
-from holdfast.sqlalchemy.bulk.rows import Values
+from holdfast.sqlalchemy.bulk.defaults import adds_to, completed, in_sql, left_out
+from holdfast.sqlalchemy.bulk.rows import Chunk, Values
 from holdfast.sqlalchemy.bulk.sources import is_plain
 from holdfast.sqlalchemy.bulk.targets import Target
 
@@ -44,30 +45,38 @@ def copying(connection: Connection, target: Target, names: Sequence[str]) -> Cop
     return None if hidden is None or execute(connection, hidden)[0][0] else copy
 
 
-def processed(
-    connection: Connection, columns: Sequence[Column[Any]], values: Sequence[list[Any]], first: int
-) -> Sequence[Sequence[Any]]:
-    """The values as the driver takes them. HF652 for one that does not fit its column."""
-    found: list[Sequence[Any]] = []
-    for column, listed in zip(columns, values, strict=True):
-        process = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        if process is None:
-            found.append(listed)
-            continue
-        done: list[Any] = []
-        try:
-            for value in listed:
-                done.append(process(value))
-        except Exception as error:
-            position = first + len(done)
-            raise RowsError(
-                "HF652",
-                f"rows[{position}] has a value that {column.table.name}.{column.name} does not take: {error}",
-                "Give a value of the column's type.",
-                rows=[position],
-            ) from error
-        found.append(done)
-    return found
+def to_copy(connection: Connection, target: Target, chunk: Chunk) -> tuple[Sequence[Column[Any]], Iterable[Values]]:
+    """Columns, and rows as the driver takes them. HF652 for a value that does not fit its column."""
+    dialect = connection.dialect
+    given = target.of(chunk.names)
+    if not adds_to(target, chunk.names) and not any(_processor(column, dialect) for column in given):
+        return given, chunk.values
+    columns, values = completed(connection, target, chunk)
+    done = [
+        listed if (process := _processor(column, dialect)) is None else _processed(column, process, listed, chunk.first)
+        for column, listed in zip(columns, values, strict=True)
+    ]
+    return columns, zip(*done, strict=True)
+
+
+def _processor(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    return column.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _processed(column: Column[Any], process: Callable[[Any], Any], listed: Sequence[Any], first: int) -> list[Any]:
+    done: list[Any] = []
+    try:
+        for value in listed:
+            done.append(process(value))
+    except Exception as error:
+        position = first + len(done)
+        raise RowsError(
+            "HF652",
+            f"rows[{position}] has a value that {column.table.name}.{column.name} does not take: {error}",
+            "Give a value of the column's type.",
+            rows=[position],
+        ) from error
+    return done
 
 
 def _psycopg(connection: Connection, target: Target, columns: Sequence[Column[Any]], rows: Iterable[Values]) -> None:

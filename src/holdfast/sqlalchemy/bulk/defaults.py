@@ -63,6 +63,12 @@ def completed(connection: Connection, target: Target, chunk: Chunk) -> tuple[tup
     return tuple(columns), values
 
 
+def adds_to(target: Target, names: Iterable[str]) -> bool:
+    """Whether ``completed`` has anything to add."""
+    names = tuple(names)
+    return kind_of(target, names) is not None or any(not in_sql(column) for column in left_out(target, names))
+
+
 def kind_of(target: Target, names: Iterable[str]) -> tuple[Column[Any], Any] | None:
     """The column that says of which class of a hierarchy a row is, and what it says; None where the row says so."""
     column = target.mapper.polymorphic_on

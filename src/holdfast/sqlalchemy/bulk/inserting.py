@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from holdfast.sqlalchemy.bulk.copying import Copy, copying, processed
-from holdfast.sqlalchemy.bulk.defaults import completed, kind_of
+from holdfast.sqlalchemy.bulk.copying import Copy, copying, to_copy
+from holdfast.sqlalchemy.bulk.defaults import kind_of
 from holdfast.sqlalchemy.bulk.rows import Chunk, Row, in_chunks
 from holdfast.sqlalchemy.bulk.targets import Target, target_of
 from holdfast.sqlalchemy.bulk.writing import Progress, key_of, naming, writing
@@ -41,13 +41,7 @@ def bulk_insert(
                 copy = copying(connection, target, each.names)
             with naming(each, connection):
                 if copy is not None:
-                    columns, values = completed(connection, target, each)
-                    copy(
-                        connection,
-                        target,
-                        columns,
-                        zip(*processed(connection, columns, values, each.first), strict=True),
-                    )
+                    copy(connection, target, *to_copy(connection, target, each))
                 elif len(target.mapper.tables) > 1:
                     session.execute(insert(model), [dict(zip(each.names, row, strict=True)) for row in each.values])
                 else:

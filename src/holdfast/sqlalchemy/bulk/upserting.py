@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, null, select, tr
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from holdfast.dialects import dialect_for
 from holdfast.errors import RowsError
 from holdfast.sqlalchemy.bulk.batch import Duplicates, in_order
 from holdfast.sqlalchemy.bulk.conflicts import ConflictTarget, conflict_target
@@ -62,17 +63,17 @@ def upsert(
         held, done = Held(session, target), 0
         conflict = conflict_target(target, on, connection.dialect.name)
         matched = tuple(target.attribute(column) for column in conflict.columns)
-        upserting = _Upsert(connection, target, conflict, matched, _assignments(target, update))
+        upserting = _Upsert(connection, target, conflict, matched, _assignments(target, update), held)
         count = Count(connection, target, "UPSERT")
         size = rows_at_once(len(target.table.columns) + len(matched) + 1, chunk)
         for each in in_order(rows, target, matched, duplicates, size):
             with naming(each, connection):
-                written = upserting.write(each)
+                number, written = upserting.write(each)
             upserting.judge(each, written)
             if update is not None:
-                count.add(len(written))
+                count.add(number)
             held.changed(key for key, _ in written)
-            done += len(written)
+            done += number
             if progress is not None:
                 progress(done)
         held.refresh(connection)
@@ -107,24 +108,33 @@ class _Upsert:
         conflict: ConflictTarget,
         matched: tuple[str, ...],
         assignments: Mapping[str, Expression | None] | None,
+        held: Held,
     ) -> None:
         self.connection, self.target, self.conflict, self.matched = connection, target, conflict, matched
-        self.assignments = assignments
+        self.assignments, self.held = assignments, held
         # A deleted row is in the way of a key that is not over the living alone.
         self.dead = target.mark if conflict.where is None else None
 
-    def write(self, chunk: Chunk) -> list[tuple[Values, Values]]:
-        """The key of each row that was written, and what it was matched by."""
+    def write(self, chunk: Chunk) -> tuple[int, list[tuple[Values, Values]]]:
+        """How many rows were written; and, where that is asked for, the key of each and what it was matched by."""
         statement, parameters = self._statement(chunk)
+        if not self._says_which(chunk):
+            return int(self.connection.execute(statement, parameters).rowcount), []
         width = len(self.target.key)
-        written = [(tuple(row[:width]), tuple(row[width:])) for row in self.connection.execute(statement, parameters)]
+        returning = statement.returning(*self.target.table.primary_key, *self.conflict.columns)
+        written = [(tuple(row[:width]), tuple(row[width:])) for row in self.connection.execute(returning, parameters)]
         if len({key for key, _ in written}) < len(written):
             raise RowsError(
                 "HF653",
                 f"Among {chunk} two are the same to the database, though not to Python.",
                 "Give each key once.",
             )
-        return written
+        return len(written), written
+
+    def _says_which(self, chunk: Chunk) -> bool:
+        """To send each key back is a good part of the work, and of use to few."""
+        once = dialect_for(self.connection.dialect.name).refuses_second_update
+        return bool(self.held) or self.dead is not None or self.target.version in chunk.names or not once
 
     # ------------------------------------------------------------------ the statement
 
@@ -150,7 +160,7 @@ class _Upsert:
             conditions, more = self._conditions(chunk)
             statement = statement.on_conflict_do_update(**key, set_=self._set(statement, chunk), where=conditions)
             parameters.update(more)
-        return statement.returning(*table.primary_key, *self.conflict.columns), parameters
+        return statement, parameters
 
     def _is_there(self, given: Mapping[Any, Any]) -> ColumnElement[bool]:
         """A row that was read is there to be updated; gone meanwhile, it is not to be made anew."""
@@ -191,7 +201,7 @@ class _Upsert:
 
     def judge(self, chunk: Chunk, written: list[tuple[Values, Values]]) -> None:
         """HF655 where a deleted row has the key, HF202 where one is at another version than the one given."""
-        if len(written) == len(chunk.values):
+        if len(written) == len(chunk.values) or not self._says_which(chunk):
             return
         target, there = self.target, {key for _, key in written}
         by_version = self.assignments is not None and target.version in chunk.names
