@@ -46,6 +46,7 @@ Write = Callable[[Subject, list[dict[str, Any]]], float]
 def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, with_peers: bool) -> list[Line]:
     """``versions`` and ``missing`` learn of the peer, which is measured here alone."""
     sizes, plain, audited = bench.sizes, bench.subjects["plain"], bench.subjects["audit"]
+    there = sizes.planned // 2
     with ExitStack() as exits:
         peer = partial(_peer, bench, exits, versions, missing) if with_peers else lambda *_: {}
         inserting = _measured(
@@ -53,13 +54,15 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
             plain,
             {"base": _copy, "ours": _bulk_insert},
             sizes.loaded,
-            _one(audited, sizes, "audited", _audited_insert, sizes.loaded),
+            0,
+            _one(audited, "audited", _audited_insert, sizes.loaded, 0),
         )
         adding = _measured(
             sizes,
             plain,
             {"base": _add_all, "ours": _bulk_insert},
             sizes.added,
+            0,
             peer("insert", plain, sizes.added),
         )
         upserting = _measured(
@@ -67,9 +70,10 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
             plain,
             {"base": _on_conflict, "ours": _upsert, "core": _on_conflict_core},
             sizes.planned,
-            {**_one(audited, sizes, "audited", _audited_upsert, sizes.planned), **peer("upsert", plain, sizes.planned)},
+            there,
+            {**_one(audited, "audited", _audited_upsert, sizes.planned, there), **peer("upsert", plain, sizes.planned)},
         )
-        updating = _measured(sizes, plain, {"base": _orm_update, "ours": _bulk_update}, sizes.planned, {})
+        updating = _measured(sizes, plain, {"base": _orm_update, "ours": _bulk_update}, sizes.planned, there, {})
     insert_title, upsert_title = f"bulk_insert of {sizes.loaded:,} rows", f"upsert of {sizes.planned:,} rows"
     add_title = f"bulk_insert of {sizes.added:,} rows, against add_all"
     return [
@@ -92,18 +96,22 @@ def _line(title: str, samples: dict[str, list[Sample]], ours: str, base: str, go
 
 
 def _measured(
-    sizes: Sizes, subject: Subject, works: dict[str, Write], count: int, more: dict[str, Callable[[], Sample]]
+    sizes: Sizes,
+    subject: Subject,
+    works: dict[str, Write],
+    count: int,
+    there: int,
+    more: dict[str, Callable[[], Sample]],
 ) -> dict[str, list[Sample]]:
     runs: dict[str, Callable[[], Sample]] = {}
     for name, work in works.items():
-        runs |= _one(subject, sizes, name, work, count)
+        runs |= _one(subject, name, work, count, there)
     return interleaved(sizes.rounds, {**runs, **more})
 
 
-def _one(subject: Subject, sizes: Sizes, name: str, work: Write, count: int) -> dict[str, Callable[[], Sample]]:
-    """An INSERT goes into an empty table; the others meet half of their rows."""
+def _one(subject: Subject, name: str, work: Write, count: int, there: int) -> dict[str, Callable[[], Sample]]:
+    """``there`` of the rows are in the table already; with none of them the keys are left to the database."""
     rows = list(given(count))
-    there = count // 2 if count == sizes.planned else 0
 
     def run() -> Sample:
         subject.refill(there)

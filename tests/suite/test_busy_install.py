@@ -202,7 +202,7 @@ def in_one_piece(database: Protected) -> None:
 
 def test_interrupted_anywhere_a_rerun_finishes(database: str) -> None:
     first = prepared(database)
-    number, reached = 0, True
+    number, reached = 1 - STRIDE[first.name], True
     while reached:
         number += STRIDE[first.name]
         installer = Protected(database)
@@ -222,7 +222,7 @@ def test_interrupted_anywhere_a_rerun_finishes(database: str) -> None:
 def test_interrupted_anywhere_an_unprotect_can_be_finished(database: str) -> None:
     first = prepared(database)
     before = first.inventory().tables
-    number, reached = 0, True
+    number, reached = 1 - STRIDE[first.name], True
     while reached:
         number += STRIDE[first.name]
         Protected(database).protect(DECLARED, add_columns=True)

@@ -119,7 +119,8 @@ class _Upsert:
         """How many rows were written; and, where that is asked for, the key of each and what it was matched by."""
         statement, parameters = self._statement(chunk)
         if not self._says_which(chunk):
-            return int(self.connection.execute(statement, parameters).rowcount), []
+            counted = {"preserve_rowcount": True}
+            return self.connection.execute(statement, parameters, execution_options=counted).rowcount, []
         width = len(self.target.key)
         returning = statement.returning(*self.target.table.primary_key, *self.conflict.columns)
         written = [(tuple(row[:width]), tuple(row[width:])) for row in self.connection.execute(returning, parameters)]
