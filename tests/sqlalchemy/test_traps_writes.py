@@ -28,9 +28,9 @@ from holdfast.sqlalchemy import (
     policies_of,
     restore,
 )
-from tests.sqlalchemy.test_traps_audit import recorded
 from tests.sqlalchemy.conftest import Shop
 from tests.sqlalchemy.models import Order
+from tests.sqlalchemy.test_traps_audit import recorded
 
 DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 MIXINS = (Timestamped, SoftDeletable, Versioned, Audited)

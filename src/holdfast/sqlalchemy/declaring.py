@@ -62,7 +62,7 @@ def metadata_of(source: Any) -> MetaData:
 
 
 def declared(source: Any, inventory: Inventory) -> Iterable[tuple[TableInfo, tuple[Policy, ...]]]:
-    """Each declared table as it is in the database, with its policies; HF409 where the database has none of that name."""
+    """Each declared table as it is in the database, with its policies; HF409 where there is none of that name."""
     found = []
     names = {str(name): name for name in inventory.tables}
     for table in metadata_of(source).sorted_tables:

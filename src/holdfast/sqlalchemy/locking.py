@@ -89,7 +89,7 @@ def may_merge(mapper: Mapper[Any], mine: Mapping[str, Any], fields: Fields) -> b
     changed it to the same. What is money, a state or computed from other columns had better not be declared so.
     """
     for name in mine:
-        column = mapper.columns[name] if name in mapper.columns else None
+        column = mapper.columns.get(name)
         if column is None or column.info.get(MERGE, "reject") != "auto":
             return False
         base, theirs, wanted = fields.get(name, (None, None, None))

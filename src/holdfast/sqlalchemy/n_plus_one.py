@@ -36,7 +36,12 @@ _listening = threading.Lock()
 
 
 class NPlusOneError(HoldfastError):
-    """Something was loaded once for each parent; ``found`` says what, how often and where."""
+    """Something was loaded once for each parent; ``found`` says what, how often and where.
+
+    >>> error = NPlusOneError([NPlusOne("Order.lines", "relationship", 20, "shop/views.py", 31)])
+    >>> print(error.message)
+    Order.lines was loaded 20 times, one by one, at shop/views.py:31.
+    """
 
     def __init__(self, found: Sequence[NPlusOne]) -> None:
         hints = {each.kind: _HINTS[each.kind].format(each.what) for each in reversed(found)}
@@ -45,12 +50,20 @@ class NPlusOneError(HoldfastError):
 
 
 class NPlusOneWarning(UserWarning):
-    """The same as a warning, at the line that loads."""
+    """The same as a warning, at the line that loads.
+
+    >>> issubclass(NPlusOneWarning, UserWarning)
+    True
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class NPlusOne:
-    """One thing that one line of code loaded ``count`` times within one session."""
+    """One thing that one line of code loaded ``count`` times within one session.
+
+    >>> print(NPlusOne("Order.lines", "relationship", 20, "shop/views.py", 31))
+    Order.lines was loaded 20 times, one by one, at shop/views.py:31
+    """
 
     what: str
     """The relationship (``Order.lines``), the class whose columns were loaded, or the statement."""

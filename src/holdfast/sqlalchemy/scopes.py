@@ -86,7 +86,20 @@ def read_snapshot(maker: Callable[[], S]) -> Iterator[S]:
 
 @asynccontextmanager
 async def async_read_snapshot(maker: Callable[[], A]) -> AsyncIterator[A]:
-    """``read_snapshot`` for an ``async_sessionmaker``."""
+    """``read_snapshot`` for an ``async_sessionmaker``.
+
+    >>> import asyncio
+    >>> from sqlalchemy import text
+    >>> from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+    >>> async def read():
+    ...     engine = create_async_engine("sqlite+aiosqlite://")
+    ...     async with async_read_snapshot(async_sessionmaker(engine)) as session:
+    ...         found = await session.scalar(text("select 1"))
+    ...     await engine.dispose()
+    ...     return found
+    >>> asyncio.run(read())
+    1
+    """
     async with async_session_scope(maker) as session:
         await session.run_sync(_begin_snapshot)
         yield session
@@ -119,7 +132,29 @@ def savepoint(session: S) -> Iterator[S]:
 
 @asynccontextmanager
 async def async_savepoint(session: A) -> AsyncIterator[A]:
-    """``savepoint`` for an ``AsyncSession``."""
+    """``savepoint`` for an ``AsyncSession``.
+
+    >>> import asyncio
+    >>> from sqlalchemy import text
+    >>> from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+    >>> async def write():
+    ...     engine = create_async_engine("sqlite+aiosqlite://")
+    ...     async with async_session_scope(async_sessionmaker(engine)) as session:
+    ...         await session.execute(text("create table t (a unique)"))
+    ...         await session.execute(text("insert into t values (1)"))
+    ...         try:
+    ...             async with async_savepoint(session):
+    ...                 await session.execute(text("insert into t values (2), (1)"))
+    ...         except HoldfastError as error:
+    ...             print(error.code)
+    ...         found = await session.scalar(text("select count(*) from t"))
+    ...     await engine.dispose()
+    ...     return found
+    >>> from holdfast import HoldfastError
+    >>> asyncio.run(write())
+    HF601
+    1
+    """
     with explained(session):
         await session.run_sync(_begin_session_late)
         async with session.begin_nested():

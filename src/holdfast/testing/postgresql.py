@@ -16,7 +16,12 @@ VARIABLE = "HOLDFAST_TEST_POSTGRESQL"
 
 
 class PostgreSQLServer:
-    """A running server, by the URL of one of its databases, as a role that may make others."""
+    """A running server, by the URL of one of its databases, as a role that may make others.
+
+    >>> server = PostgreSQLServer("postgresql://tester@127.0.0.1/postgres")
+    >>> server.url("shop")
+    'postgresql+psycopg://tester@127.0.0.1/shop'
+    """
 
     def __init__(self, url: str) -> None:
         self._maintenance = Database(url)

@@ -40,7 +40,23 @@ def rolled_back_session(bind: Engine | Connection, session: Callable[..., S]) ->
 
 @asynccontextmanager
 async def async_rolled_back_session(bind: AsyncEngine | AsyncConnection, session: Callable[..., A]) -> AsyncIterator[A]:
-    """The same for an asynchronous engine and session class or ``async_sessionmaker``."""
+    """The same for an asynchronous engine and session class or ``async_sessionmaker``.
+
+    >>> import asyncio
+    >>> from sqlalchemy import text
+    >>> from holdfast.testing import async_memory_sqlite
+    >>> async def rows_left():
+    ...     async with async_memory_sqlite() as engine:
+    ...         async with engine.begin() as connection:
+    ...             await connection.execute(text("create table t (a)"))
+    ...         async with async_rolled_back_session(engine, AsyncSession) as session:
+    ...             await session.execute(text("insert into t values (1)"))
+    ...             await session.commit()
+    ...         async with engine.connect() as connection:
+    ...             return await connection.scalar(text("select count(*) from t"))
+    >>> asyncio.run(rows_left())
+    0
+    """
     async with _async_connected(bind) as connection:
         transaction, binding = await connection.run_sync(_begin)
         try:

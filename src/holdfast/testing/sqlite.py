@@ -39,7 +39,16 @@ def memory_sqlite(directory: Path | None = None) -> Iterator[Engine]:
 
 @asynccontextmanager
 async def async_memory_sqlite(directory: Path | None = None) -> AsyncIterator[AsyncEngine]:
-    """The same for asyncio, through aiosqlite."""
+    """The same for asyncio, through aiosqlite.
+
+    >>> import asyncio
+    >>> from sqlalchemy import text
+    >>> async def works():
+    ...     async with async_memory_sqlite() as engine, engine.connect() as connection:
+    ...         return await connection.scalar(text("select 1"))
+    >>> asyncio.run(works())
+    1
+    """
     with _file(directory) as path:
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         _prepare(engine.sync_engine)

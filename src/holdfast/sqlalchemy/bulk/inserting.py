@@ -59,6 +59,19 @@ def bulk_insert_returning(
 
     For keys that the database makes. It inserts with RETURNING, several times as slow as a COPY; keys that Python
     makes (``UUIDKey``) are known without.
+
+    >>> from sqlalchemy import Column, Integer, String, Table, create_engine
+    >>> from sqlalchemy.orm import DeclarativeBase
+    >>> class Base(DeclarativeBase): ...
+    >>> class Tag(Base):
+    ...     __table__ = Table(
+    ...         "tags", Base.metadata, Column("id", Integer, primary_key=True), Column("name", String)
+    ...     )
+    >>> engine = create_engine("sqlite://")
+    >>> Base.metadata.create_all(engine)
+    >>> with Session(engine) as session:
+    ...     bulk_insert_returning(session, Tag, [{"name": "red"}, {"name": "blue"}])
+    [1, 2]
     """
     target = target_of(model)
     keys: list[Any] = []

@@ -54,6 +54,22 @@ async def async_offset_page(  # type: ignore[overload-cannot-match]
 async def async_offset_page(
     session: AnyAsyncSession, statement: Select[*tuple[Any, ...]], **options: Unpack[OffsetOptions]
 ) -> OffsetPage[Any]:
-    """``offset_page`` on an asynchronous session or connection: the same arguments, page and errors."""
+    """``offset_page`` on an asynchronous session or connection: the same arguments, page and errors.
+
+    >>> import asyncio
+    >>> from sqlalchemy import Column, Integer, MetaData, Table, select
+    >>> from sqlalchemy.ext.asyncio import create_async_engine
+    >>> numbers = Table("numbers", MetaData(), Column("n", Integer, primary_key=True))
+    >>> async def second_page():
+    ...     engine = create_async_engine("sqlite+aiosqlite://")
+    ...     async with engine.begin() as connection:
+    ...         await connection.run_sync(numbers.create)
+    ...         await connection.execute(numbers.insert(), [{"n": n} for n in range(1, 6)])
+    ...         page = await async_offset_page(connection, select(numbers.c.n), order_by=[numbers.c.n], number=2, size=2)
+    ...     await engine.dispose()
+    ...     return [row.n if hasattr(row, "n") else row for row in page.items]
+    >>> asyncio.run(second_page())
+    [3, 4]
+    """
     page: OffsetPage[Any] = await session.run_sync(lambda sync: offset_page(sync, statement, **options))
     return page
