@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 from collections.abc import Callable
@@ -46,12 +48,39 @@ def errors() -> str:
     return "\n".join(lines) + "\n"
 
 
+def names_of(module: str) -> str:
+    """Every public name with its signature and what it guarantees."""
+    parts = []
+    names = importlib.import_module(module)
+    for name in names.__all__:
+        each = getattr(names, name)
+        if not callable(each):
+            continue
+        signature = "" if inspect.isclass(each) else f"`{name}{_signature(each)}`\n\n"
+        text = re.split(r"\n\n *>>>", inspect.getdoc(each) or "")[0].strip()
+        parts.append(f"### {name}\n\n{signature}{text.replace('``', '`')}\n")
+    return "\n".join(parts)
+
+
+def _signature(function: Callable[..., object]) -> str:
+    parameters = []
+    for each in inspect.signature(function).parameters.values():
+        default = "" if each.default is each.empty else f"={each.default!r}"
+        stars = {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "")
+        if each.kind is each.KEYWORD_ONLY and not any(one.startswith("*") for one in parameters):
+            parameters.append("*")
+        parameters.append(f"{stars}{each.name}{default}")
+    return f"({', '.join(parameters)})"
+
+
 @pytest.mark.parametrize(
     "page, name, render",
     [
         ("docs/reference/guarantees.md", "guarantees", table),
         ("docs/reference/command-line.md", "help", command_line),
         ("docs/reference/errors.md", "errors", errors),
+        ("docs/reference/sqlalchemy.md", "names", lambda: names_of("holdfast.sqlalchemy")),
+        ("docs/reference/testing.md", "names", lambda: names_of("holdfast.testing")),
     ],
 )
 def test_generated_parts_are_current(page: str, name: str, render: Callable[[], str]) -> None:

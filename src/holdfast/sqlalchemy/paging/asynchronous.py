@@ -65,7 +65,8 @@ async def async_offset_page(
     ...     async with engine.begin() as connection:
     ...         await connection.run_sync(numbers.create)
     ...         await connection.execute(numbers.insert(), [{"n": n} for n in range(1, 6)])
-    ...         page = await async_offset_page(connection, select(numbers.c.n), order_by=[numbers.c.n], number=2, size=2)
+    ...         wanted = select(numbers.c.n)
+    ...         page = await async_offset_page(connection, wanted, order_by=[numbers.c.n], number=2, size=2)
     ...     await engine.dispose()
     ...     return [row.n if hasattr(row, "n") else row for row in page.items]
     >>> asyncio.run(second_page())
