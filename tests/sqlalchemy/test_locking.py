@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 import holdfast.sqlalchemy
 from holdfast.errors import HoldfastError, StaleVersionError
-from holdfast.sqlalchemy import Audited, Versioned, explained
+from holdfast.sqlalchemy import Audited, Repository, Versioned, explained
 from holdfast.sqlalchemy.locking import Write, conflict, may_merge
 from tests.sqlalchemy.models import Base, Order
 
@@ -26,6 +26,15 @@ class Article(Base, Versioned, Audited):
     title: Mapped[str] = mapped_column(info={"merge": "auto"})
     body: Mapped[str] = mapped_column(info={"merge": "auto"})
     price: Mapped[int] = mapped_column(default=0)
+
+
+class Note(Base, Versioned):
+    """Nobody records what others did to it."""
+
+    __tablename__ = "notes_without_audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(info={"merge": "auto"})
 
 
 @pytest.fixture
@@ -137,6 +146,41 @@ def test_only_declared_fields_that_nobody_touched_merge(
     mine: dict[str, object], fields: dict[str, tuple[object, object, object]], merges: bool
 ) -> None:
     assert may_merge(inspect(Article), mine, fields) is merges
+
+
+class Articles(Repository[Article]):
+    writable = frozenset({"title", "body", "price"})
+
+
+def test_a_form_merges_where_the_fields_are_declared_and_untouched(sessions: Sessions) -> None:
+    with sessions() as session:
+        made = Article(title="t1", body="b1", price=1)
+        session.add(made)
+        session.commit()
+        key = made.id
+        made.body = "b2"
+        session.commit()
+        made.price = 2
+        session.commit()
+        articles = Articles(session)
+        merged = articles.update(key, {"title": "mine"}, version=1)
+        session.commit()
+        assert (merged.title, merged.body, merged.price, merged.version) == ("mine", "b2", 2, 4)
+        with pytest.raises(StaleVersionError) as caught:
+            articles.update(key, {"body": "mine"}, version=1)
+        assert caught.value.fields["body"] == ("b1", "b2", "mine")
+        with pytest.raises(StaleVersionError):
+            articles.update(key, {"price": 9}, version=3)
+        session.rollback()
+        session.expire_all()
+        assert (made.body, made.price) == ("b2", 2)
+
+
+def test_nothing_merges_without_a_journal_of_what_others_did() -> None:
+    mapper = inspect(Article)
+    assert may_merge(mapper, {"title": "m"}, {"body": ("b", "x", "b")})
+    assert not may_merge(mapper, {"title": "m"}, {})
+    assert not may_merge(inspect(Note), {"text": "m"}, {"other": ("b", "x", "b")})
 
 
 def test_raw_sql_that_names_an_old_version_is_refused(sessions: Sessions, database: str) -> None:

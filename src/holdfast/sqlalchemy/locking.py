@@ -19,9 +19,9 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import LogFilter, key_document
-from holdfast.errors import StaleVersionError
+from holdfast.errors import StaleVersionError, UnsupportedError
 from holdfast.inspector import inspect as read_inventory
-from holdfast.policies import Timestamps, Version, columns_needed
+from holdfast.policies import Audit, Timestamps, Version, columns_needed
 from holdfast.sqlalchemy.tables import policies_of, policy_of
 from holdfast.tables import TableName
 from holdfast.timeline import log
@@ -62,12 +62,7 @@ def conflict(connection: Connection, write: Write) -> StaleVersionError | None:
         return None
     theirs = dict(zip(attributes, row[1:], strict=True))
     base = write.base if write.base is not None else _base(connection, table, attributes, write, row[0], theirs)
-    fields = {
-        name: (base.get(name, theirs[name]), theirs[name], write.mine.get(name, base.get(name, theirs[name])))
-        for name in attributes
-        if base.get(name, theirs[name]) != theirs[name]
-        or (name in write.mine and write.mine[name] != base.get(name, theirs[name]))
-    }
+    fields = {} if base is None else _differing(base, theirs, write.mine)
     key = key_document(write.key)
     return StaleRowError(
         "HF202",
@@ -86,14 +81,19 @@ def may_merge(mapper: Mapper[Any], mine: Mapping[str, Any], fields: Fields) -> b
     """Whether what one wants to write may go on top of what others wrote meanwhile.
 
     It may if every attribute in ``mine`` is declared so (``info={"merge": "auto"}``) and nobody else changed it, or
-    changed it to the same. What is money, a state or computed from other columns had better not be declared so.
+    changed it to the same. Who changed what is known from the journal: without Audit, or for a column that it leaves
+    out, nothing is merged. What is money, a state or computed from other columns had better not be declared so.
     """
-    for name in mine:
+    audit = policy_of(mapper.local_table, Audit)
+    if audit is None or not fields:
+        return False
+    unseen = audit.exclude | audit.mask | audit.large
+    for name, value in mine.items():
         column = mapper.columns.get(name)
-        if column is None or column.info.get(MERGE, "reject") != "auto":
+        if column is None or column.info.get(MERGE, "reject") != "auto" or column.name in unseen:
             return False
-        base, theirs, wanted = fields.get(name, (None, None, None))
-        if theirs not in (base, wanted):
+        base, theirs, _ = fields.get(name, (value, value, value))
+        if theirs not in (base, value):
             return False
     return True
 
@@ -166,6 +166,15 @@ def _attributes(mapper: Mapper[Any], table: Table) -> dict[str, str]:
     }
 
 
+def _differing(base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, Any]:
+    """Each attribute that others changed, or that is to be changed, as (base, theirs, mine)."""
+    return {
+        name: (base[name], theirs[name], mine.get(name, base[name]))
+        for name in theirs.keys() & base.keys()
+        if base[name] != theirs[name] or (name in mine and mine[name] != base[name])
+    }
+
+
 def _base(
     connection: Connection,
     table: Table,
@@ -173,18 +182,28 @@ def _base(
     write: Write,
     current: int,
     theirs: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The row as it was at the version that was read: each later change taken back, by the journal."""
-    dialect, inventory = read_inventory(connection, dialect_for(connection.dialect.name))
-    # A version that the row never had leaves nothing to take back.
-    if not inventory.has_journal or current < write.expected:
+) -> dict[str, Any] | None:
+    """The row as it was at the version that was read: each later change taken back, by the journal.
+
+    None where the journal does not have all of them, or may not be read; a version that the row never had leaves
+    nothing to take back.
+    """
+    behind = current - write.expected
+    if behind < 0:
         return dict(theirs)
+    try:
+        dialect, inventory = read_inventory(connection, dialect_for(connection.dialect.name))
+    except UnsupportedError:
+        return None
+    if not inventory.has_journal:
+        return None
     schema = table.schema or inventory.state.get("default_schema", "public")
-    name = next((each for each in inventory.tables if each == TableName(schema, table.name)), None)
-    if name is None:
-        name = inventory.resolve(table.fullname).name
+    exact = TableName(schema, table.name)
+    name = exact if exact in inventory.tables else inventory.resolve(table.fullname).name
     key = json.dumps(key_document(write.key), default=str)
-    changes = log(connection, dialect, inventory, LogFilter(table=name, key=key, limit=current - write.expected))
+    changes = log(connection, dialect, inventory, LogFilter(table=name, key=key, limit=behind))
+    if len(changes) < behind or any(change.before is None for change in changes):
+        return None
     base = dict(theirs)
     by_column = {column: attribute for attribute, column in attributes.items()}
     for change in changes:

@@ -229,7 +229,8 @@ class Repository(Declared[M]):
         """Sets exactly what is given (None is a value), in one statement, and gives the row as it then is.
 
         ``values`` are declared fields in text, or attributes: ``{Stock.count: Stock.count - 1}``. With ``version`` the
-        row must still be at that version: HF202 otherwise, which says what differs. HF622 where there is no such
+        row must still be at that version: HF202 otherwise, which says what differs; a column that is declared with
+        ``info={"merge": "auto"}`` is written all the same if nobody else changed it. HF622 where there is no such
         row, also when ``values`` is empty. A second statement is sent on SQLite for times and versions, and where
         the ORM has more to do: joined inheritance, ``@validates``, events of the mapper.
         """

@@ -11,7 +11,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from holdfast.errors import HoldfastError, NotFoundError, StaleVersionError
 from holdfast.sqlalchemy.fields import Fields
-from holdfast.sqlalchemy.locking import Write, conflict, is_versioned
+from holdfast.sqlalchemy.locking import Write, conflict, is_versioned, may_merge
 from holdfast.sqlalchemy.restoring import hard_delete
 from holdfast.sqlalchemy.soft_delete import include_deleted
 from holdfast.sqlalchemy.stamps import fetch_stamps
@@ -22,7 +22,10 @@ _BATCH = 500
 
 
 def update_row(session: Session, fields: Fields[M], key: _Key, values: Mapping[str, Any], version: int | None) -> M:
-    """Sets exactly these values, and gives the row as it then is. HF622, HF202."""
+    """Sets exactly these values, and gives the row as it then is. HF622, HF202.
+
+    On a row that others changed it goes on where the model says that such changes merge.
+    """
     expected = {} if version is None else {fields.needs_version(): version}
     # What the session has in mind for the row is older than this.
     session.flush()
@@ -42,7 +45,10 @@ def update_row(session: Session, fields: Fields[M], key: _Key, values: Mapping[s
         row = session.execute(statement.returning(*(fields.attribute(name) for name in names))).one_or_none()
         written = None if row is None else _renewed(session, fields, known, dict(zip(names, row, strict=True)))
     if written is None:
-        raise not_written(session, fields, key, version, values)
+        error = not_written(session, fields, key, version, values)
+        if isinstance(error, StaleVersionError) and may_merge(fields.mapper, values, error.fields):
+            return update_row(session, fields, key, values, error.current)
+        raise error
     fetch_stamps(session, [written])
     return written
 
