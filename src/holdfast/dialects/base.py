@@ -119,6 +119,10 @@ class Dialect(ABC):
         """The dialect for a journal that belongs to that role; itself, where there are no roles."""
         return self
 
+    def one_at_a_time(self) -> Dialect:
+        """The dialect for a driver that takes one statement in a call; itself, where each is sent alone anyway."""
+        return self
+
     # ------------------------------------------------------------------ what is there
 
     @abstractmethod

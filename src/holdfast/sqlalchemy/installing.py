@@ -34,6 +34,9 @@ def install(
     """
     with _reading(bind) as (dialect, inventory):
         wanted = {table.name: policies for table, policies in declared(metadata, inventory)}
+    if isinstance(bind, Connection):
+        # It may be of any driver.
+        dialect = dialect.one_at_a_time()
     plan = plan_protect(dialect, inventory, wanted, add_columns=add_columns)
     if isinstance(bind, Connection):
         with explained(dialect):

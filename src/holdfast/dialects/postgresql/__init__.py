@@ -58,8 +58,9 @@ class PostgreSQL(Dialect):
     takes_arrays = True
     refuses_second_update = True
 
-    def __init__(self, owner: str | None = None) -> None:
+    def __init__(self, owner: str | None = None, *, batching: bool = True) -> None:
         self.owner = owner
+        self.batching = batching
 
     # ------------------------------------------------------------------ what is there
 
@@ -81,7 +82,10 @@ class PostgreSQL(Dialect):
     # ------------------------------------------------------------------ what is to be there
 
     def with_owner(self, owner: str | None) -> PostgreSQL:
-        return PostgreSQL(owner)
+        return PostgreSQL(owner, batching=self.batching)
+
+    def one_at_a_time(self) -> PostgreSQL:
+        return PostgreSQL(self.owner, batching=False)
 
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
         return journal.install(version, roles_apart)
@@ -162,7 +166,7 @@ class PostgreSQL(Dialect):
         return (lock(tables, mode, milliseconds),) if tables else ()
 
     def batch(self, statements: Sequence[str]) -> tuple[str, ...]:
-        return (";\n".join(statements),) if statements else ()
+        return (";\n".join(statements),) if statements and self.batching else tuple(statements)
 
     def try_install_lock(self) -> str:
         return "select pg_try_advisory_lock(hashtextextended('holdfast.install', 0))"
