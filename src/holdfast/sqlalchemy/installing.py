@@ -22,29 +22,36 @@ from holdfast.status import status as compare
 
 
 def install(
-    bind: Engine | AsyncEngine | Connection, metadata: Any, *, add_columns: bool = False, deadline: float = 60.0
+    bind: Engine | AsyncEngine | Connection,
+    metadata: Any,
+    *,
+    add_columns: bool = False,
+    roles_apart: bool | None = None,
+    deadline: float = 60.0,
 ) -> Plan:
     """Makes the database hold what the models declare, and gives the plan that did; an empty one where all was so.
 
     With an engine each table is protected in a transaction of its own, without a queue behind it, and a second
     run finishes what was interrupted; with a connection all of it is part of the transaction in hand (asynchronous:
     ``await connection.run_sync(install, Base)``). ``metadata`` is the declarative base, its registry or its
-    MetaData, and its tables must be there. Raises what ``holdfast protect`` does: HF1xx for a declaration that
-    cannot hold, HF304 where another run is under way, HF407 where a table stayed locked for ``deadline`` seconds.
+    MetaData, and its tables must be there. The journal gets a role of its own where there are roles and the role in
+    use may make one; ``roles_apart=False`` leaves it to the role in use. Raises what ``holdfast protect`` does:
+    HF1xx for a declaration that cannot hold, HF304 where another run is under way, HF407 where a table stayed locked
+    for ``deadline`` seconds.
     """
     with _reading(bind) as (dialect, inventory):
         wanted = {table.name: policies for table, policies in declared(metadata, inventory)}
     if isinstance(bind, Connection):
         # It may be of any driver.
         dialect = dialect.one_at_a_time()
-    plan = plan_protect(dialect, inventory, wanted, add_columns=add_columns)
+    plan = plan_protect(dialect, inventory, wanted, add_columns=add_columns, roles_apart=roles_apart)
     if isinstance(bind, Connection):
         with explained(dialect):
             for statement in (*dialect.lock_settings(int(deadline * 1000)), *_statements(plan)):
                 execute(bind, statement)
     elif _in_memory(bind):
         with sync_engine(bind).begin() as connection:
-            return install(connection, metadata, add_columns=add_columns)
+            return install(connection, metadata, add_columns=add_columns, roles_apart=roles_apart)
     else:
         apply(Database(bind.url), plan, deadline=deadline)
     return plan
