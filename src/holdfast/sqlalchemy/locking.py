@@ -170,8 +170,8 @@ def _differing(base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping
     """Each attribute that others changed, or that is to be changed, as (base, theirs, mine)."""
     return {
         name: (base[name], theirs[name], mine.get(name, base[name]))
-        for name in theirs.keys() & base.keys()
-        if base[name] != theirs[name] or (name in mine and mine[name] != base[name])
+        for name in theirs
+        if name in base and (base[name] != theirs[name] or (name in mine and mine[name] != base[name]))
     }
 
 
