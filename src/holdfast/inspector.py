@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -155,6 +156,7 @@ def _relation(document: Mapping[str, Any]) -> StoredRelation:
             StoredColumn(each["id"], each["name"], each["position"], each["type"]) for each in document["columns"] or ()
         ),
         next_column=document["next_column"],
+        since=datetime.fromisoformat(document["since"]) if document.get("since") else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from holdfast.errors import UnsupportedError
@@ -38,6 +39,8 @@ class StoredRelation:
     protected: bool
     columns: tuple[StoredColumn, ...]
     next_column: int
+    since: datetime | None = None
+    """From when on every change is in the journal; None where nothing is recorded now."""
 
     def is_same(self, table: TableInfo) -> bool:
         """Whether it is the very table, and not one that took its name, or a copy."""

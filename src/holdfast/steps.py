@@ -78,6 +78,8 @@ def table_step(
         statements += dialect.mark(each, __version__)
         on = f" on {each.table}" if each.table not in (None, protection.table.name) else ""
         actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}{on}")
+    if locked:
+        locked += dialect.start_history(protection.relation)
     touched = {each.table for each in stale if each.table is not None}
     touched |= {gone.table for gone in left_over if gone.table is not None}
     dropping = any(not each.replaceable for each in installed.values() if each.table in touched)

@@ -184,6 +184,11 @@ class Dialect(ABC):
     def unregister(self, relation: Relation) -> tuple[str, ...]:
         """The table is no longer protected; its history stays readable."""
 
+    def start_history(self, relation: Relation) -> tuple[str, ...]:
+        """From now on every change of the table is recorded; said while nobody can write it. Nothing where ``register``
+        says so."""
+        return ()
+
     @abstractmethod
     def forget(self, relation: Relation) -> tuple[str, ...]:
         """Removes the table's history."""
@@ -403,6 +408,14 @@ class Dialect(ABC):
     def estimate_rows(self, select: str) -> str:
         """Asks the planner about a SELECT; one JSON document. Only where the feature ``estimates_rows`` is true."""
         raise NotImplementedError
+
+    # ------------------------------------------------------------------ the journal itself
+
+    @abstractmethod
+    def record_intervention(
+        self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
+    ) -> Query:
+        """Writes down what is done to the journal itself; one row, the intervention's id."""
 
     # ------------------------------------------------------------------ errors
 

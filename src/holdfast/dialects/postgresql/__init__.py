@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
-from holdfast.dialects.postgresql import catalog, journal, reading
+from holdfast.dialects.postgresql import catalog, interventions, journal, reading
 from holdfast.dialects.postgresql.audit import recording
 from holdfast.dialects.postgresql.errors import translate
 from holdfast.dialects.postgresql.guard import guarding
@@ -136,7 +136,10 @@ class PostgreSQL(Dialect):
         )
 
     def unregister(self, relation: Relation) -> tuple[str, ...]:
-        return (f"update holdfast.relation set protected = false where id = {relation.id}",)
+        return (f"update holdfast.relation set protected = false, since = null where id = {relation.id}",)
+
+    def start_history(self, relation: Relation) -> tuple[str, ...]:
+        return (f"update holdfast.relation set since = clock_timestamp() where id = {relation.id} and since is null",)
 
     def forget(self, relation: Relation) -> tuple[str, ...]:
         return (
@@ -255,6 +258,11 @@ class PostgreSQL(Dialect):
 
     def estimate_rows(self, select: str) -> str:
         return f"explain (format json) {select}"
+
+    def record_intervention(
+        self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
+    ) -> Query:
+        return interventions.record(kind, actor, reason, details)
 
     def lacks_journal(self, error: BaseException) -> bool:
         # No such schema, no such function.

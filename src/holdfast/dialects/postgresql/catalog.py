@@ -176,6 +176,7 @@ select json_build_object(
     'policies', r.policies,
     'added', r.added_columns,
     'protected', r.protected,
+    'since', r.since,
     'columns', (select json_agg(json_build_object('id', c.id, 'name', c.name, 'position', c.position, 'type', c.type)
                                 order by c.id)
                 from holdfast.relation_column as c where c.relation = r.id and not c.dropped),
@@ -202,7 +203,7 @@ select 'trigger' as kind, t.tgname as name, n.nspname as schema_name, c.relname 
         join pg_trigger as k on k.tgrelid = l.relid and k.tgname = t.tgname and k.tgparentid <> 0
         where k.tgenabled not in ('O', 'A'))) as enabled,
     t.tgconstraint = 0 as replaceable,
-    true as per_table,
+    n.nspname <> 'holdfast' as per_table,
     f.pronamespace = to_regnamespace('holdfast') and strpos(t.tgname, 'holdfast_') > 0 as ours,
     format('trigger %I on %I.%I', t.tgname, n.nspname, c.relname) as target
 from pg_trigger as t

@@ -32,6 +32,12 @@ begin
     perform set_config('holdfast.xid', pg_current_xact_id()::text, true);
 end"""
 
+NOTE_COMMIT = """\
+begin
+    update holdfast.transaction as t set committed = clock_timestamp() where t.id = new.id;
+    return null;
+end"""
+
 # Refuses unless the transaction said first that it means it.
 REFUSE_UNLESS_ALLOWED = """\
 declare
@@ -109,6 +115,7 @@ FUNCTIONS = {
         SET_CONTEXT,
     ).replace("set search_path = pg_catalog, pg_temp\n", ""),
     "record_transaction()": _function("record_transaction()", "void", RECORD_TRANSACTION, definer=True),
+    "note_commit()": _function("note_commit()", "trigger", NOTE_COMMIT, definer=True),
     "refuse_unless_allowed(text, numeric, text, text, text)": _function(
         "refuse_unless_allowed(what text, number numeric, code text, complaint text, advice text)",
         "void",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.dialects.postgresql import erasure, evidence, feed, interventions, retention
 from holdfast.dialects.postgresql.functions import FUNCTIONS
 from holdfast.dialects.postgresql.sql import literal, mark, quote
 from holdfast.objects import DatabaseObject, Kind
+from holdfast.tables import TableName
 
 ROLE = "holdfast"
 ROLE_COMMENT = "holdfast: owns the journal"
@@ -19,6 +21,8 @@ create table if not exists holdfast.transaction (
     id bigint generated always as identity primary key,
     xid xid8 not null,
     at timestamptz not null,
+    -- When it began to commit; of a statement that is a transaction by itself, when its first change was recorded.
+    committed timestamptz not null default clock_timestamp(),
     actor text,
     tenant text,
     reason text,
@@ -57,7 +61,9 @@ create table if not exists holdfast.relation (
     key_columns text[] not null,
     policies jsonb not null,
     added_columns text[] not null default '{}',
-    protected boolean not null default true
+    protected boolean not null default true,
+    -- From when on every change is here: since it was protected, or since older history was dropped.
+    since timestamptz
 )""",
     "relation_column": """\
 create table if not exists holdfast.relation_column (
@@ -69,6 +75,11 @@ create table if not exists holdfast.relation_column (
     dropped boolean not null default false,
     primary key (relation, id)
 )""",
+    **interventions.TABLES,
+    **evidence.TABLES,
+    **retention.TABLES,
+    **erasure.TABLES,
+    **feed.TABLES,
 }
 INDEXES = {
     "change_row": """\
@@ -79,6 +90,21 @@ create index if not exists change_run on holdfast.change (relation, key_last) wh
 create index if not exists change_at on holdfast.change using brin (at)
     with (pages_per_range = 16, autosummarize = on)""",
 }
+
+# What a statement outside of any transaction block writes is committed as soon as it is written; all else waits for
+# its commit to know the time. Triggers of this kind cannot be replaced.
+COMMITTED = """\
+do $holdfast$
+begin
+    if not exists (select from pg_trigger as t
+                   where t.tgrelid = 'holdfast.transaction'::regclass and t.tgname = 'holdfast_committed') then
+        create constraint trigger holdfast_committed after insert on holdfast.transaction
+            deferrable initially deferred
+            for each row when (new.at <> statement_timestamp()) execute function holdfast.note_commit();
+    end if;
+    alter table holdfast.transaction enable trigger holdfast_committed;
+end
+$holdfast$"""
 
 # For people and BI tools: one row for each row that was changed, under the present names.
 TIMELINE = """\
@@ -141,14 +167,18 @@ def objects(owner: str | None) -> tuple[DatabaseObject, ...]:
     """The journal's own objects, in the order in which they are made."""
     made: list[tuple[Kind, str, tuple[str, ...]]] = [("table", name, (create,)) for name, create in TABLES.items()]
     made += [("index", name, (create,)) for name, create in INDEXES.items()]
-    for signature, create in FUNCTIONS.items():
+    for signature, create in (FUNCTIONS | feed.FUNCTIONS).items():
         rights = [f"revoke all on function holdfast.{signature} from public"]
         if owner is not None:
             rights.insert(0, f"alter function holdfast.{signature} owner to {quote(owner)}")
         made.append(("function", signature.partition("(")[0], (create, *rights)))
     made.append(("view", "timeline", (TIMELINE,)))
     made.append(("schema", "holdfast", (*_ownership(owner), CLOSE, *OPEN)))
-    return tuple(DatabaseObject(kind, name, None, "", create, ()) for kind, name, create in made)
+    objects = [DatabaseObject(kind, name, None, "", create, ()) for kind, name, create in made]
+    objects.insert(
+        -1, DatabaseObject("trigger", "holdfast_committed", TableName("holdfast", "transaction"), "", (COMMITTED,), ())
+    )
+    return tuple(objects)
 
 
 def _ownership(owner: str | None) -> Iterator[str]:

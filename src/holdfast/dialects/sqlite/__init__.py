@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
-from holdfast.dialects.sqlite import catalog, journal, reading
+from holdfast.dialects.sqlite import catalog, interventions, journal, reading
 from holdfast.dialects.sqlite.audit import recording
 from holdfast.dialects.sqlite.errors import translate
 from holdfast.dialects.sqlite.guard import guarding
 from holdfast.dialects.sqlite.soft_delete import soft_deleting
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.stamp import stamping
+from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.undo import undo
 from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
 from holdfast.journal import Relation
@@ -122,10 +123,11 @@ class SQLite(Dialect):
             for c in table.columns
         )
         return (
-            "insert into main.holdfast_relation (id, name, key_columns, policies, added_columns, protected)\n"
-            f"values ({relation.id}, {literal(table.name.name)}, {listed}, 1)\n"
+            "insert into main.holdfast_relation (id, name, key_columns, policies, added_columns, protected, since)\n"
+            f"values ({relation.id}, {literal(table.name.name)}, {listed}, 1, {NOW})\n"
             "on conflict (id) do update set name = excluded.name, key_columns = excluded.key_columns,\n"
-            "    policies = excluded.policies, added_columns = excluded.added_columns, protected = 1",
+            "    policies = excluded.policies, added_columns = excluded.added_columns, protected = 1,\n"
+            "    since = coalesce(since, excluded.since)",
             f"update main.holdfast_column set dropped = 1 where relation = {relation.id}",
             "insert into main.holdfast_column (relation, id, name, position, type, dropped)\n"
             f"values\n    {values}\n"
@@ -134,7 +136,7 @@ class SQLite(Dialect):
         )
 
     def unregister(self, relation: Relation) -> tuple[str, ...]:
-        return (f"update main.holdfast_relation set protected = 0 where id = {relation.id}",)
+        return (f"update main.holdfast_relation set protected = 0, since = null where id = {relation.id}",)
 
     def forget(self, relation: Relation) -> tuple[str, ...]:
         return journal.forget(relation.id)
@@ -248,6 +250,11 @@ class SQLite(Dialect):
 
     def restore(self, protection: Protection) -> str:
         return reading.restore(protection)
+
+    def record_intervention(
+        self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
+    ) -> Query:
+        return interventions.record(kind, actor, reason, details)
 
     def lacks_journal(self, error: BaseException) -> bool:
         # SQLITE_ERROR stands for all that is wrong with a statement; this one is right where its table is there.

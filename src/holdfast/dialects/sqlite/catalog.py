@@ -155,6 +155,7 @@ select json_object(
     'policies', json(r.policies),
     'added', json(r.added_columns),
     'protected', json(case when r.protected then 'true' else 'false' end),
+    'since', r.since,
     'columns', (
         select json_group_array(json_object('id', c.id, 'name', c.name, 'position', c.position, 'type', c.type))
         from (select * from main.holdfast_column as c where c.relation = r.id and not c.dropped order by c.id) as c),

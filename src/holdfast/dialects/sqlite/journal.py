@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.sqlite import erasure, evidence, interventions, retention
 from holdfast.dialects.sqlite.sql import literal, refusal
 from holdfast.objects import SCHEMA_VERSION
 
@@ -50,7 +51,9 @@ create table if not exists main.holdfast_relation (
     key_columns text not null,
     policies text not null,
     added_columns text not null,
-    protected integer not null
+    protected integer not null,
+    -- From when on every change is here.
+    since text
 )""",
     "holdfast_column": """\
 create table if not exists main.holdfast_column (
@@ -122,6 +125,10 @@ create table if not exists main.holdfast_started (
     key,
     image text not null
 )""",
+    **interventions.TABLES,
+    **evidence.TABLES,
+    **retention.TABLES,
+    **erasure.TABLES,
 }
 
 INDEXES = (
