@@ -11,9 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from tests.memory import work_in_memory
-from tests.servers import CHINOOK, EXTERNAL, Server, Servers, available, build_chinook_sqlite
+from tests.servers import (
+    CHINOOK,
+    EXTERNAL,
+    Server,
+    Servers,
+    available,
+    build_chinook_postgresql,
+    build_chinook_sqlite,
+)
 
 ALL_VERSIONS = bool(os.environ.get("HOLDFAST_TEST_ALL_VERSIONS"))
 SERVERS = pytest.StashKey[Servers]()
@@ -80,11 +89,17 @@ def sqlite_database(tmp_path: pathlib.Path) -> str:
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
-    """The URL of a fresh, empty database, on every kind of database in turn."""
+    """The URL of a fresh database, on every kind of database in turn: empty, or as ``copy_of(build=…)`` made it."""
+    marker = request.node.get_closest_marker("copy_of")
     if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_database")
+        url = request.getfixturevalue("sqlite_database")
+        if marker is not None:
+            shutil.copy(servers.template_file(marker.kwargs["build"]), str(sqlalchemy.make_url(url).database))
+        yield url
     else:
-        with _server(servers, request.param).new_database() as url:
+        server = _server(servers, request.param)
+        template = "template0" if marker is None else servers.template(server, marker.kwargs["build"])
+        with server.new_database(template) as url:
             yield url
 
 
@@ -92,7 +107,7 @@ def database(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
 def chinook_postgresql(postgresql: Server, servers: Servers) -> Iterator[str]:
     """The URL of a fresh database with the tables and rows of Chinook."""
     _needs_chinook()
-    with postgresql.new_database(template=servers.chinook(postgresql)) as url:
+    with postgresql.new_database(servers.template(postgresql, build_chinook_postgresql)) as url:
         yield url
 
 

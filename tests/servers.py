@@ -11,8 +11,9 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import sqlalchemy as sa
@@ -63,7 +64,8 @@ class Servers:
 
     def __init__(self) -> None:
         self._running: dict[int | None, Server] = {}
-        self._templates: dict[int, str] = {}
+        self._templates: dict[tuple[int, Callable[[str], object]], str] = {}
+        self._files: dict[Callable[[str], object], pathlib.Path] = {}
         self._exits = contextlib.ExitStack()
 
     @property
@@ -88,17 +90,22 @@ class Servers:
             self._running[version] = Server(actual, url)
         return self._running[version]
 
-    def chinook(self, server: Server) -> str:
-        """The name of a database that holds Chinook, to be used as a template."""
-        if server.version not in self._templates:
-            script = (CHINOOK / "Chinook_PostgreSql_SerialPKs.sql").read_text(encoding="utf-8")
+    def template(self, server: Server, build: Callable[[str], object]) -> str:
+        """The name of a database that was built once, by its URL: to be copied, so nobody stays connected to it."""
+        if (server.version, build) not in self._templates:
             url = self._exits.enter_context(server.new_database())
-            psql(
-                url,
-                "BEGIN;\n" + re.sub(r"(?m)^(DROP DATABASE|CREATE DATABASE|\\c ).*$", "", script) + "COMMIT;",
-            )
-            self._templates[server.version] = str(sa.make_url(url).database)
-        return self._templates[server.version]
+            build(url)
+            self._templates[server.version, build] = str(sa.make_url(url).database)
+        return self._templates[server.version, build]
+
+    def template_file(self, build: Callable[[str], object]) -> pathlib.Path:
+        """The same for SQLite: a file to be copied."""
+        if build not in self._files:
+            path = pathlib.Path(self._exits.enter_context(tempfile.TemporaryDirectory())) / "template.db"
+            path.touch()
+            build(f"sqlite:///{path}")
+            self._files[build] = path
+        return self._files[build]
 
     def stop(self) -> None:
         self._exits.close()
@@ -114,6 +121,14 @@ def available() -> dict[int, pathlib.Path]:
         with contextlib.suppress(UnsupportedError):
             found[version] = find_binaries(version)
     return dict(sorted(found.items(), reverse=True))
+
+
+def build_chinook_postgresql(url: str) -> None:
+    script = (CHINOOK / "Chinook_PostgreSql_SerialPKs.sql").read_text(encoding="utf-8")
+    psql(
+        url,
+        "BEGIN;\n" + re.sub(r"(?m)^(DROP DATABASE|CREATE DATABASE|\\c ).*$", "", script) + "COMMIT;",
+    )
 
 
 def build_chinook_sqlite(path: pathlib.Path) -> None:

@@ -33,6 +33,7 @@ HoldfastError
 │  ├─ InvalidWriteError   HF625
 │  ├─ EmptyFilterError    HF626
 │  └─ RowsError           HF65x
+├─ HistoryError         HF43x   the journal does not reach so far, or not there
 └─ PagingError          HF64x   the statement, the order or the secret cannot be paged with
 """
 
@@ -153,6 +154,10 @@ class UnsupportedError(HoldfastError):
     ...     print(error.hint)
     It protects PostgreSQL 14 to 18 and SQLite 3.37+.
     """
+
+
+class HistoryError(HoldfastError):
+    """HF43x: what was asked for is not in the journal, or cannot be had again from it."""
 
 
 class UndoConflictError(HoldfastError):

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import Connection
+
 from holdfast.database import Database, execute, explained
 from holdfast.errors import BusyError, DeadlockError, LockedError, LockTimeoutError, UnsupportedError
 from holdfast.inspector import inspect
@@ -17,15 +19,15 @@ Progress = Callable[[Step], None]
 
 
 @contextmanager
-def install_lock(database: Database) -> Iterator[None]:
-    """Keeps a second run out for as long as the block lasts; HF304 where one is under way."""
+def install_lock(database: Database) -> Iterator[Connection]:
+    """A connection that keeps a second run out for as long as the block lasts; HF304 where one is under way."""
     with database.connect() as connection:
         if not execute(connection, database.dialect.try_install_lock())[0][0]:
             raise LockedError(
                 "HF304", "Another holdfast is changing protection in this database.", "Try again when it is done."
             )
         connection.commit()
-        yield
+        yield connection
 
 
 def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: Progress | None = None) -> None:
@@ -34,10 +36,10 @@ def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: P
     Raises HF407 when a table stayed locked for ``deadline`` seconds, and HF304 when another run is under way, or
     was since the plan was made.
     """
-    with install_lock(database):
+    with install_lock(database) as connection:
         _refuse_outdated(database, plan)
         for step in plan.steps:
-            _apply_step(database, step, deadline)
+            _apply_step(database, connection, step, deadline)
             if progress is not None:
                 progress(step)
 
@@ -53,12 +55,12 @@ def _refuse_outdated(database: Database, plan: Plan) -> None:
         raise LockedError("HF304", "The database has changed since the plan was made.", "Run the command again.")
 
 
-def _apply_step(database: Database, step: Step, deadline: float) -> None:
+def _apply_step(database: Database, connection: Connection, step: Step, deadline: float) -> None:
     ends = time.monotonic() + deadline
     pause = 0.05
     while True:
         try:
-            with explained(database.dialect), database.engine.begin() as connection:
+            with explained(database.dialect), connection.begin():
                 for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
                     execute(connection, statement)
             return

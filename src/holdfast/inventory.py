@@ -127,6 +127,23 @@ class Inventory:
         """The table that a stored relation means, if it is there."""
         return self.matches().get(stored.id)
 
+    def recorded(self, name: str) -> StoredRelation:
+        """The table that a person means, as the journal calls it; it may have been renamed since, or be gone."""
+        matches = self.matches()
+        try:
+            found = self.resolve(name)
+        except UnsupportedError:
+            for each in sorted(self.relations.values(), key=lambda each: -each.id):
+                if each.id not in matches and name in (str(each.table), each.table.name):
+                    return each
+            raise
+        for each in self.relations.values():
+            if each.id in matches and matches[each.id].name == found.name:
+                return each
+        raise UnsupportedError(
+            "HF303", f"{name} was never protected, so nothing is known of it.", f"Start with: holdfast protect {name}."
+        )
+
     def resolve(self, name: str) -> TableInfo:
         """The table that a person means by ``name`` or ``schema.name``."""
         exact = [table for table in self.tables.values() if name in (str(table.name), table.name.name)]

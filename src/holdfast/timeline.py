@@ -101,7 +101,7 @@ def find(connection: Connection, dialect: Dialect, name: str) -> Transaction:
     row = rows[0]
     return Transaction(
         id=str(row.id),
-        at=_time(row.at),
+        at=moment(row.at),
         actor=row.actor,
         tenant=row.tenant,
         reason=row.reason,
@@ -133,7 +133,7 @@ def _change(row: AnyRow) -> Change:
     return Change(
         id=row.id,
         transaction=str(row.transaction),
-        at=_time(row.at),
+        at=moment(row.at),
         actor=row.actor,
         tenant=row.tenant,
         reason=row.reason,
@@ -150,7 +150,7 @@ def shown(table: TableName) -> str:
     return table.name if table.schema in ("public", "main") else f"{table.schema}.{table.name}"
 
 
-def _time(value: object) -> datetime:
+def moment(value: object) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 

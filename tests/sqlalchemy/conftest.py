@@ -74,12 +74,19 @@ class Shop:
             return [tuple(row) for row in connection.execute(sa.text(sql))]
 
 
-def build(url: str) -> None:
+def installed(url: str, base: Any = Base) -> None:
+    """The tables, protected and empty."""
     engine = sa.create_engine(url, poolclass=NullPool)
     holdfast.sqlalchemy.bind(engine)
-    Base.metadata.create_all(engine)
+    base.metadata.create_all(engine)
     # The template stays for long, and a role of the journal's own would stand in the way of tests about that role.
-    holdfast.sqlalchemy.install(engine, Base, roles_apart=False)
+    holdfast.sqlalchemy.install(engine, base, roles_apart=False)
+    engine.dispose()
+
+
+def fill(url: str) -> None:
+    engine = sa.create_engine(url, poolclass=NullPool)
+    holdfast.sqlalchemy.bind(engine)
     with holdfast.sqlalchemy.Session(engine) as session:
         zoo.fill(session)
     engine.dispose()
@@ -88,16 +95,17 @@ def build(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgresql_template(servers: Servers) -> Iterator[str]:
     """A database to be copied: installing takes longer than any test."""
-    with _server(servers, None).new_database() as url:
-        build(url)
+    server = _server(servers, None)
+    with server.new_database(servers.template(server, installed)) as url:
+        fill(url)
         yield url
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def sqlite_template(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("shop") / "shop.db"
-    path.touch()
-    build(f"sqlite:///{path}")
+    shutil.copy(servers.template_file(installed), path)
+    fill(f"sqlite:///{path}")
     return path
 
 

@@ -14,8 +14,10 @@ import holdfast.sqlalchemy
 from holdfast.errors import HoldfastError, StaleVersionError
 from holdfast.sqlalchemy import Audited, Repository, Versioned, explained
 from holdfast.sqlalchemy.locking import Write, conflict, may_merge
+from tests.sqlalchemy.conftest import installed
 from tests.sqlalchemy.models import Base, Order
 
+pytestmark = pytest.mark.copy_of(build=installed)
 Sessions = sessionmaker[holdfast.sqlalchemy.Session]
 
 
@@ -41,8 +43,6 @@ class Note(Base, Versioned):
 def engine(database: str) -> Iterator[Engine]:
     engine = create_engine(database)
     holdfast.sqlalchemy.bind(engine)
-    Base.metadata.create_all(engine)
-    holdfast.sqlalchemy.install(engine, Base)
     yield engine
     engine.dispose()
 

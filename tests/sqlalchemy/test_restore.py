@@ -13,8 +13,10 @@ import holdfast.sqlalchemy
 from holdfast.errors import NotFoundError, ProtectedError, UnsupportedError
 from holdfast.sqlalchemy import explained, hard_delete, include_deleted, restore
 from tests.harness import Protected
-from tests.sqlalchemy.models import Base, Customer, Line, Node, Order, Parcel, Tag
+from tests.sqlalchemy.conftest import installed
+from tests.sqlalchemy.models import Customer, Line, Node, Order, Parcel, Tag
 
+pytestmark = pytest.mark.copy_of(build=installed)
 Sessions = sessionmaker[holdfast.sqlalchemy.Session]
 
 
@@ -22,8 +24,6 @@ Sessions = sessionmaker[holdfast.sqlalchemy.Session]
 def engine(database: str) -> Iterator[Engine]:
     engine = create_engine(database)
     holdfast.sqlalchemy.bind(engine)
-    Base.metadata.create_all(engine)
-    holdfast.sqlalchemy.install(engine, Base)
     yield engine
     engine.dispose()
 

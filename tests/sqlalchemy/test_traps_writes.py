@@ -28,10 +28,11 @@ from holdfast.sqlalchemy import (
     policies_of,
     restore,
 )
-from tests.sqlalchemy.conftest import Shop
+from tests.sqlalchemy.conftest import Shop, installed
 from tests.sqlalchemy.models import Order
 from tests.sqlalchemy.test_traps_audit import recorded
 
+pytestmark = pytest.mark.copy_of(build=lambda url: installed(url, Base))
 DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 MIXINS = (Timestamped, SoftDeletable, Versioned, Audited)
 
@@ -62,11 +63,6 @@ class Users(Repository[User]):
 
 @pytest.fixture(params=["sync", "async"])
 def users(request: pytest.FixtureRequest, database: str) -> Shop:
-    engine = sa.create_engine(database)
-    holdfast.sqlalchemy.bind(engine)
-    Base.metadata.create_all(engine)
-    holdfast.sqlalchemy.install(engine, Base)
-    engine.dispose()
     url = sa.make_url(database)
     if request.param == "async":
         url = url.set(drivername=DRIVERS[url.get_backend_name()])

@@ -5,16 +5,19 @@ from __future__ import annotations
 import click
 
 from holdfast import __version__
+from holdfast.cli.as_of import as_of
 from holdfast.cli.demo import demo
 from holdfast.cli.explain import explain
 from holdfast.cli.failing import Commands
 from holdfast.cli.log import log
 from holdfast.cli.opening import url_option
 from holdfast.cli.protect import protect
+from holdfast.cli.revert import revert
 from holdfast.cli.show import show
 from holdfast.cli.status import status
 from holdfast.cli.undo import undo
 from holdfast.cli.unprotect import unprotect
+from holdfast.cli.versions import versions
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,5 +39,5 @@ def main() -> None:
     """
 
 
-for _command in (demo, protect, unprotect, status, log, show, undo, explain):
+for _command in (demo, protect, unprotect, status, log, show, undo, versions, revert, as_of, explain):
     main.add_command(_command)

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import click
 
+from holdfast.inventory import Inventory, StoredRelation
+
 # The types whose values stand bare in JSON, as PostgreSQL and SQLite name them.
 _BARE = re.compile(
     r"(unsigned |tiny|small|medium|big)*"
@@ -34,6 +36,15 @@ def key_as_json(text: str, columns: Sequence[str], types: Sequence[str]) -> str:
         )
     spelled = [_spelled(*each) for each in zip(values, columns, types, strict=True)]
     return spelled[0] if len(spelled) == 1 else f"[{','.join(spelled)}]"
+
+
+def row_key(inventory: Inventory, stored: StoredRelation, key: str) -> str:
+    """The key of a row of that table, as JSON."""
+    present = inventory.find(stored)
+    types = {each.name: each.type for each in stored.columns}
+    if present is not None:
+        types |= {each.name: each.base_type for each in present.columns}
+    return key_as_json(key, stored.key, [types.get(name, "") for name in stored.key])
 
 
 def _values(text: str, wanted: int) -> list[str]:

@@ -6,13 +6,11 @@ from datetime import datetime
 
 import click
 
-from holdfast.cli.keys import key_as_json
+from holdfast.cli.keys import row_key
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
 from holdfast.cli.printing import change_text, key_text, note, say_json, say_table
 from holdfast.cli.times import Moment, local
 from holdfast.dialects.base import LogFilter
-from holdfast.errors import UnsupportedError
-from holdfast.inventory import Inventory, StoredRelation
 from holdfast.journal import OPERATIONS
 from holdfast.timeline import log as changes_of
 
@@ -51,10 +49,10 @@ def log(
     A key of several columns is written 1,2 or as a JSON array, in the order of the table's key.
     """
     with reading(settings.database()) as (connection, dialect, inventory):
-        stored = _relation(inventory, table) if table else None
+        stored = inventory.recorded(table) if table else None
         wanted = LogFilter(
             table=stored.table if stored else None,
-            key=_key(inventory, stored, key) if stored and key is not None else None,
+            key=row_key(inventory, stored, key) if stored and key is not None else None,
             since=since,
             until=until,
             actor=actor,
@@ -77,29 +75,3 @@ def log(
     )
     if len(changes) == limit:
         note(f"The newest {limit} are shown; --limit shows more.")
-
-
-def _relation(inventory: Inventory, name: str) -> StoredRelation:
-    """The table as the journal calls it; it may have been renamed since, or be gone."""
-    matches = inventory.matches()
-    try:
-        found = inventory.resolve(name)
-    except UnsupportedError:
-        for each in sorted(inventory.relations.values(), key=lambda each: -each.id):
-            if each.id not in matches and name in (str(each.table), each.table.name):
-                return each
-        raise
-    for each in inventory.relations.values():
-        if each.id in matches and matches[each.id].name == found.name:
-            return each
-    raise UnsupportedError(
-        "HF303", f"{name} was never protected, so nothing is known of it.", f"Start with: holdfast protect {name}."
-    )
-
-
-def _key(inventory: Inventory, stored: StoredRelation, key: str) -> str:
-    present = inventory.find(stored)
-    types = {each.name: each.type for each in stored.columns}
-    if present is not None:
-        types |= {each.name: each.base_type for each in present.columns}
-    return key_as_json(key, stored.key, [types.get(name, "") for name in stored.key])

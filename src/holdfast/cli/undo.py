@@ -64,7 +64,7 @@ def undo(
 def _undo(database: Database, transaction: str, tables: Sequence[str], *, force: bool, as_json: bool) -> None:
     try:
         with busy("Undoing"):
-            undone = take_back(database, transaction, tables=tables, force=force, actor=_user())
+            undone = take_back(database, transaction, tables=tables, force=force, actor=user())
     except UndoConflictError as error:
         if as_json:
             _say_outcome(Undone(None, (), error.conflicts))
@@ -133,7 +133,7 @@ def _say_conflicts(conflicts: Sequence[Conflict]) -> None:
         say(f"… and {plural(len(conflicts) - _CONFLICTS, 'row')} more; all of them with --json.")
 
 
-def _user() -> str | None:
+def user() -> str | None:
     """Who asks for the undo: the account on this machine."""
     try:
         return getpass.getuser()

@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from holdfast.errors import DeclarationError, HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
 from holdfast.policies import Audit, Guard, Policy, RawDelete, SoftDelete, Timestamps, Version, columns_needed
 from holdfast.tables import ColumnInfo, TableName
+
+if TYPE_CHECKING:
+    from holdfast.dialects.past import Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +362,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def log(self, wanted: LogFilter) -> Query:
-        """id, transaction, at, actor, tenant, reason, relation, schema, table, key, operation, before, after."""
+        """id, transaction, at, actor, tenant, reason, relation, schema, table, key, operation, committed, before, after."""
 
     @abstractmethod
     def transaction(self, transaction: str) -> Query:
@@ -410,6 +413,11 @@ class Dialect(ABC):
         raise NotImplementedError
 
     # ------------------------------------------------------------------ the journal itself
+
+    @property
+    @abstractmethod
+    def past(self) -> Past:
+        """How to read a table as it was."""
 
     @abstractmethod
     def record_intervention(

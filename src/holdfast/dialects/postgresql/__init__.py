@@ -12,6 +12,7 @@ from holdfast.dialects.postgresql.audit import recording
 from holdfast.dialects.postgresql.errors import translate
 from holdfast.dialects.postgresql.guard import guarding
 from holdfast.dialects.postgresql.live_view import mark_live_view
+from holdfast.dialects.postgresql.past import PostgreSQLPast
 from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
@@ -258,6 +259,10 @@ class PostgreSQL(Dialect):
 
     def estimate_rows(self, select: str) -> str:
         return f"explain (format json) {select}"
+
+    @property
+    def past(self) -> PostgreSQLPast:
+        return PostgreSQLPast()
 
     def record_intervention(
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]

@@ -86,7 +86,15 @@ end"""
 
 # A document with column ids, as one with the present column names.
 NAMED = """\
-select json_object_agg(coalesce(c.name, '?' || d.key), d.value order by d.key::integer)
+select coalesce(
+    json_object_agg(
+        -- The name of a dropped column may have been given to another one.
+        case when c.dropped and exists (
+                select from holdfast.relation_column as n
+                where n.relation = c.relation and n.name = c.name and not n.dropped)
+            then c.name || ' (dropped)' else coalesce(c.name, '?' || d.key) end,
+        d.value order by d.key::integer),
+    case when document is not null then '{}'::json end)
 from json_each(document::json) as d
 left join holdfast.relation_column as c on c.relation = relation_id and c.id = d.key::integer"""
 
@@ -125,6 +133,8 @@ FUNCTIONS = {
         "mark(kind text, name text, schema_name text, table_name text, version text, source text)",
         "void",
         MARK,
+        # Planned once for a connection: the plan takes longer to make than to run.
+        options="\nset plan_cache_mode = force_generic_plan",
     ),
     "named(integer, text)": _function(
         "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"

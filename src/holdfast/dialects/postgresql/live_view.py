@@ -120,7 +120,8 @@ left join pg_class as t on t.oid = case
         and r.system = (select s.system_identifier from pg_control_system() as s)
         and exists (select from pg_class as o where o.oid = r.oid) then r.oid
     else to_regclass(format('%I.%I', r.schema_name, r.table_name)) end
-where v.relkind = 'v' and n.nspname <> 'holdfast' and obj_description(v.oid, 'pg_class') like 'holdfast:%relation=%'"""
+-- The server's own views, of which there are many, have the numbers below.
+where v.relkind = 'v' and v.oid >= 16384 and n.nspname <> 'holdfast' and obj_description(v.oid, 'pg_class') like 'holdfast:%relation=%'"""
 
 
 def mark_live_view(each: DatabaseObject, version: str) -> str:

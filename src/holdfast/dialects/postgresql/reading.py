@@ -10,6 +10,7 @@ from holdfast.dialects.base import LogFilter, Query
 from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import qualified, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo, target, target_parameters
+from holdfast.dialects.postgresql.values import key_spelled
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 
@@ -38,7 +39,7 @@ def log(wanted: LogFilter) -> Query:
         conditions.append("r.schema_name = :schema and r.table_name = :table")
         parameters |= {"schema": wanted.table.schema, "table": wanted.table.name}
     if wanted.key is not None:
-        parameters["key"] = _key(wanted.key)
+        parameters["key"] = key_spelled(wanted.key)
         within = ""
         if parameters["key"].removeprefix("-").isdecimal():
             # A run of inserted keys covers it.
@@ -78,11 +79,11 @@ def log(wanted: LogFilter) -> Query:
     return Query(
         f"""\
 select e.id, e.transaction, e.at, e.actor, e.tenant, e.reason, e.relation, e.schema_name, e.table_name, e.key,
-    e.operation,
+    e.operation, e.committed,
     holdfast.named(e.relation, e.before)::text as before, holdfast.named(e.relation, e.after)::text as after
 from (
     select c.id, coalesce(t.id::text, 'x' || c.xid::text) as transaction, c.at, t.actor, t.tenant, t.reason,
-        r.schema_name, r.table_name, k.key::text as key, c.operation::text as operation, c.relation, c.before, c.after,
+        coalesce(t.committed, c.at) as committed, r.schema_name, r.table_name, k.key::text as key, c.operation::text as operation, c.relation, c.before, c.after,
         k.number
     from holdfast.change as c
     join holdfast.relation as r on r.id = c.relation
@@ -99,25 +100,6 @@ from (
 order by e.id desc, e.number desc""",
         parameters,
     )
-
-
-class _Number(str):
-    """A number as it was written, of any length."""
-
-
-def _key(text: str) -> str:
-    """The key as the recorder spells it, whatever the blanks in ``text``."""
-    value = json.loads(text, parse_float=_Number, parse_int=_Number)
-    parts = [
-        _trimmed(part) if isinstance(part, _Number) else json.dumps(part, ensure_ascii=False)
-        for part in (value if isinstance(value, list) else [value])
-    ]
-    return f"[{','.join(parts)}]" if isinstance(value, list) else parts[0]
-
-
-def _trimmed(number: str) -> str:
-    """1.50 is the key 1.5, as equal numbers are."""
-    return number.rstrip("0").rstrip(".") if "." in number and "e" not in number.lower() else str(number)
 
 
 def transaction(name: str) -> Query:

@@ -8,6 +8,7 @@ function that writes them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from holdfast.tables import ColumnInfo
@@ -117,6 +118,23 @@ def _without_limit(column: ColumnInfo) -> str:
     return column.type
 
 
+_INPUT = {
+    "varchar": ("varcharin", 4),
+    "bpchar": ("bpcharin", 4),
+    "bit": ("bit_in", 0),
+    "varbit": ("varbit_in", 0),
+}
+
+
+def exactly(column: ColumnInfo, value: str, text: str) -> str:
+    """An expression: the value as the column's own type, where a cast would cut it off. Too long a value is refused."""
+    if not column.type.startswith(_LIMITED) or column.base_type not in _INPUT:
+        return value
+    function, header = _INPUT[column.base_type]
+    limit = int(column.type.partition("(")[2].rstrip(")")) + header
+    return f"pg_catalog.{function}(pg_catalog.textout({text}), 0, {limit})::{column.type}"
+
+
 def is_exact(column: ColumnInfo) -> bool:
     if column.type_kind == "enum" or column.base_type in _EXACT:
         return True
@@ -184,3 +202,22 @@ def key_parts(columns: list[ColumnInfo], key: str) -> list[str]:
     if len(columns) == 1:
         return [from_text(columns[0], f"({key})::json #>> '{{}}'")]
     return [from_text(column, f"({key})::json ->> {index}") for index, column in enumerate(columns)]
+
+
+class _Number(str):
+    """A number as it was written, of any length."""
+
+
+def key_spelled(text: str) -> str:
+    """The key as the recorder spells it, whatever the blanks in ``text``."""
+    value = json.loads(text, parse_float=_Number, parse_int=_Number)
+    parts = [
+        _trimmed(part) if isinstance(part, _Number) else json.dumps(part, ensure_ascii=False)
+        for part in (value if isinstance(value, list) else [value])
+    ]
+    return f"[{','.join(parts)}]" if isinstance(value, list) else parts[0]
+
+
+def _trimmed(number: str) -> str:
+    """1.50 is the key 1.5, as equal numbers are."""
+    return number.rstrip("0").rstrip(".") if "." in number and "e" not in number.lower() else str(number)

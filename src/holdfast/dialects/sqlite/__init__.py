@@ -11,6 +11,7 @@ from holdfast.dialects.sqlite import catalog, interventions, journal, reading
 from holdfast.dialects.sqlite.audit import recording
 from holdfast.dialects.sqlite.errors import translate
 from holdfast.dialects.sqlite.guard import guarding
+from holdfast.dialects.sqlite.past import SQLitePast
 from holdfast.dialects.sqlite.soft_delete import soft_deleting
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.stamp import stamping
@@ -250,6 +251,10 @@ class SQLite(Dialect):
 
     def restore(self, protection: Protection) -> str:
         return reading.restore(protection)
+
+    @property
+    def past(self) -> SQLitePast:
+        return SQLitePast()
 
     def record_intervention(
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]

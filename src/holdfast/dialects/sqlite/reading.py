@@ -90,15 +90,18 @@ def document(side: str, given: int) -> str:
     """An expression: the change's values of one side as a JSON object under the present names, or NULL."""
     return (
         f"case when e.side & {given} then (\n"
-        f"        select '{{' || group_concat(json_quote(v.name) || ':' || v.value, ',') || '}}'\n"
+        f"        select '{{' || coalesce(group_concat(json_quote(v.name) || ':' || v.value, ','), '') || '}}'\n"
         f"        from (\n"
-        f"            select coalesce(n.name, '?' || v.column_id) as name, {json_text(f'v.{side}')} as value\n"
+        f"            select case when n.dropped and exists (\n"
+        f"                    select 1 from main.holdfast_column as o\n"
+        f"                    where o.relation = n.relation and o.name = n.name and not o.dropped)\n"
+        f"                then n.name || ' (dropped)' else coalesce(n.name, '?' || v.column_id) end as name, {json_text(f'v.{side}')} as value\n"
         f"            from main.holdfast_value as v\n"
         f"            left join main.holdfast_column as n on n.relation = e.relation and n.id = v.column_id\n"
         f"            where v.change = e.id\n"
         f"            order by v.column_id\n"
         f"        ) as v\n"
-        f"        having count(*) > 0\n"
+        f"        having count(*) > 0 or e.side & 1\n"
         f"    ) end"
     )
 
@@ -140,7 +143,7 @@ def log(wanted: LogFilter) -> Query:
         f"""\
 select e.id, e."transaction", e.at, e.actor, e.tenant, e.reason, e.relation,
     'main' as schema_name, e.table_name,
-    e.key, e.operation,
+    e.key, e.operation, e.at as committed,
     {document("before", 1)} as before,
     {document("after", 2)} as after
 from (
@@ -222,20 +225,25 @@ cross join main.holdfast_change as i on i.id = json_extract(g.value, '$[0]')
 cross join"""
 
 
-def row_images(protection: Protection) -> str:
+def row_document(protection: Protection, row: str) -> str:
+    """An expression: the row as the JSON object that a before-image would be."""
     recorder = Recorder(protection, protection.get(Audit) or Audit())
     parts = []
     for column in recorder.kept:
-        value = f"t.{quote(column.name)}"
+        value = f"{row}.{quote(column.name)}"
         shown = json_text(value)
         if column.name in recorder.policy.mask:
             shown = f"case when {value} is null then 'null' else '\"***\"' end"
         parts.append(f"json_quote({literal(column.name)}) || ':' || {shown}")
     joined = " || ','\n    || ".join(parts)
+    return f"'{{' || {joined} || '}}'"
+
+
+def row_images(protection: Protection) -> str:
     key = protection.table.key
     there = f"t.{quote(key[0])} = i.key" if len(key) == 1 else key_is(protection, "t", "i.key")
     return (
-        f"select g.key as position, '{{' || {joined} || '}}' as document\n"
+        f"select g.key as position, {row_document(protection, 't')} as document\n"
         f"from {_GIVEN} {qualified(protection.table.name)} as t on {there}"
     )
 
