@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy
 
 from tests.memory import work_in_memory
 from tests.servers import (
@@ -73,34 +72,42 @@ def postgresql(request: pytest.FixtureRequest, servers: Servers) -> Server:
 
 
 @pytest.fixture
-def postgresql_database(postgresql: Server) -> Iterator[str]:
-    """The URL of a fresh, empty database."""
-    with postgresql.new_database() as url:
+def postgresql_database(request: pytest.FixtureRequest, postgresql: Server, servers: Servers) -> Iterator[str]:
+    """The URL of a fresh database: empty, or as ``copy_of(build=…)`` made it."""
+    with postgresql.new_database(_template(request, servers, postgresql)) as url:
         yield url
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: pathlib.Path) -> str:
-    """The URL of a fresh, empty file."""
+def sqlite_database(request: pytest.FixtureRequest, servers: Servers, tmp_path: pathlib.Path) -> str:
+    """The URL of a fresh file: empty, or as ``copy_of(build=…)`` made it."""
     path = tmp_path / "test.db"
     path.touch()
+    if marker := request.node.get_closest_marker("copy_of"):
+        shutil.copy(servers.template_file(marker.kwargs["build"]), path)
     return f"sqlite:///{path}"
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
-    """The URL of a fresh database, on every kind of database in turn: empty, or as ``copy_of(build=…)`` made it."""
-    marker = request.node.get_closest_marker("copy_of")
+    """The URL of a fresh database, on every kind of database in turn."""
     if request.param == "sqlite":
-        url = request.getfixturevalue("sqlite_database")
-        if marker is not None:
-            shutil.copy(servers.template_file(marker.kwargs["build"]), str(sqlalchemy.make_url(url).database))
-        yield url
+        yield request.getfixturevalue("sqlite_database")
     else:
         server = _server(servers, request.param)
-        template = "template0" if marker is None else servers.template(server, marker.kwargs["build"])
-        with server.new_database(template) as url:
+        with server.new_database(_template(request, servers, server)) as url:
             yield url
+
+
+def _template(request: pytest.FixtureRequest, servers: Servers, server: Server) -> str:
+    marker = request.node.get_closest_marker("copy_of")
+    return "template0" if marker is None else servers.template(server, marker.kwargs["build"])
+
+
+@pytest.fixture
+def no_templates(servers: Servers) -> None:
+    """For a test of the role that owns the journal: no other database on the server is protected."""
+    servers.drop_templates()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,24 @@ from holdfast.install import apply
 from holdfast.inventory import Inventory
 from holdfast.journal import Change
 from holdfast.plan import Plan, plan_protect, plan_unprotect
-from holdfast.policies import Policy
+from holdfast.policies import Audit, Policy
 from holdfast.status import ObjectState, status
 from holdfast.timeline import log
 from holdfast.undo import Undone, undo
+from tests.readers import forget, reader
+
+
+def journal(url: str) -> None:
+    """Makes the journal in an empty database, and nothing else: to be copied by tests that do not look at that."""
+    protected = Protected(url)
+    protected.run("create table t (id integer primary key)")
+    plan = protected.plan({"t": [Audit()]})
+    apply(protected.database, replace(plan, steps=tuple(step for step in plan.steps if step.title == "journal")))
+    protected.run("drop table t")
 
 
 class Protected:
-    """One database; every method opens and closes its own connection, as separate programs would."""
+    """One database; whatever writes has a connection of its own, as separate programs would."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -40,11 +51,11 @@ class Protected:
         return self.database.dialect.name
 
     def inventory(self) -> Inventory:
-        with self.database.snapshot() as connection:
+        with reader(self.database).snapshot() as connection:
             return inspect(connection, self.database.dialect)[1]
 
     def plan(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
-        with self.database.snapshot() as connection:
+        with reader(self.database).snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         return plan_protect(
             dialect, inventory, {inventory.resolve(name).name: each for name, each in declared.items()}, **options
@@ -57,13 +68,13 @@ class Protected:
 
     def unprotect(self, *names: str, purge_history: bool = False) -> None:
         """Those tables, or all of them."""
-        with self.database.snapshot() as connection:
+        with reader(self.database).snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         tables = [inventory.resolve(name).name for name in names] or None
         apply(self.database, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
 
     def status(self) -> list[ObjectState]:
-        with self.database.snapshot() as connection:
+        with reader(self.database).snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
             return status(dialect, inventory)
 
@@ -82,6 +93,8 @@ class Protected:
 
     def run(self, *statements: str) -> None:
         """All statements in one transaction, errors made ours."""
+        if any(statement.startswith(("alter database", "alter role")) for statement in statements):
+            forget()
         with self.database.begin() as connection:
             for statement in statements:
                 execute(connection, statement)
@@ -105,14 +118,14 @@ class Protected:
 
     def log(self, table: str | None = None, **wanted: Any) -> list[Change]:
         """Oldest first, which is the order in which a test tells its story."""
-        with self.database.snapshot() as connection:
+        with reader(self.database).snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
             name = inventory.resolve(table).name if table else None
             changes = log(connection, dialect, inventory, LogFilter(table=name, **{"limit": None, **wanted}))
         return changes[::-1]
 
     def last_transaction(self) -> str:
-        return self.log()[-1].transaction
+        return self.log(limit=1)[-1].transaction
 
     def undo(self, transaction: str | None = None, **options: Any) -> Undone:
         return undo(self.database, transaction or self.last_transaction(), **options)
@@ -122,7 +135,7 @@ class Protected:
         return self.checksums(table)[table]
 
     def checksums(self, *tables: str) -> dict[str, str]:
-        with self.database.snapshot() as connection:
+        with reader(self.database).snapshot() as connection:
             return {table: self._checksum(connection, table) for table in tables}
 
     def _checksum(self, connection: Connection, table: str) -> str:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from holdfast.embedded import EmbeddedPostgreSQL, find_binaries
 from holdfast.errors import UnsupportedError
+from tests.readers import forget
 
 EXTERNAL = os.environ.get("HOLDFAST_TEST_POSTGRESQL", "")
 CHINOOK = pathlib.Path(__file__).parents[1] / ".." / "shared" / "data" / "chinook"
@@ -51,11 +52,13 @@ class Server:
     def new_database(self, template: str = "template0") -> Iterator[str]:
         """The URL of a fresh copy of the template, dropped afterwards whoever is still connected."""
         name = f"holdfast_test_{uuid.uuid4().hex[:12]}"
+        forget(template)
         copying = " STRATEGY FILE_COPY" if self.version >= 15 else ""
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{copying}')
         try:
             yield self.url(name)
         finally:
+            forget(name)
             self.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
@@ -67,6 +70,7 @@ class Servers:
         self._templates: dict[tuple[int, Callable[[str], object]], str] = {}
         self._files: dict[Callable[[str], object], pathlib.Path] = {}
         self._exits = contextlib.ExitStack()
+        self._kept = contextlib.ExitStack()
 
     @property
     def versions(self) -> list[int]:
@@ -93,10 +97,15 @@ class Servers:
     def template(self, server: Server, build: Callable[[str], object]) -> str:
         """The name of a database that was built once, by its URL: to be copied, so nobody stays connected to it."""
         if (server.version, build) not in self._templates:
-            url = self._exits.enter_context(server.new_database())
+            url = self._kept.enter_context(server.new_database())
             build(url)
             self._templates[server.version, build] = str(sa.make_url(url).database)
         return self._templates[server.version, build]
+
+    def drop_templates(self) -> None:
+        """Some are protected, and a role that owns a journal anywhere on the server cannot be dropped."""
+        self._kept.close()
+        self._templates.clear()
 
     def template_file(self, build: Callable[[str], object]) -> pathlib.Path:
         """The same for SQLite: a file to be copied."""
@@ -108,6 +117,7 @@ class Servers:
         return self._files[build]
 
     def stop(self) -> None:
+        self.drop_templates()
         self._exits.close()
 
 

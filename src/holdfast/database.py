@@ -130,6 +130,16 @@ def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
     return list(result) if result.returns_rows else []
 
 
+def stream(connection: Connection, query: Query, size: int = 5_000) -> Iterator[AnyRow]:
+    """The rows of a query that may have very many, fetched as they are read."""
+    sql, parameters = query.sql, dict(query.parameters) or None
+    if parameters:
+        sql, parameters = _in_style(query, connection.dialect.paramstyle)
+    options = {"stream_results": True, "yield_per": size, OWN: True}
+    options |= {} if parameters else {"no_parameters": True}
+    yield from connection.exec_driver_sql(sql, parameters, execution_options=options)
+
+
 def _in_style(query: Query, style: str) -> tuple[str, Any]:
     """The SQL and its parameters as the driver takes them; SQLite's take them by name as they are."""
     if style not in ("pyformat", "numeric_dollar"):

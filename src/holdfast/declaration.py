@@ -10,7 +10,7 @@ from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
 from holdfast.journal import Relation
 from holdfast.objects import Protection
-from holdfast.policies import ORDER, Audit, Policy, columns_needed
+from holdfast.policies import ORDER, Audit, Policy, columns_needed, find
 from holdfast.tables import TableInfo, TableName
 
 NewColumns = Mapping[TableName, Sequence[tuple[str, str]]]
@@ -129,6 +129,25 @@ def unrecorded_cascades(protections: Mapping[TableName, Protection]) -> list[str
                     f"{key.table} is not recorded, and a delete in {protection.table.name} changes its rows "
                     f"({key.name}, ON DELETE {key.on_delete}): an undo could not bring those back. Protect it too."
                 )
+    return notes
+
+
+def still_in_history(inventory: Inventory, protections: Mapping[TableName, Protection]) -> list[str]:
+    """What the journal is not to keep from now on, and has of the time before, a sentence for each table."""
+    notes = []
+    for protection in protections.values():
+        stored = inventory.relations.get(protection.relation.id)
+        before, now = find(stored.policies, Audit) if stored else None, protection.get(Audit)
+        if stored is None or before is None or now is None:
+            continue
+        hidden = before.exclude | before.mask
+        newly = (now.exclude | now.mask) - hidden | now.large - hidden - before.large
+        if columns := sorted(newly & {column.name for column in stored.columns}):
+            options = " ".join(f"--column {name}" for name in columns)
+            notes.append(
+                f"The history of {protection.table.name} from before has values of {', '.join(columns)}. "
+                f"They go row by row: holdfast erase {protection.table.name} KEY --history-only {options} --reason R."
+            )
     return notes
 
 

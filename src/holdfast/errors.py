@@ -6,7 +6,8 @@ HoldfastError
 │  ├─ ProtectedError    HF201
 │  ├─ StaleVersionError HF202
 │  ├─ TenantError       HF203
-│  └─ GuardError        HF204, HF205
+│  ├─ GuardError        HF204, HF205
+│  └─ HeldError         HF421
 ├─ DriftError           HF3xx   the database is not as declared
 ├─ LockedError          HF304   another run changes protection at this moment
 ├─ UnsupportedError     HF4xx   this database, or this role, cannot
@@ -33,6 +34,7 @@ HoldfastError
 │  ├─ InvalidWriteError   HF625
 │  ├─ EmptyFilterError    HF626
 │  └─ RowsError           HF65x
+├─ ErasureError         HF42x   the values of a row cannot be erased as asked; nothing was
 ├─ HistoryError         HF43x   the journal does not reach so far, or not there
 └─ PagingError          HF64x   the statement, the order or the secret cannot be paged with
 """
@@ -122,6 +124,10 @@ class GuardError(RefusedError):
     """A statement touched more rows than expected, or is a TRUNCATE, and did not say so first."""
 
 
+class HeldError(RefusedError):
+    """The row, or rows of the table, are under legal hold."""
+
+
 REFUSALS: Mapping[str, type[RefusedError]] = {
     "HF201": ProtectedError,
     "HF202": StaleVersionError,
@@ -154,6 +160,10 @@ class UnsupportedError(HoldfastError):
     ...     print(error.hint)
     It protects PostgreSQL 14 to 18 and SQLite 3.37+.
     """
+
+
+class ErasureError(HoldfastError):
+    """The values of a row cannot be erased as asked; nothing was written."""
 
 
 class HistoryError(HoldfastError):

@@ -22,6 +22,7 @@ QUESTIONS: Mapping[str, str] = {
     "stamps_before_write": "RETURNING already shows the times and the version that the database keeps",
     "row_value_ranges": "A keyset page in one direction is one statement",
     "estimates_rows": "A page can have an estimated total, which costs no counting",
+    "wakes_consumers": "A commit can wake who follows the changes, where that was switched on",
 }
 """Every question of ``Features`` in words."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
 
 from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
@@ -107,13 +109,16 @@ def versions_of(
     rows = [row for row in execute(connection, dialect.log(wanted)) if row.relation == stored.id]
     present = inventory.find(stored)
     protection = protections_of(inventory).get(present.name) if present is not None else None
+    state = _present(connection, dialect, protection, key) if protection is not None else None
+    if not rows and state is not None:
+        # Nobody has changed it since it is recorded.
+        return [Version(0, None, None, None, None, None, None, json.loads(key, parse_float=Decimal), state)]
     if not rows:
         raise HistoryError(
             "HF436",
             f"The journal has no change of {shown(stored.table)} {key}.",
             "See the keys with: holdfast log " + shown(stored.table) + ".",
         )
-    state = _present(connection, dialect, protection, key) if protection is not None else None
     return _walked_back(rows, state, protection, dialect.past.time_text)
 
 
@@ -243,7 +248,7 @@ def revert(
         "reason": reason or f"revert to version {wanted.number}",
         "reverts": wanted.number,
     }
-    with database.connect() as connection, connection.begin() as transaction:
+    with database.connect() as connection, _fitting(protection), connection.begin() as transaction:
         written = _write(connection, dialect, protection, wanted, bound)
         if dry_run:
             transaction.rollback()
@@ -259,21 +264,32 @@ def revert(
 def _write(
     connection: Connection, dialect: Dialect, protection: Protection, wanted: Version, bound: Mapping[str, Any]
 ) -> str | None:
-    past = dialect.past
     for query in dialect.bind_context(bound):
         execute(connection, query)
-    key = json.dumps(wanted.key, default=str)
-    given = {**past.parameters(protection, key), "change": wanted.change}
-    locking = past.lock(protection)
-    if locking is not None:
-        # What the version does not say is taken from the row, which nobody may change meanwhile.
-        execute(connection, Query(locking, past.parameters(protection, key)))
-    if not execute(connection, Query(past.update(protection), given)):
-        execute(connection, Query(past.insert(protection), given))
+    write_back(connection, dialect, protection, wanted)
     written = execute(connection, dialect.current_transaction())
     for query in dialect.unbind_context():
         execute(connection, query)
     return str(written[0][0]) if written else None
+
+
+def write_back(connection: Connection, dialect: Dialect, protection: Protection, wanted: Version) -> None:
+    """Gives the row the values of that version, within the transaction in hand; inserts it where it is gone."""
+    past = dialect.past
+    key = json.dumps(wanted.key, default=str)
+    lock_row(connection, dialect, protection, key)
+    given = {**past.parameters(protection, key), "change": wanted.change}
+    if not execute(connection, Query(past.update(protection), given)):
+        execute(connection, Query(past.insert(protection), given))
+
+
+def lock_row(connection: Connection, dialect: Dialect, protection: Protection, key: str) -> None:
+    """What a version does not say is taken from the row, which nobody may change meanwhile."""
+    for query in dialect.erasure.share():
+        execute(connection, query)
+    locking = dialect.past.lock(protection)
+    if locking is not None:
+        execute(connection, Query(locking, dialect.past.parameters(protection, key)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,16 +320,27 @@ def as_of(
     """
     stored = inventory.recorded(table)
     protection = _protected(inventory, stored)
+    return table_as_of(dialect, stored, protection, moment_of(connection, dialect, at=at, transaction=transaction))
+
+
+def moment_of(
+    connection: Connection, dialect: Dialect, *, at: datetime | None = None, transaction: str | None = None
+) -> datetime:
+    """The time that is meant, in UTC where it has no zone; HF435 where it has not come yet."""
     [(value,)] = execute(connection, dialect.past.now())
-    now = moment(value)
     if transaction is not None:
         name = find(connection, dialect, transaction).id
         at = moment(execute(connection, dialect.past.committed(name))[0][0])
     if at is None:
         raise TypeError("as_of() needs at= or transaction=")
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    if at > now:
+    if at > moment(value):
         raise HistoryError("HF435", f"{at.isoformat()} has not come yet.", "Ask for a time in the past.")
+    return at
+
+
+def table_as_of(dialect: Dialect, stored: StoredRelation, protection: Protection, at: datetime) -> AsOf:
+    """The table at that moment; HF435 where the journal does not reach back so far."""
     if stored.since is None or at < stored.since:
         since = stored.since.isoformat() if stored.since else "no time"
         raise HistoryError(
@@ -328,8 +355,24 @@ def as_of(
 
 def rows_as_of(connection: Connection, dialect: Dialect, past: AsOf) -> Iterator[dict[str, Any]]:
     """The rows of that moment in the order of their keys, values as the journal spells them."""
-    for (document,) in execute(connection, dialect.past.documents(past.protection, past.select)):
+    with _fitting(past.protection):
+        rows = execute(connection, dialect.past.documents(past.protection, past.select))
+    for (document,) in rows:
         yield json.loads(document, parse_float=Decimal)
+
+
+@contextmanager
+def _fitting(protection: Protection) -> Iterator[None]:
+    """HF439 where a value of then is none of the column's type of now."""
+    try:
+        yield
+    except DataError as error:
+        said = next(iter(str(error.orig).splitlines()), "")
+        raise HistoryError(
+            "HF439",
+            f"A value that {shown(protection.table.name)} had then does not fit its column now: {said}.",
+            "See the rows' own versions: holdfast versions.",
+        ) from error
 
 
 def row_as_of(
@@ -357,8 +400,9 @@ def copy_as_of(
         target = TableName(schema or past.table.schema, name)
         if inventory.is_taken(target):
             raise HistoryError("HF438", f"There is a {target} already.", "Give the copy a name of its own.")
-        for statement in dialect.past.copy(past.select, dialect.qualified(target)):
-            execute(connection, statement)
+        with _fitting(past.protection):
+            for statement in dialect.past.copy(past.select, dialect.qualified(target)):
+                execute(connection, statement)
         [(count,)] = execute(connection, f"select count(*) from {dialect.qualified(target)}")
     return int(count)
 

@@ -71,7 +71,28 @@ def _inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Invento
     installed = tuple(_installed(row) for row in execute(connection, dialect.installed()))
     relations = [_relation(_document(row[0])) for row in execute(connection, dialect.relations())]
     tables = read_tables(connection, dialect)
-    return dialect, Inventory(state, tables, {each.id: each for each in relations}, installed)
+    return dialect, Inventory(
+        state,
+        tables,
+        {each.id: each for each in relations},
+        installed,
+        _gaps(connection, dialect, state),
+        _held(connection, dialect, state),
+    )
+
+
+def _gaps(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who may not read the default partition is not told what it caught."""
+    query = dialect.retention.gaps(1)
+    if query is None or not {"change", "change_default"} <= set(state["readable"] or ()):
+        return ()
+    return tuple(row[0] for row in execute(connection, query))
+
+
+def _held(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> frozenset[int]:
+    if "hold" not in (state["readable"] or ()):
+        return frozenset()
+    return frozenset(row[0] for row in execute(connection, dialect.retention.held_relations()))
 
 
 def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, TableInfo]:

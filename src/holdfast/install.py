@@ -6,16 +6,27 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from holdfast.context import current
 from holdfast.database import Database, execute, explained
-from holdfast.errors import BusyError, DeadlockError, LockedError, LockTimeoutError, UnsupportedError
+from holdfast.dialects.base import Dialect
+from holdfast.errors import (
+    BusyError,
+    DeadlockError,
+    LockedError,
+    LockTimeoutError,
+    SerializationError,
+    UnsupportedError,
+)
 from holdfast.inspector import inspect
 from holdfast.plan import Plan
 from holdfast.steps import LOCK_TIMEOUT, Step
 
 Progress = Callable[[Step], None]
+T = TypeVar("T")
 
 
 @contextmanager
@@ -38,8 +49,10 @@ def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: P
     """
     with install_lock(database) as connection:
         _refuse_outdated(database, plan)
+        found = _found(database, plan)
         for step in plan.steps:
-            _apply_step(database, connection, step, deadline)
+            _apply_step(database, connection, step, deadline, found)
+            found = []
             if progress is not None:
                 progress(step)
 
@@ -55,20 +68,61 @@ def _refuse_outdated(database: Database, plan: Plan) -> None:
         raise LockedError("HF304", "The database has changed since the plan was made.", "Run the command again.")
 
 
-def _apply_step(database: Database, connection: Connection, step: Step, deadline: float) -> None:
+def _found(database: Database, plan: Plan) -> list[list[str | None]]:
+    """What is not as it was installed, and after this run could no longer be seen: kind, schema, table, name, state."""
+    basis = plan.basis
+    if basis is None:
+        return []
+    matches = basis.matches()
+    renamed = any(
+        each.protected and not (each.id in matches and each.describes(matches[each.id]))
+        for each in basis.relations.values()
+    )
+    return [
+        [each.kind, *(each.table or (None, None)), each.name, "altered" if each.enabled else "disabled"]
+        for each in basis.installed
+        if not each.enabled or (each.altered and not (renamed and database.dialect.evidence.rewrites_triggers))
+    ]
+
+
+def _record(connection: Connection, dialect: Dialect, step: Step, found: list[list[str | None]]) -> None:
+    """Writes the installation down, in its transaction: evidence tells it from what others do to our objects."""
+    if not execute(connection, dialect.evidence.is_there())[0][0]:
+        # The step took the journal away.
+        return
+    details = {
+        "step": step.title,
+        "actions": list(step.actions),
+        "found": found,
+        "xid": execute(connection, dialect.evidence.present_transaction())[0][0],
+    }
+    execute(connection, dialect.record_intervention("installation", current().get("actor"), None, details))
+
+
+def _apply_step(
+    database: Database, connection: Connection, step: Step, deadline: float, found: list[list[str | None]]
+) -> None:
+    def attempt() -> None:
+        with explained(database.dialect), connection.begin():
+            for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
+                execute(connection, statement)
+            _record(connection, database.dialect, step, found)
+
+    patiently(step.title, attempt, deadline)
+
+
+def patiently(title: str, attempt: Callable[[], T], deadline: float) -> T:
+    """Repeats what gives up waiting for a lock after a moment; HF407 when it never got it within that time."""
     ends = time.monotonic() + deadline
     pause = 0.05
     while True:
         try:
-            with explained(database.dialect), connection.begin():
-                for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
-                    execute(connection, statement)
-            return
-        except (LockTimeoutError, DeadlockError, BusyError) as error:
+            return attempt()
+        except (LockTimeoutError, DeadlockError, BusyError, SerializationError) as error:
             if time.monotonic() > ends:
                 raise UnsupportedError(
                     "HF407",
-                    f"{step.title} stayed locked by other transactions for {deadline:g} s; nothing was changed on it.",
+                    f"{title} stayed locked by other transactions for {deadline:g} s; nothing was changed on it.",
                     "Run the command again when the table is less busy: it goes on where it stopped.",
                 ) from error
             # Others get their turn meanwhile; jitter keeps two installers from meeting again and again.

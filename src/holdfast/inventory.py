@@ -92,6 +92,10 @@ class Inventory:
     tables: Mapping[TableName, TableInfo]
     relations: Mapping[int, StoredRelation] = field(default_factory=dict)
     installed: tuple[InstalledObject, ...] = ()
+    gaps: tuple[str, ...] = ()
+    """Months, as YYYYMM, for which the journal should have a partition and has none."""
+    held: frozenset[int] = frozenset()
+    """The relations that have rows under legal hold."""
 
     @property
     def has_journal(self) -> bool:

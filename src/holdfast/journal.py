@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from holdfast.tables import TableName
@@ -19,6 +20,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "T": "truncate",
 }
 """How the journal spells an operation. S is a delete by the mark, R takes the mark away again."""
+
+
+ERASED: Mapping[str, Any] = MappingProxyType({"erased": True})
+"""What stands in a change for a value that was erased; no real value is an object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.declaration import declare, parents_first, protections_of, unrecorded_cascades
+from holdfast.declaration import declare, parents_first, protections_of, still_in_history, unrecorded_cascades
 from holdfast.dialects.base import Dialect
-from holdfast.errors import DeclarationError
+from holdfast.errors import DeclarationError, HeldError
 from holdfast.inventory import Inventory
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
 from holdfast.policies import Policy
@@ -86,7 +86,9 @@ def plan_protect(
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
-    return Plan(tuple(steps), (*notes, *unrecorded_cascades(protections)), inventory)
+    return Plan(
+        tuple(steps), (*notes, *unrecorded_cascades(protections), *still_in_history(inventory, protections)), inventory
+    )
 
 
 def _left_over(inventory: Inventory, wanted: Iterable[DatabaseObject]) -> list[InstalledObject]:
@@ -131,6 +133,7 @@ def plan_unprotect(
     protections = protections_of(inventory)
     chosen = set(inventory.tables) if names is None else set(names)
     purged = _purged(inventory, None if names is None else chosen) if purge_history else set()
+    _refuse_held(inventory, purged)
     staying = {name: each for name, each in protections.items() if name not in chosen}
     removing = purge_history and purged == set(inventory.relations)
     steps, kept = _staying_steps(dialect, inventory, protections, staying)
@@ -150,6 +153,16 @@ def plan_unprotect(
         steps.append(Step("history", tuple(forgotten), ("remove the history of tables that are not protected",)))
     check_rights(inventory, steps)
     return Plan(tuple(steps), (), inventory)
+
+
+def _refuse_held(inventory: Inventory, purged: set[int]) -> None:
+    for number in sorted(purged & inventory.held):
+        name = inventory.relations[number].table
+        raise HeldError(
+            "HF421",
+            f"Rows of {name} are under legal hold, so its history stays.",
+            "See them with: holdfast hold; end one with: holdfast hold TABLE KEY --release.",
+        )
 
 
 def _purged(inventory: Inventory, names: set[TableName] | None) -> set[int]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
+
+from holdfast.durations import Duration, duration, spelled
 
 RawDelete = Literal["convert", "refuse", "allow"]
 Inserts = Literal["key", "full"]
@@ -22,10 +25,13 @@ class Audit:
     changed, not from what to what. ``large``: columns kept as a digest. ``inserts="key"`` records the key of
     an inserted row alone (the row itself and later before-images hold the rest); ``"full"`` records all of it.
     ``form`` chooses the trigger: ``"statement"`` is cheaper in bulk, ``"row"`` for single-row updates,
-    ``"auto"`` takes the statement form wherever the database can.
+    ``"auto"`` takes the statement form wherever the database can. ``keep`` is how long ``holdfast maintain`` keeps the
+    history, a number of days, a text such as ``"36h"`` or a timedelta; without it history is kept for ever.
 
     >>> Audit(exclude={"iban"}).exclude
     frozenset({'iban'})
+    >>> Audit(keep=400).keep == Audit(keep="400d").keep
+    True
     """
 
     exclude: frozenset[str] = frozenset()
@@ -33,6 +39,7 @@ class Audit:
     large: frozenset[str] = frozenset()
     inserts: Inserts = "key"
     form: Form = "auto"
+    keep: timedelta | None = None
 
     def __init__(
         self,
@@ -42,12 +49,14 @@ class Audit:
         large: Iterable[str] = (),
         inserts: Inserts = "key",
         form: Form = "auto",
+        keep: Duration | None = None,
     ) -> None:
         object.__setattr__(self, "exclude", frozenset(exclude))
         object.__setattr__(self, "mask", frozenset(mask))
         object.__setattr__(self, "large", frozenset(large))
         object.__setattr__(self, "inserts", inserts)
         object.__setattr__(self, "form", form)
+        object.__setattr__(self, "keep", None if keep is None else duration(keep))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class SoftDelete:
     ``raw_delete`` says what becomes of a DELETE that did not go through an ORM: ``"convert"`` marks the row
     instead, ``"refuse"`` raises HF201, ``"allow"`` really deletes it. ``None`` takes the database's default.
     ``live_view`` makes a view of the rows that live: ``True`` calls it ``<table>_live``, a text is its name.
+    ``purge_after`` is how long ``holdfast purge`` leaves a marked row before it really deletes it, as ``Audit.keep``
+    is written; without it a purge must be told.
 
     >>> SoftDelete("removed_on", raw_delete="refuse").column
     'removed_on'
@@ -69,9 +80,12 @@ class SoftDelete:
     live_view: bool | str = False
     parts: frozenset[str] = frozenset()
     """Tables that hold the rest of the very same row (joined inheritance): they neither follow a mark nor forbid it."""
+    purge_after: Duration | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", frozenset(self.parts))
+        if self.purge_after is not None:
+            object.__setattr__(self, "purge_after", duration(self.purge_after))
 
     def live_view_of(self, table: str) -> str | None:
         """The name of the table's view of the rows that live, if it is to have one."""
@@ -136,9 +150,15 @@ def to_json(policies: Iterable[Policy]) -> list[dict[str, Any]]:
         for each in fields(policy):
             value = getattr(policy, each.name)
             if value != getattr(default, each.name):
-                document[each.name] = sorted(value) if isinstance(value, frozenset) else value
+                document[each.name] = _plain(value)
         documents.append(document)
     return documents
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return spelled(value) if isinstance(value, timedelta) else value
 
 
 def from_json(documents: Iterable[dict[str, Any]]) -> tuple[Policy, ...]:

@@ -15,6 +15,8 @@ from holdfast.tables import TableName
 
 JOURNAL = "journal"
 """What stands for the table in the states of the journal's own objects."""
+PARTITION = "partition"
+"""How the object begins that ``holdfast maintain`` makes, and not ``protect``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,11 @@ def _journal(
     if not inventory.has_journal:
         return []
     return [
-        ObjectState(JOURNAL, "", f"{each.kind} {each.name}", _state(each, installed.get(each.identity)))
-        for each in dialect.journal_objects()
+        *(
+            ObjectState(JOURNAL, "", f"{each.kind} {each.name}", _state(each, installed.get(each.identity)))
+            for each in dialect.journal_objects()
+        ),
+        *(ObjectState(JOURNAL, "", f"{PARTITION} {month}", "missing") for month in inventory.gaps),
     ]
 
 

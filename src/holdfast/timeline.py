@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -34,19 +35,22 @@ def log(connection: Connection, dialect: Dialect, inventory: Inventory, wanted: 
 
     Reads the recent past first and widens the view only while there are too few changes.
     """
+    if wanted.table is not None and wanted.relations is None:
+        numbers = tuple(each.id for each in inventory.relations.values() if each.table == wanted.table)
+        wanted = replace(wanted, relations=numbers)
     bounded = wanted.key is not None or wanted.since is not None or wanted.transaction is not None
     rows: list[AnyRow] = []
     for window in (None,) if bounded or wanted.limit is None else _WINDOWS:
         rows = execute(connection, dialect.log(replace(wanted, recent=window)))
         if wanted.limit is not None and len(rows) >= wanted.limit:
             break
-    changes = [_change(row) for row in rows]
-    _fill_in(connection, dialect, inventory, rows, changes)
+    changes = [change_of(row) for row in rows]
+    fill_in(connection, dialect, inventory, rows, changes)
     return changes
 
 
-def _fill_in(
-    connection: Connection, dialect: Dialect, inventory: Inventory, rows: list[AnyRow], changes: list[Change]
+def fill_in(
+    connection: Connection, dialect: Dialect, inventory: Inventory, rows: Sequence[Any], changes: list[Change]
 ) -> None:
     """Gives the inserted rows the values that they were given, as far as the journal has their key alone."""
     bare: dict[int, list[int]] = {}
@@ -65,17 +69,19 @@ def _fill_in(
 
 
 def _inserted_values(
-    connection: Connection, dialect: Dialect, protection: Protection, rows: list[AnyRow]
+    connection: Connection, dialect: Dialect, protection: Protection, rows: Sequence[Any]
 ) -> list[dict[str, Any] | None]:
     """The values that each row was inserted with: of each column what the first change since found, else what it is."""
     given = {"changes": json.dumps([[row.id, row.key] for row in rows])}
     images: list[dict[str, Any]] = [{} for _ in rows]
     moved_on = set()
+    # The rows first: what changes one after that is among the changes, whatever snapshot each statement has.
+    present = dict(map(tuple, execute(connection, Query(dialect.row_images(protection), given))))
     for position, before in execute(connection, Query(dialect.later_images(protection), given)):
         images[position] = {**(_document(before) or {}), **images[position]}
         moved_on.add(position)
-    for position, present in execute(connection, Query(dialect.row_images(protection), given)):
-        images[position] = {**(_document(present) or {}), **images[position]}
+    for position, row in present.items():
+        images[position] = {**(_document(row) or {}), **images[position]}
     # These moved on with each change, and the journal leaves them out.
     version, timestamps = protection.get(Version), protection.get(Timestamps)
     for position in moved_on:
@@ -116,9 +122,9 @@ class UnknownTransactionError(UnsupportedError):
     """No such transaction."""
 
 
-def dumps(value: Any) -> str:
+def dumps(value: Any, *, indent: int | None = 2) -> str:
     """JSON in which a number is a number only if nothing of it is lost; else it is its text."""
-    return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    return json.dumps(value, default=_plain, ensure_ascii=False, indent=indent)
 
 
 def _plain(value: object) -> object:
@@ -128,7 +134,8 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _change(row: AnyRow) -> Change:
+def change_of(row: Any) -> Change:
+    """A row as ``Dialect.log`` gives it, as a change."""
     table = TableName(row.schema_name, row.table_name)
     return Change(
         id=row.id,

@@ -3,9 +3,11 @@
     url = "postgresql://app@localhost/shop"
 
     [tables.orders]
-    audit = true                                # or { exclude = ["iban"], mask = ["phone"], inserts = "full" }
+    audit = true                                # or { exclude = ["iban"], mask = ["phone"], inserts = "full",
+                                                #      keep = "400d" }
     soft_delete = true                          # or "removed_on", or { column = "removed_on", raw_delete = "refuse",
-                                                #      live_view = true }, or live_view = "current_orders"
+                                                #      live_view = true, purge_after = "90d" },
+                                                #      or live_view = "current_orders"
     timestamps = true                           # or { created = "created_on", updated = "changed_on" }
     version = true                              # or "revision", or { column = "revision" }
     guard = 1000                                # or true, or { max_rows = 1000, truncate = true }
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from holdfast.durations import duration
 from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
 from holdfast.policies import Audit, Guard, Inserts, Policy, RawDelete, SoftDelete, Timestamps, Version
@@ -79,15 +82,16 @@ def _policies(name: str, document: object) -> tuple[Policy, ...]:
 
 
 def _audit(value: object, where: str) -> Policy:
-    options = _options(value, where, ("exclude", "mask", "large", "inserts"))
+    options = _options(value, where, ("exclude", "mask", "large", "inserts", "keep"))
     return Audit(
         **{name: _names(options.get(name, []), f"{where}.{name}") for name in ("exclude", "mask", "large")},
         **_choices(options, where, "inserts", get_args(Inserts)),
+        **_durations(options, where, "keep"),
     )
 
 
 def _soft_delete(value: object, where: str) -> Policy:
-    options = _options(value, where, ("column", "raw_delete", "live_view"), column="column")
+    options = _options(value, where, ("column", "raw_delete", "live_view", "purge_after"), column="column")
     view = options.get("live_view", False)
     if not isinstance(view, bool | str) or view == "":
         _wrong(f"{where}.live_view", "true, false or the name of the view")
@@ -95,6 +99,7 @@ def _soft_delete(value: object, where: str) -> Policy:
         **_texts(options, where, "column"),
         **_choices(options, where, "raw_delete", get_args(RawDelete)),
         live_view=view,
+        **_durations(options, where, "purge_after"),
     )
 
 
@@ -156,6 +161,15 @@ def _choices(options: Mapping[str, Any], where: str, name: str, allowed: tuple[s
     if name in options and options[name] not in allowed:
         _wrong(f"{where}.{name}", " or ".join(f'"{each}"' for each in allowed))
     return {name: options[name]} if name in options else {}
+
+
+def _durations(options: Mapping[str, Any], where: str, name: str) -> dict[str, Any]:
+    if name not in options:
+        return {}
+    try:
+        return {name: duration(options[name])}
+    except DeclarationError:
+        _wrong(f"{where}.{name}", 'a number of days, 1 or more, or a text such as "400d"')
 
 
 def _known(document: Mapping[str, Any], allowed: tuple[str, ...], where: str) -> None:

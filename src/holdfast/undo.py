@@ -236,11 +236,11 @@ def _attempt(
 
 
 def _refused(error: DBAPIError) -> Conflict:
+    # The detail of the message is left out: it shows whole rows, also what the journal is not to keep.
     original = error.orig
-    detail = getattr(original, "diag", None)
-    table = getattr(detail, "table_name", None) or ""
-    parts = [getattr(detail, "message_primary", None) or str(original).strip(), getattr(detail, "message_detail", None)]
-    return Conflict(table, None, " ".join(part for part in parts if part))
+    said = getattr(original, "diag", None)
+    table = getattr(said, "table_name", None) or ""
+    return Conflict(table, None, getattr(said, "message_primary", None) or str(original).strip())
 
 
 def _conflict_error(conflicts: Sequence[Conflict]) -> HoldfastError:

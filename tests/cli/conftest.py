@@ -105,11 +105,20 @@ def postgresql_shop(postgresql_database: str) -> Shop:
     return make_shop(postgresql_database)
 
 
-@pytest.fixture
-def protected_shop(shop: Shop) -> Shop:
-    outcome = shop.holdfast("protect", "--all", "--yes")
+def protected(url: str) -> None:
+    outcome = make_shop(url).holdfast("protect", "--all", "--yes")
     assert outcome.code == 0, outcome.err
-    return shop
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What is protected from the start is a copy: to install takes longer than most of these tests."""
+    if "protected_shop" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.copy_of(build=protected))
+
+
+@pytest.fixture
+def protected_shop(database: str) -> Shop:
+    return Shop(Shell(database), Protected(database))
 
 
 @pytest.fixture

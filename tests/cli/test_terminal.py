@@ -46,8 +46,8 @@ def on_a_terminal(arguments: list[str], answer: bytes, environment: Mapping[str,
 
 
 @pytest.fixture
-def url_known(shop: Shop, environment: dict[str, str]) -> dict[str, str]:
-    return {**environment, "HOLDFAST_URL": shop.protected.url}
+def url_known(database: str, environment: dict[str, str]) -> dict[str, str]:
+    return {**environment, "HOLDFAST_URL": database}
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,18 @@ def test_protect_asks_first(shop: Shop, url_known: dict[str, str], answer: bytes
     assert shop.holdfast("status").code == after
 
 
-def test_undo_shows_what_it_would_do_and_asks(shop: Shop, url_known: dict[str, str]) -> None:
-    shop.holdfast("protect", "--all", "--yes")
-    shop.run("delete from orders where id = 2")
-    transaction = shop.transaction()
+def test_undo_shows_what_it_would_do_and_asks(protected_shop: Shop, url_known: dict[str, str]) -> None:
+    protected_shop.run("delete from orders where id = 2")
+    transaction = protected_shop.transaction()
     for answer, code, rows in ((b"n\n", 1, 2), (b"y\n", 0, 3)):
         ended, screen = on_a_terminal(["undo", transaction], answer, url_known)
         assert "orders: 1 row back again" in screen
         assert ended == code
-        assert shop.rows("select count(*) from orders") == [(rows,)]
+        assert protected_shop.rows("select count(*) from orders") == [(rows,)]
 
 
-def test_a_pipe_whose_reader_has_gone(shop: Shop, url_known: dict[str, str]) -> None:
-    shop.holdfast("protect", "--all", "--yes")
-    shop.run("delete from orders")
+def test_a_pipe_whose_reader_has_gone(protected_shop: Shop, url_known: dict[str, str]) -> None:
+    protected_shop.run("delete from orders")
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
@@ -84,9 +82,8 @@ def test_a_pipe_whose_reader_has_gone(shop: Shop, url_known: dict[str, str]) -> 
     assert ended.stderr == b""
 
 
-def test_a_pipe_that_cannot_carry_every_character(shop: Shop, url_known: dict[str, str]) -> None:
-    shop.holdfast("protect", "--all", "--yes")
-    shop.run("update customers set name = 'Žofie' where id = 1")
+def test_a_pipe_that_cannot_carry_every_character(protected_shop: Shop, url_known: dict[str, str]) -> None:
+    protected_shop.run("update customers set name = 'Žofie' where id = 1")
     ended = subprocess.run(
         [*HOLDFAST, "log"], capture_output=True, env={**url_known, "PYTHONIOENCODING": "latin-1"}, check=False
     )

@@ -47,7 +47,7 @@ class Line(Base):
     what: orm.Mapped[str]
 
 
-def stocked(url: str) -> Protected:
+def stocked(url: str) -> None:
     """Four customers; of twelve orders every third is pending; two lines in each order."""
     protected = Protected(url)
     Base.metadata.create_all(protected.database.engine)
@@ -65,7 +65,9 @@ def stocked(url: str) -> Protected:
         )
         session.commit()
     protected.protect(dict.fromkeys(TABLES, (Audit(),)))
-    return protected
+
+
+pytestmark = pytest.mark.copy_of(build=stocked)
 
 
 def by_core(protected: Protected) -> None:
@@ -203,16 +205,16 @@ def undone(shop: Protected, path: Callable[[Protected], None]) -> None:
 
 @pytest.mark.parametrize("path", EVERYWHERE, ids=name)
 def test_by_every_path(database: str, path: Callable[[Protected], None]) -> None:
-    undone(stocked(database), path)
+    undone(Protected(database), path)
 
 
 @pytest.mark.parametrize("path", POSTGRESQL, ids=name)
 def test_by_every_path_of_postgresql(postgresql_database: str, path: Callable[[Protected], None]) -> None:
-    undone(stocked(postgresql_database), path)
+    undone(Protected(postgresql_database), path)
 
 
 def test_who_did_it_and_why(database: str) -> None:
-    shop = stocked(database)
+    shop = Protected(database)
     holdfast.bind(shop.database.engine)
     with holdfast.context(actor="ada", reason="cleaning up", request_id="r-7"):
         by_core(shop)
@@ -222,7 +224,7 @@ def test_who_did_it_and_why(database: str) -> None:
 
 
 def test_a_rehearsal_shows_what_would_come_back_and_writes_nothing(database: str) -> None:
-    shop = stocked(database)
+    shop = Protected(database)
     by_core(shop)
     before: Iterable[str] = [shop.checksum(table) for table in TABLES]
     rehearsal = shop.undo(dry_run=True)
@@ -234,7 +236,7 @@ def test_a_rehearsal_shows_what_would_come_back_and_writes_nothing(database: str
 
 def test_what_was_written_since_stays(database: str) -> None:
     """The night goes on: new orders come in, others are paid, before anybody looks at the log."""
-    shop = stocked(database)
+    shop = Protected(database)
     by_core(shop)
     incident = shop.last_transaction()
     shop.run("insert into orders values (100, 1, 'pending', 5)", "update orders set status = 'sent' where id = 1")

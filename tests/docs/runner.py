@@ -55,8 +55,10 @@ VOLATILE = (
 )
 
 
-# Nothing in it is for the shell.
-_PLAIN = re.compile(r"holdfast [-\w ./:,=]*")
+# Nothing in it is for the shell, but for a file that it writes.
+_PLAIN = re.compile(r"(holdfast [-\w ./:,=]*?)(?: > ([\w.]+))?")
+# What one command leaves behind for the next.
+_STATE = re.compile(r"export |cd |\w+=|.*\$\?")
 
 UPDATING = bool(os.environ.get("HOLDFAST_UPDATE_DOCS"))
 """Whether what a console block shows is written anew; a block with ``...`` is left to its author."""
@@ -155,12 +157,25 @@ class Runner:
         return None if code is None else f"The block should have been refused with {code}."
 
     def bash(self, block: Block) -> str | None:
-        result = self.shell(f"set -eu -o pipefail\n{block.source}")
-        self.printed = result.stdout
+        printed, code = self.script(block.source)
+        self.printed = printed
         wanted = int(block.marks.get("exit", "0"))
-        if result.returncode != wanted:
-            return f"Ended with {result.returncode}, not {wanted}:\n{result.stdout}"
+        if code != wanted:
+            return f"Ended with {code}, not {wanted}:\n{printed}"
         return None
+
+    def script(self, source: str) -> tuple[str, int]:
+        """What the lines print, and the exit code of the last or of the first that fails."""
+        if not all(map(_PLAIN.fullmatch, source.splitlines())):
+            result = self.shell(f"set -eu -o pipefail\n{source}")
+            return result.stdout, result.returncode
+        printed, code = "", "0"
+        for line in source.splitlines():
+            more, code = self.holdfast(line)
+            printed += more
+            if code != "0":
+                break
+        return printed, int(code)
 
     def console(self, block: Block) -> str | None:
         """Each command after ``$ `` (continued after ``> ``) in one shell; exit 0 unless the page shows otherwise."""
@@ -173,11 +188,11 @@ class Runner:
             else:
                 commands[-1] = (commands[-1][0], f"{commands[-1][1]}{line}\n")
         last = int(block.marks.get("exit", "0"))
-        if all(_PLAIN.fullmatch(command) for command, _ in commands):
-            pieces = [piece for command, _ in commands for piece in self.holdfast(command)]
-        else:
+        if any(_STATE.match(command) for command, _ in commands):
             told = "__rc=$?; printf '\\036%s\\036' $__rc; (exit $__rc)"
             pieces = self.shell("".join(f"{command}\n{told}\n" for command, _ in commands)).stdout.split("\036")
+        else:
+            pieces = [piece for command, _ in commands for piece in self.command(command)]
         shown = ""
         for number, (command, wanted) in enumerate(commands):
             if len(pieces) < 2 * number + 2:
@@ -196,12 +211,23 @@ class Runner:
         self.rewritten = shown
         return None
 
+    def command(self, command: str) -> tuple[str, str]:
+        """What it prints, and its exit code."""
+        if _PLAIN.fullmatch(command):
+            return self.holdfast(command)
+        result = self.shell(command)
+        return result.stdout, str(result.returncode)
+
     def holdfast(self, command: str) -> tuple[str, str]:
-        """What the command prints, and its exit code; run here, since a process takes most of a second to start."""
-        arguments = shlex.split(command)[1:]
+        """The same, run here, since a process takes most of a second to start."""
+        plain = _PLAIN.fullmatch(command)
+        assert plain is not None
         with _only(self.environment):
-            result = CliRunner().invoke(main, arguments, prog_name="holdfast")
-        return result.output, str(result.exit_code)
+            result = CliRunner().invoke(main, shlex.split(plain[1])[1:], prog_name="holdfast")
+        if plain[2] is None:
+            return result.output, str(result.exit_code)
+        (self.folder / plain[2]).write_text(result.stdout)
+        return result.stderr, str(result.exit_code)
 
     def shell(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -11,9 +11,11 @@ import pytest
 from holdfast.context import bind, context
 from holdfast.journal import Change
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.paths import POSTGRESQL, SQLITE, Expected, Path
 from tests.replay import Rows, replayed, snapshot
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 
 def in_order_of_rows(entries: Sequence[Expected]) -> list[Expected]:

@@ -14,8 +14,10 @@ import psycopg
 import pytest
 
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import libpq_url
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 SECONDS = float(os.environ.get("HOLDFAST_TEST_CONCURRENCY_SECONDS", "8"))
 """HOLDFAST_TEST_CONCURRENCY_SECONDS=60 for the full minute."""

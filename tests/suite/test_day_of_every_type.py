@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import pytest
 
 from holdfast.policies import Audit, Guard
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.suite.test_types import DYNAMIC
 from tests.values import GROUPS
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 ACTORS = ("alice", "bob", "carol", "nightly job")
 

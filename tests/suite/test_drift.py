@@ -44,7 +44,7 @@ ROWS = (
 )
 
 
-def protected(url: str) -> Protected:
+def protected(url: str) -> None:
     database = Protected(url)
     if database.name == "postgresql":
         database.run(*POSTGRESQL.strip().rstrip(";").split(";\n"))
@@ -55,7 +55,9 @@ def protected(url: str) -> Protected:
         database.protect(DECLARED)
     database.run(*ROWS)
     assert database.drift() == []
-    return database
+
+
+pytestmark = pytest.mark.copy_of(build=protected)
 
 
 def found(database: Protected) -> set[tuple[str, str, str]]:
@@ -256,7 +258,7 @@ ALTERATIONS = {
 
 @pytest.mark.parametrize("alteration", list(ALTERATIONS))
 def test_drift_is_found_and_mended(postgresql_database: str, alteration: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     told = history(database)
     statement, expected = ALTERATIONS[alteration]
     database.run(statement)
@@ -279,7 +281,7 @@ def test_drift_is_found_and_mended(postgresql_database: str, alteration: str) ->
 
 
 def test_a_renamed_column_keeps_its_history_under_its_present_name(database: str) -> None:
-    protected_database = protected(database)
+    protected_database = Protected(database)
     protected_database.run("alter table orders rename column status to state")
     mend(protected_database)
     protected_database.run("update orders set state = 'sent'")
@@ -291,7 +293,7 @@ def test_a_renamed_column_keeps_its_history_under_its_present_name(database: str
 
 
 def test_a_dropped_column_keeps_its_history_and_a_new_one_of_its_name_has_its_own(postgresql_database: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     database.run("alter table orders drop column status")
     mend(database)
     assert {"status": "new"} in history(database)
@@ -314,7 +316,7 @@ def test_a_dropped_column_keeps_its_history_and_a_new_one_of_its_name_has_its_ow
     ],
 )
 def test_drift_on_sqlite(sqlite_database: str, statement: str, expected: tuple[str, str]) -> None:
-    database = protected(sqlite_database)
+    database = Protected(sqlite_database)
     told = len(history(database))
     if "trigger" in statement:
         [(statement,)] = database.rows(
@@ -332,7 +334,7 @@ def test_drift_on_sqlite(sqlite_database: str, statement: str, expected: tuple[s
 
 
 def test_an_edited_trigger_on_sqlite(sqlite_database: str) -> None:
-    database = protected(sqlite_database)
+    database = Protected(sqlite_database)
     [(name,), *_] = database.rows(
         "select name from sqlite_schema where type = 'trigger' and tbl_name = 'orders' and name like '%record%'"
     )
@@ -342,7 +344,7 @@ def test_an_edited_trigger_on_sqlite(sqlite_database: str) -> None:
 
 
 def test_status_compares_with_what_a_declaration_says_now(database: str) -> None:
-    protected_database = protected(database)
+    protected_database = Protected(database)
     with protected_database.database.connect() as connection:
         dialect, inventory = inspect(connection, protected_database.database.dialect)
     orders = inventory.resolve("orders").name
@@ -354,7 +356,7 @@ def test_status_compares_with_what_a_declaration_says_now(database: str) -> None
 
 
 def test_a_table_that_took_a_protected_tables_name_is_not_taken_for_it(postgresql_database: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     database.run("create table fresh (like orders including all)", "alter table orders rename to orders_old")
     database.run("alter table fresh rename to orders")
     mend(database)
@@ -366,7 +368,7 @@ def test_a_table_that_took_a_protected_tables_name_is_not_taken_for_it(postgresq
 
 
 def test_two_protected_tables_swapped_by_a_drop_and_a_rename(postgresql_database: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     database.run("create table orders_new (id int primary key, status text)")
     database.protect({"orders_new": [Audit()]})
     database.run("insert into orders_new values (1, 'new')", "drop table orders")
@@ -378,7 +380,7 @@ def test_two_protected_tables_swapped_by_a_drop_and_a_rename(postgresql_database
 
 
 def test_a_journal_table_that_was_altered_is_told_and_not_hidden(postgresql_database: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     database.run("alter table holdfast.change rename column before to was")
     assert ("journal", "table change", "altered") in found(database)
     with pytest.raises(DriftError, match="HF305"):
@@ -388,14 +390,14 @@ def test_a_journal_table_that_was_altered_is_told_and_not_hidden(postgresql_data
 
 
 def test_a_journal_that_has_lost_its_declarations_says_so(postgresql_database: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     database.run("drop table holdfast.relation cascade")
     with pytest.raises(DriftError, match="HF305"):
         database.status()
 
 
 def test_a_right_to_read_the_journal_is_no_drift_and_stays(postgresql_database: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     database.run("grant select on holdfast.timeline to public", "drop function holdfast.named cascade")
     database.protect({})
     database.run("grant select on holdfast.timeline to public")
@@ -422,7 +424,7 @@ def dump_and_restore(source: str, target: str) -> None:
 
 
 def test_a_dump_restored_elsewhere_is_as_declared_and_goes_on(postgresql_database: str, elsewhere: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     # A dropped column: the copy numbers its columns anew. And other oids for everything.
     database.run("alter table orders drop column total")
     mend(database)
@@ -449,7 +451,7 @@ def test_a_dump_restored_elsewhere_is_as_declared_and_goes_on(postgresql_databas
 
 
 def test_oids_of_a_restored_database_are_not_believed(postgresql_database: str, elsewhere: str) -> None:
-    database = protected(postgresql_database)
+    database = Protected(postgresql_database)
     dump_and_restore(postgresql_database, elsewhere)
     copy = Protected(elsewhere)
     # The number that orders had is now, by chance, that of customers.
@@ -461,7 +463,7 @@ def test_oids_of_a_restored_database_are_not_believed(postgresql_database: str, 
 
 
 def test_a_later_protect_elsewhere_keeps_what_was_declared(database: str) -> None:
-    first = protected(database)
+    first = Protected(database)
     second = Protected(database)
     second.protect({"customers": [Guard(max_rows=50)]})
     policies = {each.table.name: each.policies for each in second.inventory().relations.values()}

@@ -10,9 +10,11 @@ import holdfast
 from holdfast.database import Database, explained
 from holdfast.errors import DeclarationError, GuardError, RefusedError
 from holdfast.policies import Audit, Guard
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import PsqlError, libpq_url, psql
 from tests.suite.test_soft_delete import made
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 ROOMS = (
     "create table rooms (id int primary key, name text)",

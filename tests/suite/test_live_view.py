@@ -14,8 +14,10 @@ from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
 from holdfast.inventory import Inventory
 from holdfast.plan import plan_protect
 from holdfast.policies import Audit, SoftDelete, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import pg_dump_schema
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 ROLE = "holdfast_test_reader"
 LIVE = SoftDelete(live_view=True)

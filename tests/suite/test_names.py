@@ -10,8 +10,10 @@ import pytest
 
 from holdfast.errors import DeclarationError, GuardError, StaleVersionError
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import pg_dump_schema
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 NAMES = (
     "order",

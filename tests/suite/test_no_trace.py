@@ -104,6 +104,7 @@ def has_role(database: Protected) -> bool:
     return database.rows("select exists (select from pg_roles where rolname = 'holdfast')") == [(True,)]
 
 
+@pytest.mark.usefixtures("no_templates")
 @pytest.mark.all_versions
 @pytest.mark.parametrize("roles_apart", [True, False], ids=["apart", "one_role"])
 def test_every_kind_of_object(postgresql_database: str, roles_apart: bool) -> None:
@@ -265,6 +266,7 @@ def test_a_table_whose_declaration_no_longer_holds_can_be_unprotected(database: 
         assert fingerprint(shop) == before
 
 
+@pytest.mark.usefixtures("no_templates")
 def test_a_role_of_that_name_that_was_there_before_stays(postgresql_database: str) -> None:
     database = Protected(postgresql_database)
     database.run("create role holdfast")
@@ -277,6 +279,7 @@ def test_a_role_of_that_name_that_was_there_before_stays(postgresql_database: st
         database.run("drop role holdfast")
 
 
+@pytest.mark.usefixtures("no_templates")
 def test_a_role_that_another_database_uses_stays(postgresql_database: str, request: pytest.FixtureRequest) -> None:
     server = request.getfixturevalue("postgresql")
     database = Protected(postgresql_database)

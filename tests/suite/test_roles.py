@@ -59,7 +59,7 @@ class Cast:
 
 
 @pytest.fixture
-def cast(postgresql: Server) -> Iterator[Cast]:
+def cast(postgresql: Server, no_templates: None) -> Iterator[Cast]:
     with ExitStack() as exits:
         url = exits.enter_context(postgresql.new_database())
         cast = Cast(postgresql, url, uuid.uuid4().hex[:8])

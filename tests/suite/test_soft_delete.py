@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from holdfast.errors import DeclarationError, GuardError, ProtectedError, UndoConflictError, UnsupportedError
 from holdfast.policies import Audit, Guard, Policy, SoftDelete
 from holdfast.undo import restore
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 SOFT = (Audit(), SoftDelete())
 ORDERS = """\

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 
 from holdfast.errors import GuardError, ProtectedError
 from holdfast.policies import Audit, Guard, SoftDelete
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import libpq_url
 from tests.suite.test_soft_delete import SOFT, living, made, marks, refused
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 ROOMS = (
     "create table rooms (id int primary key, name text, deleted_at timestamptz)",

@@ -17,7 +17,9 @@ from holdfast.inspector import inspect
 from holdfast.journal import Change
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.timeline import log, show
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.errors import UndoConflictError
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import EXTERNAL, Server, Servers, available, libpq_url
 from tests.values import ELSEWHERE, GROUPS, NAUGHTY, Kind
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 HOSTILE = (
     {

@@ -10,7 +10,9 @@ import pytest
 from holdfast.errors import UndoConflictError, UnsupportedError
 from holdfast.journal import Conflict
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 SHOP = (
     "create table customers (id int primary key, name text not null, email text unique)",

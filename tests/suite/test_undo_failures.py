@@ -17,8 +17,10 @@ import sqlalchemy
 
 from holdfast.errors import HoldfastError, UndoConflictError, UnsupportedError
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import libpq_url
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 # Waits in the middle of the undo's own writes until it is told to go on, or is killed.
 WAITS = (

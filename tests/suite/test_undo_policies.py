@@ -6,7 +6,9 @@ import pytest
 
 from holdfast.errors import GuardError, UndoConflictError, UnsupportedError
 from holdfast.policies import Audit, Guard, Inserts, SoftDelete, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 # ---------------------------------------------------------------------- Version and Timestamps
 

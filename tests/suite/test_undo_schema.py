@@ -8,7 +8,9 @@ import pytest
 
 from holdfast.errors import HoldfastError, UndoConflictError, UnsupportedError
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 
 @pytest.fixture

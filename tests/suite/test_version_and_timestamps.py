@@ -13,9 +13,11 @@ from sqlalchemy import orm
 
 from holdfast.errors import DeclarationError, StaleVersionError
 from holdfast.policies import Audit, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import libpq_url
 from tests.suite.test_soft_delete import made
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 TABLE = (
     "create table items (id int primary key, name text, price numeric(10, 2),"

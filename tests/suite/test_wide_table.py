@@ -6,7 +6,9 @@ import pytest
 
 from holdfast.errors import UndoConflictError
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 
 @pytest.mark.parametrize("columns", [45, 46, 90, 91, 250])

@@ -147,7 +147,9 @@ def test_the_golden_sql_runs_on_postgresql(postgresql: Server, policy: str) -> N
             connection.execute((GOLDEN / "postgresql" / f"{policy}.sql").read_bytes())
         for statement in WRITES:
             connection.execute(statement.encode())
-        triggers = connection.execute("select count(*) from pg_trigger where not tgisinternal").fetchone()
+        triggers = connection.execute(
+            "select count(*) from pg_trigger where not tgisinternal and tgrelid <> 'holdfast.transaction'::regclass"
+        ).fetchone()
         assert triggers == (sum(each.kind == "trigger" for each in objects(dialect, POLICIES[policy])),)
         _check(policy, connection.execute("select * from orders order by id").fetchall(), [
             row[0] for row in connection.execute("select operation from holdfast.change order by id").fetchall()

@@ -7,16 +7,22 @@ import click
 from holdfast import __version__
 from holdfast.cli.as_of import as_of
 from holdfast.cli.demo import demo
+from holdfast.cli.erase import erase
 from holdfast.cli.explain import explain
 from holdfast.cli.failing import Commands
+from holdfast.cli.hold import hold
 from holdfast.cli.log import log
+from holdfast.cli.maintain import maintain
 from holdfast.cli.opening import url_option
 from holdfast.cli.protect import protect
+from holdfast.cli.purge import purge
 from holdfast.cli.revert import revert
+from holdfast.cli.seal import seal
 from holdfast.cli.show import show
 from holdfast.cli.status import status
 from holdfast.cli.undo import undo
 from holdfast.cli.unprotect import unprotect
+from holdfast.cli.verify import verify
 from holdfast.cli.versions import versions
 
 
@@ -39,5 +45,23 @@ def main() -> None:
     """
 
 
-for _command in (demo, protect, unprotect, status, log, show, undo, versions, revert, as_of, explain):
+for _command in (
+    demo,
+    protect,
+    unprotect,
+    status,
+    log,
+    show,
+    undo,
+    versions,
+    revert,
+    as_of,
+    maintain,
+    purge,
+    hold,
+    erase,
+    seal,
+    verify,
+    explain,
+):
     main.add_command(_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -40,12 +41,22 @@ class Wanted:
     exclude: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
     inserts: Inserts | None = None
+    keep: timedelta | None = None
     raw_delete: RawDelete | None = None
     live_view: bool = False
+    purge_after: timedelta | None = None
 
     @property
     def any_policy(self) -> bool:
-        return bool(self.audit or self.guard or self.soft_delete or self.live_view or self.timestamps or self.version)
+        return bool(
+            self.audit
+            or self.guard
+            or self.soft_delete
+            or self.live_view
+            or self.purge_after
+            or self.timestamps
+            or self.version
+        )
 
 
 DEFAULT_COLUMN = "\0"
@@ -106,7 +117,7 @@ def _asked(
 ) -> list[Policy]:
     """What the options ask for, each on top of what holds: an option changes what it names and nothing else."""
     asked: list[Policy] = []
-    if wanted.audit or defaults or exclude or mask or wanted.inserts:
+    if wanted.audit or defaults or exclude or mask or wanted.inserts or wanted.keep:
         audit = find(present, Audit) or Audit()
         asked.append(
             Audit(
@@ -115,9 +126,10 @@ def _asked(
                 large=audit.large,
                 inserts=wanted.inserts or audit.inserts,
                 form=audit.form,
+                keep=wanted.keep or audit.keep,
             )
         )
-    if wanted.soft_delete is not None or wanted.raw_delete or wanted.live_view:
+    if wanted.soft_delete is not None or wanted.raw_delete or wanted.live_view or wanted.purge_after:
         asked.append(_soft_delete(find(present, SoftDelete), wanted))
     if wanted.timestamps:
         asked.append(find(present, Timestamps) or Timestamps())
@@ -133,6 +145,8 @@ def _soft_delete(present: SoftDelete | None, wanted: Wanted) -> SoftDelete:
     if present is None and wanted.soft_delete is None:
         if wanted.raw_delete:
             raise click.UsageError("--raw-delete says what a raw DELETE becomes under --soft-delete: say that too.")
+        if wanted.purge_after:
+            raise click.UsageError("--purge-after is of rows that are marked under --soft-delete: say that too.")
         raise click.UsageError("--live-view is of the rows that live under --soft-delete: say that too.")
     soft = present or SoftDelete()
     return replace(
@@ -140,6 +154,7 @@ def _soft_delete(present: SoftDelete | None, wanted: Wanted) -> SoftDelete:
         **_column(wanted.soft_delete),
         raw_delete=wanted.raw_delete or soft.raw_delete,
         live_view=wanted.live_view or soft.live_view,
+        purge_after=wanted.purge_after or soft.purge_after,
     )
 
 

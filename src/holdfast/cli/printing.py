@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.journal import Change
+from holdfast.journal import ERASED, Change
 from holdfast.timeline import dumps
 
 _LONG_VALUE = 60
@@ -75,6 +75,8 @@ def value_text(value: Any) -> str:
     """A value as JSON spells it, in one line."""
     if isinstance(value, Decimal):
         return str(value)
+    if value == ERASED:
+        return "(erased)"
     text = " ".join(part.strip() for part in dumps(value).splitlines())
     return _shortened(text, _LONG_VALUE) if on_terminal() else text
 

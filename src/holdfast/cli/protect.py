@@ -10,6 +10,7 @@ from holdfast.cli.declaring import DEFAULT_COLUMN, Wanted, chosen_tables, declar
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
 from holdfast.cli.planning import carry_out
 from holdfast.cli.printing import note, plural, say
+from holdfast.cli.times import Length
 from holdfast.plan import plan_protect
 from holdfast.policies import Inserts, RawDelete
 from holdfast.timeline import shown
@@ -43,8 +44,14 @@ from holdfast.timeline import shown
 @click.option("--exclude", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: keep this column out of every copy.")
 @click.option("--mask", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: record that it changed, not the values.")
 @click.option("--inserts", type=click.Choice(get_args(Inserts)), help="Audit: what an insert records (key).")
+@click.option(
+    "--keep", type=Length(), metavar="AGE", help="Audit: how long maintain keeps the history: 400d, 36h (for ever)."
+)
 @click.option("--raw-delete", type=click.Choice(get_args(RawDelete)), help="Soft delete: what a raw DELETE becomes.")
 @click.option("--live-view", is_flag=True, help="Soft delete: make a view TABLE_live of the rows that live.")
+@click.option(
+    "--purge-after", type=Length(), metavar="AGE", help="Soft delete: how old a mark is that purge takes: 90d."
+)
 @click.option("--add-columns", is_flag=True, help="Add the columns that a policy needs and the table lacks.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")

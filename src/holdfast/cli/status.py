@@ -7,7 +7,7 @@ import click
 from holdfast.cli.failing import NO
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
 from holdfast.cli.printing import note, plural, say, say_json, say_table
-from holdfast.status import JOURNAL
+from holdfast.status import JOURNAL, PARTITION
 from holdfast.status import status as states_of
 from holdfast.steps import weaknesses
 from holdfast.toml import declared
@@ -33,7 +33,11 @@ def status(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
             ["table", "policy", "object", "state"],
             [[each.table or "-", each.policy or "-", each.object, each.state] for each in drifted],
         )
-        say(f"{len(drifted)} of {plural(len(states), 'object')} not as declared. Mend it with: holdfast protect --all")
+        partitions = [each for each in drifted if each.table == JOURNAL and each.object.startswith(PARTITION)]
+        mend = "holdfast protect --all" if len(partitions) < len(drifted) else "holdfast maintain"
+        say(f"{len(drifted)} of {plural(len(states), 'object')} not as declared. Mend it with: {mend}")
+        if partitions and len(partitions) < len(drifted):
+            say("The partitions are made by: holdfast maintain")
     elif tables:
         say(f"As declared: {plural(len(tables), 'table')}, {plural(len(states), 'object')}.")
     else:

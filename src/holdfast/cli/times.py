@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from holdfast.durations import duration
+from holdfast.errors import DeclarationError
+
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -32,6 +35,21 @@ class Moment(click.ParamType[datetime]):
                 param,
                 ctx,
             )
+
+
+class Length(click.ParamType[timedelta]):
+    """``90d``, ``36h``, or a number of days."""
+
+    name = "age"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        text = str(value).strip()
+        try:
+            return duration(int(text) if text.isdecimal() else text)
+        except (DeclarationError, ValueError):
+            self.fail(f"{text!r} is no length of time. Write a number of days, 1 or more, or 36h, 90d, 8w.", param, ctx)
 
 
 def local(moment: datetime) -> str:

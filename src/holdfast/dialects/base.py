@@ -15,7 +15,13 @@ from holdfast.policies import Audit, Guard, Policy, RawDelete, SoftDelete, Times
 from holdfast.tables import ColumnInfo, TableName
 
 if TYPE_CHECKING:
+    from holdfast.dialects.erasure import Erasure
+    from holdfast.dialects.evidence import Evidence
+    from holdfast.dialects.feed import Feed
     from holdfast.dialects.past import Past
+    from holdfast.dialects.purging import Purging
+    from holdfast.dialects.recall import Recall
+    from holdfast.dialects.retention import Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Features:
     """Whether a range of an index serves a comparison of rows, ``(a, id) > (1, 2)``, to its last column."""
     estimates_rows: bool
     """Whether the planner says how many rows it expects of a statement, without running it."""
+    wakes_consumers: bool
+    """Whether a commit can wake who follows the changes; else they look for themselves every so often."""
     reasons: Mapping[str, str]
     """Question to reason, for the answers that a reader would not expect."""
 
@@ -59,6 +67,8 @@ class LogFilter:
     """Which changes to read; the newest come first."""
 
     table: TableName | None = None
+    relations: tuple[int, ...] | None = None
+    """The numbers of that table in the journal, where they are known: it may have been made anew since."""
     key: str | None = None
     """The key as JSON: a scalar, or an array for a key of several columns."""
     since: datetime | None = None
@@ -418,6 +428,36 @@ class Dialect(ABC):
     @abstractmethod
     def past(self) -> Past:
         """How to read a table as it was."""
+
+    @property
+    @abstractmethod
+    def recall(self) -> Recall:
+        """How a session reads the past as it reads the present."""
+
+    @property
+    @abstractmethod
+    def erasure(self) -> Erasure:
+        """How to take a row's values away."""
+
+    @property
+    @abstractmethod
+    def feed(self) -> Feed:
+        """How to read the changes in an order that never goes back."""
+
+    @property
+    @abstractmethod
+    def retention(self) -> Retention:
+        """What of the journal may go, and what must stay."""
+
+    @property
+    @abstractmethod
+    def purging(self) -> Purging:
+        """How rows that were marked long ago are really deleted."""
+
+    @property
+    @abstractmethod
+    def evidence(self) -> Evidence:
+        """How to seal the journal and to verify it."""
 
     @abstractmethod
     def record_intervention(

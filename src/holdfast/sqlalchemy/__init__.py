@@ -5,6 +5,7 @@ from holdfast.sqlalchemy.bulk import bulk_delete, bulk_insert, bulk_insert_retur
 from holdfast.sqlalchemy.declaring import protect
 from holdfast.sqlalchemy.explaining import explained
 from holdfast.sqlalchemy.foreign_keys import unindexed_foreign_keys
+from holdfast.sqlalchemy.history import RowVersion, diff, revert, versions
 from holdfast.sqlalchemy.installing import install, status
 from holdfast.sqlalchemy.keys import PublicId, UUIDKey, uuid7
 from holdfast.sqlalchemy.live import index_live, unique_live
@@ -14,6 +15,7 @@ from holdfast.sqlalchemy.mixins import Audited, ProtectedModel, SoftDeletable, T
 from holdfast.sqlalchemy.n_plus_one import NPlusOne, NPlusOneError, detect_n_plus_one
 from holdfast.sqlalchemy.naming import NAMING_CONVENTION, enum_column
 from holdfast.sqlalchemy.paging import OffsetPage, Page, async_keyset_page, async_offset_page, keyset_page, offset_page
+from holdfast.sqlalchemy.past import as_of, async_as_of
 from holdfast.sqlalchemy.repository import Repository
 from holdfast.sqlalchemy.restoring import hard_delete, restore
 from holdfast.sqlalchemy.retrying import async_retry, retry
@@ -42,12 +44,15 @@ __all__ = [
     "ProtectedModel",
     "PublicId",
     "Repository",
+    "RowVersion",
     "Session",
     "SoftDeletable",
     "Timestamped",
     "UTCDateTime",
     "UUIDKey",
     "Versioned",
+    "as_of",
+    "async_as_of",
     "async_keyset_page",
     "async_offset_page",
     "async_read_snapshot",
@@ -60,6 +65,7 @@ __all__ = [
     "bulk_insert_returning",
     "bulk_update",
     "detect_n_plus_one",
+    "diff",
     "enum_column",
     "explained",
     "hard_delete",
@@ -75,6 +81,7 @@ __all__ = [
     "read_snapshot",
     "restore",
     "retry",
+    "revert",
     "savepoint",
     "session_scope",
     "status",
@@ -83,4 +90,5 @@ __all__ = [
     "unique_live",
     "upsert",
     "uuid7",
+    "versions",
 ]

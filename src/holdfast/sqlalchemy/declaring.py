@@ -12,7 +12,7 @@ from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
 from holdfast.policies import Policy
 from holdfast.sqlalchemy.mapping import configure
-from holdfast.sqlalchemy.tables import declare_for, policies_of
+from holdfast.sqlalchemy.tables import declare_for, policies_of, table_in
 from holdfast.tables import TableInfo
 
 Declared = TypeVar("Declared", bound=Any)
@@ -63,11 +63,5 @@ def metadata_of(source: Any) -> MetaData:
 
 def declared(source: Any, inventory: Inventory) -> Iterable[tuple[TableInfo, tuple[Policy, ...]]]:
     """Each declared table as it is in the database, with its policies; HF409 where there is none of that name."""
-    found = []
-    names = {str(name): name for name in inventory.tables}
-    for table in metadata_of(source).sorted_tables:
-        if policies := policies_of(table):
-            schema = table.schema or inventory.state.get("default_schema", "public")
-            exact = names.get(f"{schema}.{table.name}")
-            found.append((inventory.tables[exact] if exact else inventory.resolve(table.fullname), policies))
-    return found
+    tables = metadata_of(source).sorted_tables
+    return [(table_in(inventory, table), policies) for table in tables if (policies := policies_of(table))]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Column, Connection, Table, inspect, select, tuple_, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstanceState, Mapper, RelationshipDirection, RelationshipProperty, Session
 
 from holdfast.context import current
@@ -35,7 +36,7 @@ def restore(session: Session, entity: Any, key: Any = None) -> Any:
     flush (``cascade="all"``, many-to-many). A row that lives is left as it is. Raises HF622 where there is no such
     row, HF412 where the class is not soft-deleted, HF201 where its parent is still deleted.
     """
-    mapper, identity = _identity(entity, key)
+    mapper, identity = identity_of(entity, key)
     mark = _mark_column(mapper)
     session.flush()
     table = mark.table
@@ -77,17 +78,28 @@ def allowing(session: Session, word: str | int, mapper: Mapper[Any] | None = Non
 
     ``word`` is ``"hard_delete"``, ``"mass"``, ``"truncate"`` or a number of rows.
     """
+    words = [str(each) for each in (current().get("allow"), word) if each is not None]
+    with bound_beside(session, {"allow": ",".join(words)}, mapper):
+        yield
+
+
+@contextmanager
+def bound_beside(session: Session, more: Mapping[str, Any], mapper: Mapper[Any] | None = None) -> Iterator[None]:
+    """The context has this too for the block, and not for what the transaction does after it."""
     connection = session.connection(bind_arguments={"mapper": mapper} if mapper is not None else None)
     dialect = dialect_for(connection.dialect.name)
     before = current()
-    words = [str(each) for each in (before.get("allow"), word) if each is not None]
-    for query in dialect.bind_context({**before, "allow": ",".join(words)}):
+    for query in dialect.bind_context({**before, **more}):
         execute(connection, query)
+    refused = False
     try:
         yield
+    except DBAPIError:
+        refused = True
+        raise
     finally:
         # After an error the transaction takes nothing more, and ends with its settings.
-        if session.is_active:
+        if session.is_active and not refused:
             queries = dialect.bind_context(before) if before else dialect.unbind_context() or dialect.bind_context({})
             for query in queries:
                 execute(connection, query)
@@ -161,7 +173,8 @@ def _batches(values: _Keys) -> Iterator[_Keys]:
         yield values[start : start + _BATCH]
 
 
-def _identity(entity: Any, key: Any) -> tuple[Mapper[Any], tuple[Any, ...]]:
+def identity_of(entity: Any, key: Any) -> tuple[Mapper[Any], tuple[Any, ...]]:
+    """The mapper and the key of an instance, or of a class and what the caller says is the key."""
     inspected: Any = inspect(entity)
     if isinstance(inspected, InstanceState):
         identity = inspected.identity or tuple(inspected.mapper.primary_key_from_instance(entity))

@@ -171,7 +171,7 @@ class _Whole:
     def begun(self, _session: Session, _transaction: object, connection: Connection) -> None:
         if connection in self.connections:
             return
-        _refuse_autocommit(connection)
+        refuse_autocommit(connection)
         _begin_late(connection)
         if not event.contains(connection.engine, "handle_error", _note_failure):
             event.listen(connection.engine, "handle_error", _note_failure)
@@ -200,7 +200,8 @@ def _has_failed(connection: Connection) -> bool:
     return transaction is not None and failed is not None and failed() is transaction
 
 
-def _refuse_autocommit(connection: Connection) -> None:
+def refuse_autocommit(connection: Connection) -> None:
+    """HF413 where each statement is a transaction by itself."""
     option = connection.get_execution_options().get("isolation_level")
     if option == "AUTOCOMMIT" or getattr(connection.connection.dbapi_connection, "autocommit", False) is True:
         raise UnsupportedError(
@@ -231,7 +232,12 @@ def _begin_snapshot(session: Session) -> None:
     options: dict[str, Any] = {READ_ONLY: True}
     if dialect.snapshot_level is not None:
         options["isolation_level"] = dialect.snapshot_level
-    connection = session.connection(execution_options=options)
+    refuse_writes(session.connection(execution_options=options))
+
+
+def refuse_writes(connection: Connection) -> None:
+    """From here to the end of its transaction, however it ends, the connection writes nothing."""
+    dialect = dialect_for(connection.dialect.name)
     ending = dialect.end_read_only()
     if ending is not None:
         [(statement,)] = execute(connection, ending)

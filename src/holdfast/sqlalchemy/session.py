@@ -132,7 +132,12 @@ event.listen(Session, "do_orm_execute", renew_stamps)
 
 @event.listens_for(Session, "after_begin")
 def _check_bound(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    if not event.contains(connection.engine, "before_execute", mark_instead):
+    refuse_unbound(connection.engine)
+
+
+def refuse_unbound(engine: Engine) -> None:
+    """HF416 where ``bind`` was not called."""
+    if not event.contains(engine, "before_execute", mark_instead):
         raise UnsupportedError(
             "HF416",
             "This session's engine is not bound, so a delete would be reported wrongly and nobody would be its actor.",

@@ -9,7 +9,9 @@ from sqlalchemy import FromClause, Table
 from sqlalchemy.orm import Mapper
 
 from holdfast.errors import DeclarationError
+from holdfast.inventory import Inventory
 from holdfast.policies import ORDER, P, Policy, columns_needed, find
+from holdfast.tables import TableInfo, TableName
 
 POLICIES = "holdfast"
 """The key in ``Table.info`` under which a table's policies stand."""
@@ -46,3 +48,10 @@ def column_keys(mapper: Mapper[Any], names: Iterable[str]) -> Mapping[str, str]:
     """Column name to the attribute that maps it."""
     by_name = {column.name: column for column in mapper.local_table.columns}
     return {name: mapper.get_property_by_column(by_name[name]).key for name in names if name in by_name}
+
+
+def table_in(inventory: Inventory, table: Table, schema: str | None = None) -> TableInfo:
+    """The table as it is in the database; ``schema`` where it is another one than the model says. HF409 if missing."""
+    schema = schema or table.schema
+    exact = TableName(schema or inventory.state.get("default_schema", "public"), table.name)
+    return inventory.tables.get(exact) or inventory.resolve(f"{schema}.{table.name}" if schema else table.name)

@@ -263,6 +263,91 @@ $holdfast$;
 
 revoke all on function holdfast."record_truncate_1"() from public;
 
+create or replace function holdfast.past_1()
+returns setof record
+language sql stable
+as $holdfast$
+-- public.orders as it was at holdfast.as_of.
+with later as materialized (
+    select e.id, e.operation, e.before, k.key
+    from (
+        select c.id, c.operation, c.key, c.key_last, c.before
+        from holdfast.change as c
+        where c.relation = 1 and c.at > current_setting('holdfast.as_of')::timestamptz
+        union all
+        select c.id, c.operation, c.key, c.key_last, c.before
+        from holdfast.transaction as t
+        join holdfast.change as c on c.xid = t.xid and c.at = t.at
+        where t.at <= current_setting('holdfast.as_of')::timestamptz and t.committed > current_setting('holdfast.as_of')::timestamptz and c.relation = 1
+            and c.at <= current_setting('holdfast.as_of')::timestamptz and c.at >= (
+                select min(f.at) from holdfast.transaction as f where f.at <= current_setting('holdfast.as_of')::timestamptz and f.committed > current_setting('holdfast.as_of')::timestamptz)
+    ) as e
+    -- A run of inserted keys is one change.
+    cross join lateral (
+        select e.key as key where e.key_last is null
+        union all
+        select run.key::text
+        from generate_series(case when e.key_last is not null then e.key::bigint end, e.key_last) as run (key)
+    ) as k
+),
+past as materialized (
+    select l.key, min(l.id) as first_id,
+        (array_agg((l.operation = 'I' or l.operation = 'U' and l.before is null) order by l.id))[1] as came,
+        min(l.id) filter (where l.operation in ('D', 'T')) as left_id
+    from later as l
+    group by l.key
+),
+-- The oldest value of each column is what it was; what came to the key after the row had left is another row.
+document as (
+    select d.key, jsonb_object_agg(d.name, d.value) as document
+    from (
+        select distinct on (l.key, v.key) l.key, v.key as name, v.value::jsonb as value
+        from later as l
+        join past as p on p.key = l.key
+        cross join lateral json_each(l.before::json) as v
+        where l.before is not null and (p.left_id is null or l.id <= p.left_id)
+        order by l.key, v.key, l.id
+    ) as d
+    group by d.key
+)
+select t."id" as "id",
+    t."status" as "status",
+    t."total" as "total",
+    t."note" as "note",
+    t."email" as "email",
+    null::text as "card",
+    t."deleted_at" as "deleted_at",
+    t."created_at" as "created_at",
+    t."updated_at" as "updated_at",
+    t."version" as "version"
+from "public"."orders" as t
+where not exists (select from past as p where t."id" = (p.key)::integer)
+union all
+select (case when d.document -> '1' is not null then (b."1")::integer when p.left_id is null then t."id" end)::integer as "id",
+    (case when d.document -> '2' is not null then (b."2")::text when p.left_id is null then t."status" end)::text as "status",
+    (case when d.document -> '3' is not null then (b."3")::numeric(10,2) when p.left_id is null then t."total" end)::numeric(10,2) as "total",
+    (case when d.document -> '4' is not null then (b."4")::jsonb when p.left_id is null then t."note" end)::jsonb as "note",
+    case when p.left_id is null and not coalesce(d.document -> '5' is not null, false) then t."email" end as "email",
+    null::text as "card",
+    (case when d.document -> '7' is not null then (b."7")::timestamp with time zone when p.left_id is null then t."deleted_at" end)::timestamp with time zone as "deleted_at",
+    (case when d.document -> '8' is not null then (b."8")::timestamp with time zone when p.left_id is null then t."created_at" end)::timestamp with time zone as "created_at",
+    coalesce(
+        (select l.at from holdfast.change as l
+         where l.relation = 1 and l.key = p.key and l.id < p.first_id order by l.id desc limit 1),
+        (case when d.document -> '8' is not null then (b."8")::timestamp with time zone when p.left_id is null then t."created_at" end)::timestamp with time zone) as "updated_at",
+    (case when d.document -> '10' is not null then (b."10")::integer when p.left_id is null then t."version" end - (
+        select count(*) from later as l
+        where l.key = p.key and l.operation in ('U', 'S', 'R') and l.before is not null
+            and (p.left_id is null or l.id < p.left_id)))::integer as "version"
+from past as p
+left join document as d on d.key = p.key
+left join "public"."orders" as t on t."id" = (p.key)::integer
+cross join lateral jsonb_to_record(coalesce(d.document, '{}')) as b ("1" text, "2" text, "3" text, "4" text, "5" text, "6" text, "7" text, "8" text, "9" text, "10" text)
+where not p.came
+$holdfast$;
+
+revoke all on function holdfast.past_1() from public;
+
 create or replace function holdfast."soft_delete_mark_1"()
 returns trigger
 language plpgsql

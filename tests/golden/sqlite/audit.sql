@@ -44,7 +44,7 @@ select 1, s.number, s.event, t."id", 4, t."note"
 from "orders" as t, holdfast_statement as s
 where (t."id" = new."id")
 union all
-select 1, s.number, s.event, t."id", 5, t."email"
+select 1, s.number, s.event, t."id", 5, case when t."email" is not null then '***' end
 from "orders" as t, holdfast_statement as s
 where (t."id" = new."id")
 union all
@@ -110,7 +110,7 @@ select 1, s.number, s.event, t."id", 4, t."note"
 from "orders" as t, holdfast_statement as s
 where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
 union all
-select 1, s.number, s.event, t."id", 5, t."email"
+select 1, s.number, s.event, t."id", 5, case when t."email" is not null then '***' end
 from "orders" as t, holdfast_statement as s
 where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
 union all
@@ -158,7 +158,7 @@ where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is 
 delete from holdfast_started
 where relation = 1 and statement <> (select number from holdfast_statement);
 insert into holdfast_started (relation, statement, start, key, image)
-select 1, s.number, s.event, old."id", (quote(old."id") || quote(new."id") || quote(old."status") || quote(new."status") || quote(old."total") || quote(new."total") || quote(old."note") || quote(new."note") || quote(old."email") || quote(new."email") || quote(old."deleted_at") || quote(new."deleted_at") || quote(old."created_at") || quote(new."created_at") || quote(old."updated_at") || quote(new."updated_at") || quote(old."version") || quote(new."version"))
+select 1, s.number, s.event, old."id", (quote(old."id") || quote(new."id") || quote(old."status") || quote(new."status") || quote(old."total") || quote(new."total") || quote(old."note") || quote(new."note") || quote(old."deleted_at") || quote(new."deleted_at") || quote(old."created_at") || quote(new."created_at") || quote(old."updated_at") || quote(new."updated_at") || quote(old."version") || quote(new."version"))
 from holdfast_statement as s;
 update holdfast_statement set total = total_changes() + 1;
 end;
@@ -204,7 +204,7 @@ join holdfast_replaced as r on r.column_id = 1
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 insert into holdfast_value (change, column_id, before, after, masked)
 select (select max(c.id) from holdfast_change as c where c.relation = 1 and c.key is r.key),
-    r.column_id, case when nullif(r.column_id in (5), 0) and r.value is not null then '***' else r.value end, null, nullif(r.column_id in (5), 0)
+    r.column_id, r.value, null, nullif(r.column_id in (5), 0)
 from holdfast_replaced as r, holdfast_statement as s
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 update holdfast_replaced
@@ -262,7 +262,7 @@ insert into holdfast_change (transaction_id, statement, relation, operation, sid
 select (select max(id) from holdfast_transaction), s.number, 1, 'U', 3,
     case when s.mixed and not exists (select 1 from "orders" as t where (t."id" is new."id" and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."status" collate binary is new."status" and typeof(t."status") = typeof(new."status")) and (t."total" collate binary is new."total" and typeof(t."total") = typeof(new."total")) and (t."note" collate binary is new."note" and typeof(t."note") = typeof(new."note")) and (t."email" collate binary is new."email" and typeof(t."email") = typeof(new."email")) and (t."deleted_at" collate binary is new."deleted_at" and typeof(t."deleted_at") = typeof(new."deleted_at")) and (t."created_at" collate binary is new."created_at" and typeof(t."created_at") = typeof(new."created_at")) and (t."updated_at" collate binary is new."updated_at" and typeof(t."updated_at") = typeof(new."updated_at")) and (t."version" collate binary is new."version" and typeof(t."version") = typeof(new."version")))) then s.event else 0 end,
     case when s.mixed and not exists (select 1 from "orders" as t where (t."id" is new."id" and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."status" collate binary is new."status" and typeof(t."status") = typeof(new."status")) and (t."total" collate binary is new."total" and typeof(t."total") = typeof(new."total")) and (t."note" collate binary is new."note" and typeof(t."note") = typeof(new."note")) and (t."email" collate binary is new."email" and typeof(t."email") = typeof(new."email")) and (t."deleted_at" collate binary is new."deleted_at" and typeof(t."deleted_at") = typeof(new."deleted_at")) and (t."created_at" collate binary is new."created_at" and typeof(t."created_at") = typeof(new."created_at")) and (t."updated_at" collate binary is new."updated_at" and typeof(t."updated_at") = typeof(new."updated_at")) and (t."version" collate binary is new."version" and typeof(t."version") = typeof(new."version")))) then coalesce((select x.start from holdfast_started as x where x.relation = 1
-        and x.key is old."id" and x.image = (quote(old."id") || quote(new."id") || quote(old."status") || quote(new."status") || quote(old."total") || quote(new."total") || quote(old."note") || quote(new."note") || quote(old."email") || quote(new."email") || quote(old."deleted_at") || quote(new."deleted_at") || quote(old."created_at") || quote(new."created_at") || quote(old."updated_at") || quote(new."updated_at") || quote(old."version") || quote(new."version"))
+        and x.key is old."id" and x.image = (quote(old."id") || quote(new."id") || quote(old."status") || quote(new."status") || quote(old."total") || quote(new."total") || quote(old."note") || quote(new."note") || quote(old."deleted_at") || quote(new."deleted_at") || quote(old."created_at") || quote(new."created_at") || quote(old."updated_at") || quote(new."updated_at") || quote(old."version") || quote(new."version"))
         order by x.id desc limit 1),
         (select min(c.id) from holdfast_change as c where c.relation = 1
          and c.key is old."id" and c.statement = s.number), s.event) - 0.5 end,
@@ -345,7 +345,7 @@ join holdfast_replaced as r on r.column_id = 1
 where r.relation = 1 and r.statement = s.number and not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1))));
 insert into holdfast_value (change, column_id, before, after, masked)
 select (select max(c.id) from holdfast_change as c where c.relation = 1 and c.key is r.key),
-    r.column_id, case when nullif(r.column_id in (5), 0) and r.value is not null then '***' else r.value end, null, nullif(r.column_id in (5), 0)
+    r.column_id, r.value, null, nullif(r.column_id in (5), 0)
 from holdfast_replaced as r, holdfast_statement as s
 where r.relation = 1 and r.statement = s.number and not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1))));
 update holdfast_replaced
@@ -401,7 +401,7 @@ join holdfast_replaced as r on r.column_id = 1
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 insert into holdfast_value (change, column_id, before, after, masked)
 select (select max(c.id) from holdfast_change as c where c.relation = 1 and c.key is r.key),
-    r.column_id, case when nullif(r.column_id in (5), 0) and r.value is not null then '***' else r.value end, null, nullif(r.column_id in (5), 0)
+    r.column_id, r.value, null, nullif(r.column_id in (5), 0)
 from holdfast_replaced as r, holdfast_statement as s
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 update holdfast_replaced
@@ -413,7 +413,7 @@ insert into holdfast_change (transaction_id, statement, relation, operation, sid
 select (select max(id) from holdfast_transaction), s.number, 1, 'U', 1,
     case when s.mixed and not exists (select 1 from "orders" as t where (t."id" is new."id" and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."status" collate binary is new."status" and typeof(t."status") = typeof(new."status")) and (t."total" collate binary is new."total" and typeof(t."total") = typeof(new."total")) and (t."note" collate binary is new."note" and typeof(t."note") = typeof(new."note")) and (t."email" collate binary is new."email" and typeof(t."email") = typeof(new."email")) and (t."deleted_at" collate binary is new."deleted_at" and typeof(t."deleted_at") = typeof(new."deleted_at")) and (t."created_at" collate binary is new."created_at" and typeof(t."created_at") = typeof(new."created_at")) and (t."updated_at" collate binary is new."updated_at" and typeof(t."updated_at") = typeof(new."updated_at")) and (t."version" collate binary is new."version" and typeof(t."version") = typeof(new."version")))) then s.event else 0 end,
     case when s.mixed and not exists (select 1 from "orders" as t where (t."id" is new."id" and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."id" collate binary is new."id" and typeof(t."id") = typeof(new."id")) and (t."status" collate binary is new."status" and typeof(t."status") = typeof(new."status")) and (t."total" collate binary is new."total" and typeof(t."total") = typeof(new."total")) and (t."note" collate binary is new."note" and typeof(t."note") = typeof(new."note")) and (t."email" collate binary is new."email" and typeof(t."email") = typeof(new."email")) and (t."deleted_at" collate binary is new."deleted_at" and typeof(t."deleted_at") = typeof(new."deleted_at")) and (t."created_at" collate binary is new."created_at" and typeof(t."created_at") = typeof(new."created_at")) and (t."updated_at" collate binary is new."updated_at" and typeof(t."updated_at") = typeof(new."updated_at")) and (t."version" collate binary is new."version" and typeof(t."version") = typeof(new."version")))) then coalesce((select x.start from holdfast_started as x where x.relation = 1
-        and x.key is old."id" and x.image = (quote(old."id") || quote(new."id") || quote(old."status") || quote(new."status") || quote(old."total") || quote(new."total") || quote(old."note") || quote(new."note") || quote(old."email") || quote(new."email") || quote(old."deleted_at") || quote(new."deleted_at") || quote(old."created_at") || quote(new."created_at") || quote(old."updated_at") || quote(new."updated_at") || quote(old."version") || quote(new."version"))
+        and x.key is old."id" and x.image = (quote(old."id") || quote(new."id") || quote(old."status") || quote(new."status") || quote(old."total") || quote(new."total") || quote(old."note") || quote(new."note") || quote(old."deleted_at") || quote(new."deleted_at") || quote(old."created_at") || quote(new."created_at") || quote(old."updated_at") || quote(new."updated_at") || quote(old."version") || quote(new."version"))
         order by x.id desc limit 1),
         (select min(c.id) from holdfast_change as c where c.relation = 1
          and c.key is old."id" and c.statement = s.number), s.event) - 0.5 end,

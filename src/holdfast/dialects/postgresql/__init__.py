@@ -9,10 +9,16 @@ from typing import Any
 from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
 from holdfast.dialects.postgresql import catalog, interventions, journal, reading
 from holdfast.dialects.postgresql.audit import recording
+from holdfast.dialects.postgresql.erasure import PostgreSQLErasure
 from holdfast.dialects.postgresql.errors import translate
+from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence, purge
+from holdfast.dialects.postgresql.feed import PostgreSQLFeed
 from holdfast.dialects.postgresql.guard import guarding
 from holdfast.dialects.postgresql.live_view import mark_live_view
-from holdfast.dialects.postgresql.past import PostgreSQLPast
+from holdfast.dialects.postgresql.past import PostgreSQLPast, past_function
+from holdfast.dialects.postgresql.purging import PostgreSQLPurging
+from holdfast.dialects.postgresql.recall import PostgreSQLRecall
+from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
@@ -49,6 +55,7 @@ class PostgreSQL(Dialect):
         live_view=(15,),
         row_value_ranges=True,
         estimates_rows=True,
+        wakes_consumers=True,
         reasons={
             "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
             "live_view": "before 15 a view reads with the rights of its owner, past grants and row security: there it is refused",
@@ -144,6 +151,7 @@ class PostgreSQL(Dialect):
 
     def forget(self, relation: Relation) -> tuple[str, ...]:
         return (
+            *purge(relation.id),
             f"delete from holdfast.change where relation = {relation.id}",
             f"delete from holdfast.relation where id = {relation.id}",
         )
@@ -176,7 +184,7 @@ class PostgreSQL(Dialect):
         return "select pg_try_advisory_lock(hashtextextended('holdfast.install', 0))"
 
     def audit(self, policy: Audit, protection: Protection) -> tuple[DatabaseObject, ...]:
-        return recording(policy, protection, self.owner)
+        return (*recording(policy, protection, self.owner), past_function(protection, self.owner))
 
     def soft_delete(
         self, policy: SoftDelete, protection: Protection, protections: Protections
@@ -264,10 +272,34 @@ class PostgreSQL(Dialect):
     def past(self) -> PostgreSQLPast:
         return PostgreSQLPast()
 
+    @property
+    def recall(self) -> PostgreSQLRecall:
+        return PostgreSQLRecall()
+
+    @property
+    def erasure(self) -> PostgreSQLErasure:
+        return PostgreSQLErasure()
+
+    @property
+    def feed(self) -> PostgreSQLFeed:
+        return PostgreSQLFeed()
+
+    @property
+    def retention(self) -> PostgreSQLRetention:
+        return PostgreSQLRetention()
+
+    @property
+    def purging(self) -> PostgreSQLPurging:
+        return PostgreSQLPurging()
+
     def record_intervention(
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
     ) -> Query:
         return interventions.record(kind, actor, reason, details)
+
+    @property
+    def evidence(self) -> PostgreSQLEvidence:
+        return PostgreSQLEvidence()
 
     def lacks_journal(self, error: BaseException) -> bool:
         # No such schema, no such function.

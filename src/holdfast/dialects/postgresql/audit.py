@@ -44,11 +44,13 @@ class Recorder:
 
     @property
     def kept(self) -> list[ColumnInfo]:
-        """The columns of which the journal may say anything; a virtual one is not there for a trigger to read."""
+        """The columns of which the journal may say anything; a virtual one is not there for a trigger to read, and what
+        is generated of a column that is to be hidden would show it."""
+        hides = bool(self.policy.exclude | self.policy.mask | self.policy.large)
         return [
             column
             for column in self.protection.table.columns
-            if column.name not in self.policy.exclude and not column.virtual
+            if column.name not in self.policy.exclude and not column.virtual and not (hides and column.generated)
         ]
 
     @property

@@ -155,6 +155,10 @@ select json_build_object(
                 where exists (select from pg_namespace as n where n.nspname = 'holdfast') and not exists (
                     select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
                     where n.nspname = 'holdfast' and c.relname = w.name)),
+    -- What else can be asked.
+    'readable', (select json_agg(c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                 where n.nspname = 'holdfast' and c.relname in ('change', 'change_default', 'hold')
+                     and has_table_privilege(c.oid, 'select')),
     -- What no new view can be called, beside the tables.
     'other_names', (select json_agg(json_build_array(n.nspname, c.relname))
                     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
@@ -227,7 +231,7 @@ select 'function', p.proname, null, null, obj_description(p.oid, 'pg_proc'),
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
 cross join lateral (
-    select p.pronargs = 0 and p.proname ~ '^(record|guard|stamp|soft_delete)_[a-z_]+_[0-9]+(_[0-9]+)?$' as per_table
+    select p.pronargs = 0 and p.proname ~ '^(record|past|guard|stamp|soft_delete)_([a-z_]+_)?[0-9]+(_[0-9]+)?$' as per_table
 ) as own
 where n.nspname = 'holdfast' and p.prokind = 'f'
 union all
@@ -246,7 +250,9 @@ select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then '
                          join pg_attribute as a on a.attrelid = c.oid and a.attnum = u.number)), ', ' order by k.conname)
               from pg_constraint as k where k.conrelid = c.oid and k.contype in ('p', 'u', 'f')),
              (select string_agg(t.tgname, ',' order by t.tgname)
-              from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal)) end,
+              from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+                  -- Whether consumers are woken is for whoever runs the database to say.
+                  and t.tgfoid is distinct from to_regprocedure('holdfast.wake_up()'))) end,
     true, true, false, false, format('%s holdfast.%I', case c.relkind when 'v' then 'view' when 'i' then 'index'
         when 'I' then 'index' else 'table' end, c.relname)
 from pg_class as c
@@ -266,7 +272,8 @@ select 'schema', n.nspname, null, null, obj_description(n.oid, 'pg_namespace'),
          from pg_class as c
          cross join lateral aclexplode(c.relacl) as a
          left join pg_roles as r on r.oid = a.grantee
-         where c.relnamespace = n.oid and a.grantee <> c.relowner and a.privilege_type <> 'SELECT')),
+         where c.relnamespace = n.oid and a.grantee <> c.relowner and a.privilege_type <> 'SELECT'
+             and c.relname <> 'consumer')),
     true, true, false, false, format('schema %I', n.nspname)
 from pg_namespace as n
 where n.nspname = 'holdfast'"""

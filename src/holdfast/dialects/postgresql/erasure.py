@@ -8,19 +8,18 @@ from typing import Any
 
 from holdfast.dialects.base import Query
 from holdfast.dialects.erasure import Erasure, RowKey, Span
+from holdfast.dialects.postgresql.interventions import LOCK, SHARE
 from holdfast.dialects.postgresql.sql import quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo
-from holdfast.dialects.postgresql.values import from_text, key_spelled
+from holdfast.dialects.postgresql.values import from_text, key_parts, key_spelled, key_text
 from holdfast.journal import Relation
 from holdfast.objects import Protection
 from holdfast.tables import ColumnInfo
 
 TABLES: dict[str, str] = {}
 
-LOCK = "hashtextextended('holdfast.erase', 0)"
-"""An erasure has it for itself; whoever writes values back from the journal shares it."""
-
-SHARE = f"select pg_advisory_xact_lock_shared({LOCK})"
+# A row that is hidden from this role would be left as it is: better an error. The rest is how keys are spelled.
+_SETTINGS = {"row_security": "off", "TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres"}
 
 # The key was changed: the row left the one and came to the other. Several rows that one statement moved are told
 # apart by the rest of their values.
@@ -53,16 +52,21 @@ order by m.id"""
 
 
 class PostgreSQLErasure(Erasure):
+    def share(self) -> tuple[Query, ...]:
+        return (Query(SHARE, {}),)
+
     def begin(self) -> tuple[Query, ...]:
-        # A row that is hidden from this role would be left as it is: better an error.
+        kept = (f"set_config('holdfast.{name}', current_setting('{name}'), true)" for name in _SETTINGS)
+        given = (f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
         return (
-            Query("select set_config('holdfast.row_security', current_setting('row_security'), true)", {}),
-            Query("set local row_security = off", {}),
+            Query(f"select {', '.join(kept)}", {}),
+            Query(f"select {', '.join(given)}", {}),
             Query(f"select pg_advisory_xact_lock({LOCK})", {}),
         )
 
     def end(self) -> tuple[Query, ...]:
-        return (Query("select set_config('row_security', current_setting('holdfast.row_security'), true)", {}),)
+        back = (f"set_config('{name}', current_setting('holdfast.{name}'), true)" for name in _SETTINGS)
+        return (Query(f"select {', '.join(back)}", {}),)
 
     def columns(self, relation: int) -> Query:
         return Query(f"select c.id, c.name from holdfast.relation_column as c where c.relation = {relation}", {})
@@ -71,17 +75,19 @@ class PostgreSQLErasure(Erasure):
         spelled = key_spelled(key)
         return RowKey(spelled, spelled)
 
+    def spelling(self, protection: Protection, key: RowKey) -> Query:
+        columns = TableUndo(protection).key_columns
+        return Query(f"select {key_text(columns, key_parts(columns, ':key'))}", {"key": key.shown})
+
     def lock(self, protection: Protection, key: RowKey) -> Query:
         part = TableUndo(protection)
         return Query(
             f"select 1 from {part.table} as t where {part.same_row('t', ':key')} for update", {"key": key.shown}
         )
 
-    def moves(self, protection: Protection, key: RowKey) -> Query:
-        stamps = (name for name in protection.stamps if name in protection.relation.columns)
-        moving = sorted(protection.relation.column_id(name) for name in {*protection.table.key, *stamps})
+    def moves(self, relation: Relation, key: RowKey, moving: Sequence[int]) -> Query:
         return Query(
-            _MOVES.format(relation=protection.relation.id),
+            _MOVES.format(relation=relation.id),
             {"key": key.kept, "moving": "{" + ",".join(map(str, moving)) + "}"},
         )
 
@@ -96,8 +102,9 @@ class PostgreSQLErasure(Erasure):
                 " and cast(c.key as bigint) <= cast(cast(:key as text) as bigint)"
             )
         return Query(
-            f"select 1 from holdfast.change as c where c.relation = {relation} and (c.key = :key{within}) limit 1",
-            {"key": span.key.kept},
+            f"select 1 from holdfast.change as c where c.relation = {relation} and (c.key = :key{within})\n"
+            "    and c.id > cast(:later as bigint) and c.id <= cast(:until as bigint) limit 1",
+            {"key": span.key.kept, "later": span.after, "until": span.until},
         )
 
     def changes(self, relation: int, span: Span, columns: Sequence[int]) -> Query:

@@ -98,6 +98,33 @@ select coalesce(
 from json_each(document::json) as d
 left join holdfast.relation_column as c on c.relation = relation_id and c.id = d.key::integer"""
 
+# For analysts: select * from holdfast.as_of(null::public.orders, '2026-11-20 12:00'). Runs with the rights of who asks.
+AS_OF = """\
+declare
+    v_relation record;
+begin
+    select r.id, r.since, c.oid::regclass as name, p.prosrc as query into v_relation
+    from pg_type as t
+    join pg_class as c on c.oid = t.typrelid
+    join pg_namespace as n on n.oid = c.relnamespace
+    join holdfast.relation as r on r.schema_name = n.nspname and r.table_name = c.relname and r.since is not null
+    join pg_proc as p on p.pronamespace = 'holdfast'::regnamespace and p.proname = 'past_' || r.id
+    where t.oid = pg_typeof(of);
+    if not found then
+        raise exception using errcode = 'HF303',
+            message = format('%s is no table that is recorded.', pg_typeof(of)),
+            hint = 'Name one: holdfast.as_of(null::schema.table, time). Protect it with: holdfast protect.';
+    end if;
+    if at is null or at < v_relation.since or at > clock_timestamp() then
+        raise exception using errcode = 'HF435',
+            message = format('%s is recorded since %s; %s is not between that and now.',
+                             v_relation.name, v_relation.since, coalesce(at::text, 'NULL')),
+            hint = 'Ask for a time in between.';
+    end if;
+    perform set_config('holdfast.as_of', at::text, true);
+    return query execute v_relation.query;
+end"""
+
 
 def _function(
     signature: str,
@@ -136,6 +163,13 @@ FUNCTIONS = {
         # Planned once for a connection: the plan takes longer to make than to run.
         options="\nset plan_cache_mode = force_generic_plan",
     ),
+    "as_of(anyelement, timestamptz)": _function(
+        "as_of(of anyelement, at timestamptz)",
+        "setof anyelement",
+        AS_OF,
+        options=" stable\nset datestyle = 'ISO, YMD'",
+        # A column may be of a type of the user's.
+    ).replace("set search_path = pg_catalog, pg_temp\n", ""),
     "named(integer, text)": _function(
         "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"
     ),

@@ -20,14 +20,23 @@ create table if not exists holdfast.intervention (
     details jsonb not null,
     session_user_name text not null default session_user
 )""",
-    # digest: of the values that an erasure took away (change stays), or of the whole change that retention dropped.
+    # For a change that an erasure took values from: the digest of what was sealed (or of what the erasure before left),
+    # and of what remains, made with a salt of its own.
     "stand_in": """\
 create table if not exists holdfast.stand_in (
-    change bigint primary key,
+    change bigint not null,
     intervention bigint not null references holdfast.intervention,
-    digest bytea not null
+    digest bytea not null,
+    remaining bytea,
+    salt bytea,
+    primary key (change, intervention)
 )""",
 }
+
+
+LOCK = "hashtextextended('holdfast.erase', 0)"
+"""An erasure has it for itself; whoever writes values back that it read from the journal shares it."""
+SHARE = f"select pg_advisory_xact_lock_shared({LOCK})"
 
 
 def record(kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]) -> Query:

@@ -89,6 +89,8 @@ create index if not exists change_run on holdfast.change (relation, key_last) wh
     "change_at": """\
 create index if not exists change_at on holdfast.change using brin (at)
     with (pages_per_range = 16, autosummarize = on)""",
+    **feed.INDEXES,
+    **evidence.INDEXES,
 }
 
 # What a statement outside of any transaction block writes is committed as soon as it is written; all else waits for
@@ -143,20 +145,27 @@ cross join lateral (
 
 
 def months_ahead() -> str:
-    """Makes the partitions of this month and the next twelve, where the default one holds no such rows yet."""
+    """Makes the partitions of this month and the next twelve, where the default one holds no such rows yet.
+
+    Months are those of UTC, whatever the zone of whoever installs: another machine's must go on where these end.
+    """
     return """\
 do $holdfast$
 declare
-    v_month timestamptz;
+    v_month timestamp;
+    v_lower timestamptz;
+    v_upper timestamptz;
 begin
     for v_month in
-        select m from generate_series(date_trunc('month', now()), now() + interval '12 months', '1 month') as m
+        select m from generate_series(date_trunc('month', now() at time zone 'UTC'),
+                                      (now() at time zone 'UTC') + interval '12 months', '1 month') as m
     loop
+        v_lower := v_month at time zone 'UTC';
+        v_upper := (v_month + interval '1 month') at time zone 'UTC';
         if to_regclass(format('holdfast.change_%s', to_char(v_month, 'YYYYMM'))) is null
-            and not exists (select from holdfast.change_default as c
-                            where c.at >= v_month and c.at < v_month + interval '1 month') then
+            and not exists (select from holdfast.change_default as c where c.at >= v_lower and c.at < v_upper) then
             execute format('create table holdfast.change_%s partition of holdfast.change for values from (%L) to (%L)',
-                to_char(v_month, 'YYYYMM'), v_month, v_month + interval '1 month');
+                to_char(v_month, 'YYYYMM'), v_lower, v_upper);
         end if;
     end loop;
 end
@@ -202,7 +211,8 @@ end
 $holdfast$"""
 
 
-# Default privileges of whoever installs may have given rights away. A right to read that was given later stays.
+# Default privileges of whoever installs may have given rights away. What was given later stays: a right to read, and
+# to keep the place of a consumer.
 CLOSE = """\
 do $holdfast$
 declare
@@ -219,7 +229,7 @@ begin
         from pg_class as c
         cross join lateral aclexplode(c.relacl) as a
         where c.relnamespace = 'holdfast'::regnamespace and a.grantee <> c.relowner
-            and (a.privilege_type <> 'SELECT' or obj_description('holdfast'::regnamespace, 'pg_namespace') is null)
+            and (a.privilege_type <> 'SELECT' and c.relname <> 'consumer' or obj_description('holdfast'::regnamespace, 'pg_namespace') is null)
     loop
         execute format('revoke %s on %s from %s', v_each.privilege_type, v_each.target,
             case v_each.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(v_each.grantee)) end);
@@ -229,6 +239,8 @@ $holdfast$"""
 OPEN = (
     "grant usage on schema holdfast to public",
     "grant execute on function holdfast.set_context(text, text, text, jsonb) to public",
+    # It reads with the rights of who asks.
+    "grant execute on function holdfast.as_of(anyelement, timestamptz) to public",
 )
 
 
@@ -243,6 +255,7 @@ def install(version: str, roles_apart: bool) -> tuple[str, ...]:
         *(statement for each in made if each.kind == "table" for statement in each.create),
         months_ahead(),
         *(statement for each in made if each.kind != "table" for statement in each.create),
+        feed.ORIGIN,
         *(mark(each, version) for each in made),
     )
 

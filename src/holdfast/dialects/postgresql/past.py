@@ -15,10 +15,10 @@ from typing import Any
 from holdfast.dialects.base import Query
 from holdfast.dialects.past import Past
 from holdfast.dialects.postgresql.audit import Recorder
-from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
+from holdfast.dialects.postgresql.sql import dollar, hand_over, indent, literal, qualified, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo, target_parameters
 from holdfast.dialects.postgresql.values import exactly, from_text, key_spelled
-from holdfast.objects import Protection
+from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.tables import ColumnInfo
 
@@ -50,6 +50,8 @@ class TablePast:
     """One table's past, as SQL over its rows now (``t``) and over what the journal says of a row (``p``)."""
 
     protection: Protection
+    writing: bool = False
+    """Whether the values are to be written back: one that was erased is then what it is now, and not NULL."""
 
     @property
     def part(self) -> TableUndo:
@@ -59,8 +61,10 @@ class TablePast:
     def table(self) -> str:
         return qualified(self.protection.table.name)
 
-    def since(self, at: datetime) -> str:
-        moment = f"{literal(at.astimezone(UTC).isoformat())}::timestamptz"
+    def since(self, at: datetime | None) -> str:
+        """The changes since that time; None for the one that the function ``as_of`` was given."""
+        moment = "current_setting('holdfast.as_of')" if at is None else literal(at.astimezone(UTC).isoformat())
+        moment = f"{moment}::timestamptz"
         return _SINCE.format(relation=self.protection.relation.id, moment=moment)
 
     def since_change(self) -> str:
@@ -94,16 +98,17 @@ past as materialized (
     from later as l
     group by l.key
 ),
--- The oldest value of each column is what it was.
+-- The oldest value of each column is what it was; what came to the key after the row had left is another row.
 document as (
-    select d.key, jsonb_object_agg(d.name, d.value) as document
+    select d.key, jsonb_object_agg(d.name, {self._known("d.value")}) as document
     from (
         select distinct on (l.key, v.key) l.key, v.key as name, v.value::jsonb as value
         from later as l
+        join past as p on p.key = l.key
         cross join lateral json_each(l.before::json) as v
-        where l.before is not null
+        where l.before is not null and (p.left_id is null or l.id <= p.left_id)
         order by l.key, v.key, l.id
-    ) as d
+    ) as d{self._unless_erased("d.value")}
     group by d.key
 )
 select {unchanged}
@@ -121,6 +126,12 @@ cross join lateral jsonb_to_record(coalesce(d.document, '{{}}')) as b ({ids})
 where not p.came''',
             )
         }"""
+
+    def _known(self, value: str) -> str:
+        return value if self.writing else f"case jsonb_typeof({value}) when 'object' then 'null' else {value} end"
+
+    def _unless_erased(self, value: str) -> str:
+        return f"\n    where jsonb_typeof({value}) <> 'object'" if self.writing else ""
 
     def _select(self, values: list[str]) -> str:
         """The columns under their names; one that is not kept as it was is NULL everywhere."""
@@ -150,10 +161,10 @@ where not p.came''',
         if column.generated:
             return f"null::{column.type}"
         if column.name in self.part.audit.mask | self.part.audit.large:
-            return f"case when not ({known}) then {now} end"
+            return f"case when p.left_id is null and not coalesce({known}, false) then {now} end"
         if version is not None and column.name == version.column:
             # It counted up with each change that was made in place.
-            return f"""(case when {known} then {value} else {now} end - (
+            return f"""(case when {known} then {value} when p.left_id is null then {now} end - (
         select count(*) from later as l
         where l.key = p.key and l.operation in ('U', 'S', 'R') and l.before is not null
             and (p.left_id is null or l.id < p.left_id)))::{column.type}"""
@@ -164,7 +175,21 @@ where not p.came''',
         (select {moment} from holdfast.change as l
          where l.relation = {self.part.relation} and l.key = p.key and l.id < p.first_id order by l.id desc limit 1),
         {self._then(created)})"""
-        return f"case when {known} then {value} else {now} end"
+        # A row that left is not the one that may stand there now.
+        return f"(case when {known} then {value} when p.left_id is null then {now} end)::{column.type}"
+
+
+def past_function(protection: Protection, owner: str | None) -> DatabaseObject:
+    """The query that ``holdfast.as_of`` runs: a function so that drift is seen, its text read by everybody."""
+    past = TablePast(protection)
+    name = f"past_{protection.relation.id}"
+    query = f"-- {' '.join(str(protection.table.name).split())} as it was at holdfast.as_of.\n{past.select(past.since(None))}"
+    quoted = f"holdfast.{name}()"
+    create = [f"create or replace function {quoted}\nreturns setof record\nlanguage sql stable\nas {dollar(query)}"]
+    if owner is not None:
+        create.append(hand_over(quoted, owner))
+    create.append(f"revoke all on function {quoted} from public")
+    return DatabaseObject("function", name, None, "Audit", tuple(create), (f"drop function if exists {quoted}",))
 
 
 class PostgreSQLPast(Past):
@@ -174,8 +199,8 @@ class PostgreSQLPast(Past):
         past = TablePast(protection)
         return past.select(past.since(at))
 
-    def row(self, protection: Protection) -> str:
-        past = TablePast(protection)
+    def row(self, protection: Protection, *, writing: bool = False) -> str:
+        past = TablePast(protection, writing)
         return past.select(past.since_change(), past.part.same_row("t", ":key"))
 
     def update(self, protection: Protection) -> str:
@@ -183,7 +208,7 @@ class PostgreSQLPast(Past):
         columns = [c for c in part.updatable if c.name not in protection.table.key]
         assignments = ",\n    ".join(f"{quote(c.name)} = p.{quote(c.name)}" for c in columns)
         return (
-            f"update {part.table} as t\nset {assignments}\nfrom (\n{indent(self.row(protection), '    ')}\n) as p\n"
+            f"update {part.table} as t\nset {assignments}\nfrom (\n{indent(self.row(protection, writing=True), '    ')}\n) as p\n"
             f"where {part.same_row('t', ':key')}\nreturning 1"
         )
 

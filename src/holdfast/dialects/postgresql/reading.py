@@ -33,73 +33,103 @@ def rebind_context(context: Mapping[str, Any]) -> tuple[Query, ...]:
     return (Query("select set_config('holdfast.allow', '', true)", {}), *bind_context(context))
 
 
+# One row for each row that was changed: a run of inserted keys is one change.
+_KEYS = """\
+cross join lateral (
+    select c.key as key, null::bigint as number where c.key_last is null
+    union all
+    select run.key::text, run.key
+    from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
+) as k"""
+
+
 def log(wanted: LogFilter) -> Query:
-    conditions, parameters = ["true"], dict[str, Any]()
-    if wanted.table is not None:
-        conditions.append("r.schema_name = :schema and r.table_name = :table")
-        parameters |= {"schema": wanted.table.schema, "table": wanted.table.name}
+    """Chosen first, then joined and named: that is work for each row.
+
+    A change's number is taken while its row is locked, so their order is that of the commits, row by row; that of the
+    times is not: a transaction may begin first and write last.
+    """
+    conditions, times, parameters = _conditions(wanted)
+    chosen = [*conditions, *(f"c.at {each}" for each in times)]
+    source = "holdfast.change as c"
+    limit = ""
+    if wanted.limit is not None:
+        limit = "\nlimit :limit"
+        parameters["limit"] = wanted.limit
     if wanted.key is not None:
-        parameters["key"] = key_spelled(wanted.key)
-        within = ""
-        if parameters["key"].removeprefix("-").isdecimal():
-            # A run of inserted keys covers it.
-            within = (
-                " or c.key_last is not null and c.key_last >= cast(:key as bigint)"
-                " and cast(c.key as bigint) <= cast(:key as bigint)"
-            )
-        conditions.append(f"(c.key = :key{within})")
-        conditions.append("k.key::text = :key")
+        source = f"(\n{_of_row(wanted, chosen, parameters)}\n) as c"
+        chosen = ["k.key = :key"]
+    if wanted.actor is not None:
+        source += "\njoin holdfast.transaction as t on t.xid = c.xid and t.at = c.at"
+        # A day of one actor is found by the time, of both.
+        chosen += ["t.actor = :actor", *(f"t.at {each}" for each in times)]
+        parameters["actor"] = wanted.actor
+    return Query(
+        f"""\
+select e.id, coalesce(t.id::text, 'x' || e.xid::text) as transaction, e.at, t.actor, t.tenant, t.reason, e.relation,
+    r.schema_name, r.table_name, e.key, e.operation, coalesce(t.committed, e.at) as committed,
+    holdfast.named(e.relation, e.before)::text as before, holdfast.named(e.relation, e.after)::text as after
+from (
+    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after, k.key, k.number
+    from {source}
+    {_KEYS}
+    where {" and ".join(chosen) or "true"}
+    order by c.id desc, k.number desc{limit}
+) as e
+join holdfast.relation as r on r.id = e.relation
+left join holdfast.transaction as t on t.xid = e.xid and t.at = e.at
+order by e.id desc, e.number desc""",
+        parameters,
+    )
+
+
+def _conditions(wanted: LogFilter) -> tuple[list[str], list[str], dict[str, Any]]:
+    """What is asked of a change, what of its time (as the end of a comparison), and the parameters."""
+    conditions: list[str] = []
+    times: list[str] = []
+    parameters: dict[str, Any] = {}
+    if wanted.relations is not None:
+        # Numbers that the planner sees: an index that begins with them then has the changes in their order.
+        listed = ", ".join(str(int(each)) for each in wanted.relations) or "null"
+        conditions.append(f"c.relation = {listed}" if len(wanted.relations) == 1 else f"c.relation in ({listed})")
+    elif wanted.table is not None:
+        conditions.append(
+            "c.relation = any (array(select r.id from holdfast.relation as r\n"
+            "        where r.schema_name = :schema and r.table_name = :table))"
+        )
+        parameters |= {"schema": wanted.table.schema, "table": wanted.table.name}
     if wanted.since is not None:
-        conditions.append("c.at >= :since")
+        times.append(">= :since")
         parameters["since"] = wanted.since
     if wanted.until is not None:
-        conditions.append("c.at <= :until")
+        times.append("<= :until")
         parameters["until"] = wanted.until
-    if wanted.actor is not None:
-        conditions.append("t.actor = :actor")
-        parameters["actor"] = wanted.actor
     if wanted.operation is not None:
         conditions.append("c.operation::text = any (:operations)")
         parameters["operations"] = list(_OPERATIONS[wanted.operation])
     if wanted.transaction is not None:
         xid, at = target(wanted.transaction)
-        conditions.append(f"c.xid = {xid} and c.at = {at}")
+        conditions.append(f"c.xid = {xid}")
+        times.append(f"= {at}")
         parameters |= target_parameters(wanted.transaction)
     if wanted.recent is not None:
-        conditions.append(
-            "c.at >= (select min(w.at) from (select at from holdfast.transaction order by id desc limit :recent) as w)"
+        times.append(
+            ">= (select min(w.at) from (select at from holdfast.transaction order by id desc limit :recent) as w)"
         )
         parameters["recent"] = wanted.recent
-    limit = ""
-    if wanted.limit is not None:
-        limit = "\nlimit :limit"
-        parameters["limit"] = wanted.limit
-    # A number is taken while the row is locked, so their order is that of the commits, row by row; that of the
-    # times is not: a transaction may begin first and write last. Names are put in after the limit, since that is work for each row.
-    return Query(
-        f"""\
-select e.id, e.transaction, e.at, e.actor, e.tenant, e.reason, e.relation, e.schema_name, e.table_name, e.key,
-    e.operation, e.committed,
-    holdfast.named(e.relation, e.before)::text as before, holdfast.named(e.relation, e.after)::text as after
-from (
-    select c.id, coalesce(t.id::text, 'x' || c.xid::text) as transaction, c.at, t.actor, t.tenant, t.reason,
-        coalesce(t.committed, c.at) as committed, r.schema_name, r.table_name, k.key::text as key, c.operation::text as operation, c.relation, c.before, c.after,
-        k.number
-    from holdfast.change as c
-    join holdfast.relation as r on r.id = c.relation
-    left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
-    cross join lateral (
-        select c.key as key, null::bigint as number where c.key_last is null
-        union all
-        select run.key::text, run.key
-        from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
-    ) as k
-    where {" and ".join(conditions)}
-    order by c.id desc, k.number desc{limit}
-) as e
-order by e.id desc, e.number desc""",
-        parameters,
-    )
+    return conditions, times, parameters
+
+
+def _of_row(wanted: LogFilter, chosen: list[str], parameters: dict[str, Any]) -> str:
+    """The changes of one row: those of its key, the newest of them by the index, and the runs that cover it."""
+    parameters["key"] = key = key_spelled(str(wanted.key))
+    few = "\n    order by c.id desc limit :limit" if wanted.limit is not None and wanted.actor is None else ""
+    single = " and ".join([*chosen, "c.key = :key and c.key_last is null"])
+    parts = [f"    (select c.* from holdfast.change as c where {single}{few})"]
+    if key.removeprefix("-").isdecimal():
+        runs = " and ".join([*chosen, "c.key_last >= cast(:key as bigint) and c.key::bigint <= cast(:key as bigint)"])
+        parts.append(f"    select c.* from holdfast.change as c where {runs}")
+    return "\n    union all\n".join(parts)
 
 
 def transaction(name: str) -> Query:

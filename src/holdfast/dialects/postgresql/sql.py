@@ -69,12 +69,12 @@ def function(
     text = f"-- {' '.join(purpose.split())}\n#variable_conflict use_variable\n{body}"
     create = [f"create or replace function {quoted}\n{chr(10).join(head)}\nas {dollar(text)}"]
     if owner is not None:
-        create.append(_hand_over(quoted, owner))
+        create.append(hand_over(quoted, owner))
     create.append(f"revoke all on function {quoted} from public")
     return DatabaseObject("function", name, None, policy, tuple(create), (f"drop function if exists {quoted}",))
 
 
-def _hand_over(function: str, owner: str) -> str:
+def hand_over(function: str, owner: str) -> str:
     """Whoever is to own a function must for that moment be allowed to make one in its schema."""
     return f"""\
 do $holdfast$

@@ -12,10 +12,12 @@ from typing import Any
 
 from holdfast.dialects.base import Query, UndoStatements
 from holdfast.dialects.postgresql import undo_conflicts as conflict
+from holdfast.dialects.postgresql.interventions import SHARE
 from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
 from holdfast.dialects.postgresql.undo_rows import (
     COLLECT,
     COMPLETE,
+    FORGET_ERASED,
     MERGE,
     ROWS,
     TableUndo,
@@ -59,7 +61,7 @@ def undo(
     for part in parts:
         blocking += [*conflict.gone(part), *conflict.referenced_since(part, references)]
         if not force:
-            blocking += [*conflict.changed_since(part), *conflict.not_kept(part)]
+            blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
         refusing += [
             *conflict.exists_again(part),
             *conflict.taken(part),
@@ -90,7 +92,7 @@ def _prepare(transaction: str, parts: Sequence[TableUndo]) -> tuple[Query, ...]:
     collect = COLLECT.replace("{xid}", xid).replace("{at}", at)
     relations = [part.relation for part in parts]
     return (
-        *_queries((*(f"set local {quote(name)} = {literal(value)}" for name, value in _SETTINGS), _MEMORY)),
+        *_queries((*(f"set local {quote(name)} = {literal(value)}" for name, value in _SETTINGS), _MEMORY, SHARE)),
         Query(collect, {**target_parameters(transaction), "relations": relations}),
         *_queries(
             (
@@ -99,6 +101,7 @@ def _prepare(transaction: str, parts: Sequence[TableUndo]) -> tuple[Query, ...]:
                 f"analyze {ROWS} (relation, key, action, last_id)",
                 *(_lock(part) for part in parts),
                 COMPLETE,
+                FORGET_ERASED,
                 *(_stand_aside(part) for part in parts if _may_stand_aside(part)),
             )
         ),

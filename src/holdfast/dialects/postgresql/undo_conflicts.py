@@ -96,6 +96,16 @@ from {ROWS} as u
 where u.relation = {part.relation} and u.action = 'update' and {part.any_in("u.had", fixed)}"""
 
 
+def erased(part: TableUndo) -> str:
+    """What was erased nobody has any more."""
+    return f"""\
+select u.relation, u.key, 'these values were erased: ' || (
+        select string_agg(c.name, ', ' order by c.id) from holdfast.relation_column as c
+        where c.relation = u.relation and c.id::text = any (u.erased)), null::text
+from {ROWS} as u
+where u.relation = {part.relation} and u.erased <> '{{}}'"""
+
+
 def referenced_since(part: TableUndo, references: Protections) -> Iterator[str]:
     """A key that the undo takes away, and by which a foreign key would then change rows outside of the undo."""
     if not part.occurs("delete", "update"):

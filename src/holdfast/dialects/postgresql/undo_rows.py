@@ -20,6 +20,16 @@ from holdfast.tables import ColumnInfo, ForeignKey
 
 ROWS = "pg_temp.holdfast_undo"
 
+
+def _left_of(document: str) -> str:
+    """An expression: the document without the values that were erased."""
+    return f"""\
+case when {document} is not null then (
+        select '{{' || coalesce(string_agg(to_json(d.key)::text || ':' || d.value::text, ',' order by d.position), '') || '}}'
+        from json_each({document}::json) with ordinality as d (key, value, position)
+        where json_typeof(d.value) <> 'object') end"""
+
+
 COLLECT = """\
 create temporary table holdfast_undo on commit drop as
 select t.*,
@@ -27,7 +37,9 @@ select t.*,
     -- A row that stands where the transaction left it in the way of another, and makes room for a moment.
     false as steps_aside,
     case when not t.came and not t.went then k.names end as had,
-    case when t.came and t.after is null then '{}' when not t.went then k.names end as given
+    case when t.came and t.after is null then '{}' when not t.went then k.names end as given,
+    -- Columns of which values were erased from the journal.
+    '{}'::text[] as erased
 from (
     select c.relation, c.key, c.before, c.after, c.id as first_id, c.id as last_id,
         c.operation = 'I' or c.operation = 'U' and c.before is null as came,
@@ -84,7 +96,7 @@ insert into {ROWS}
 select relation, key, before, after, first_id, last_id, came, went,
     case when came then 'delete' when went then 'insert' else 'update' end, false,
     case when not came and not went then array(select json_object_keys(before::json)) end,
-    case when not went then array(select json_object_keys(after::json)) end
+    case when not went then array(select json_object_keys(after::json)) end, '{{}}'
 from imaged"""
 
 # An insert is recorded by its key alone, so what the transaction left is not known from its own changes. The
@@ -114,6 +126,27 @@ from (
     group by l.relation, l.key
 ) as s
 where u.relation = s.relation and u.key = s.key"""
+
+
+# What was erased is known to nobody: it is taken out of the images, and noted.
+FORGET_ERASED = f"""\
+update {ROWS} as u
+set before = {_left_of("u.before")}, after = {_left_of("u.after")}, erased = e.erased,
+    had = case when u.had is not null then array(select unnest(u.had) except select unnest(e.erased)) end,
+    given = case when u.given is not null then array(select unnest(u.given) except select unnest(e.erased)) end
+from (
+    select r.relation, r.key, array_agg(distinct v.key) as erased
+    from {ROWS} as r
+    cross join lateral (
+        select b.key, b.value from json_each(r.before::json) as b
+        union all
+        select a.key, a.value from json_each(r.after::json) as a
+    ) as v
+    where exists (select from holdfast.intervention where kind = 'erasure')
+        and strpos(concat(r.before, r.after), '"erased":true') > 0 and json_typeof(v.value) = 'object'
+    group by r.relation, r.key
+) as e
+where u.relation = e.relation and u.key = e.key"""
 
 
 def target(transaction: str) -> tuple[str, str]:

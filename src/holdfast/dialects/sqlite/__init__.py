@@ -9,9 +9,15 @@ from typing import Any
 from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
 from holdfast.dialects.sqlite import catalog, interventions, journal, reading
 from holdfast.dialects.sqlite.audit import recording
+from holdfast.dialects.sqlite.erasure import SQLiteErasure
 from holdfast.dialects.sqlite.errors import translate
+from holdfast.dialects.sqlite.evidence import SQLiteEvidence
+from holdfast.dialects.sqlite.feed import SQLiteFeed
 from holdfast.dialects.sqlite.guard import guarding
 from holdfast.dialects.sqlite.past import SQLitePast
+from holdfast.dialects.sqlite.purging import SQLitePurging
+from holdfast.dialects.sqlite.recall import SQLiteRecall
+from holdfast.dialects.sqlite.retention import SQLiteRetention
 from holdfast.dialects.sqlite.soft_delete import soft_deleting
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.stamp import stamping
@@ -45,6 +51,7 @@ class SQLite(Dialect):
         live_view=(3, 37),
         row_value_ranges=False,
         estimates_rows=False,
+        wakes_consumers=False,
         reasons={
             "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
             "so Guard(truncate=False) needs no trigger and Guard(max_rows=…) counts it",
@@ -58,6 +65,7 @@ class SQLite(Dialect):
             "written; RETURNING shows what was written first",
             "guard_counts_statement": "rows are counted one by one, within a statement as told above",
             "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
+            "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
             "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
         },
@@ -256,10 +264,34 @@ class SQLite(Dialect):
     def past(self) -> SQLitePast:
         return SQLitePast()
 
+    @property
+    def recall(self) -> SQLiteRecall:
+        return SQLiteRecall()
+
+    @property
+    def erasure(self) -> SQLiteErasure:
+        return SQLiteErasure()
+
+    @property
+    def feed(self) -> SQLiteFeed:
+        return SQLiteFeed()
+
+    @property
+    def retention(self) -> SQLiteRetention:
+        return SQLiteRetention()
+
+    @property
+    def purging(self) -> SQLitePurging:
+        return SQLitePurging()
+
     def record_intervention(
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
     ) -> Query:
         return interventions.record(kind, actor, reason, details)
+
+    @property
+    def evidence(self) -> SQLiteEvidence:
+        return SQLiteEvidence()
 
     def lacks_journal(self, error: BaseException) -> bool:
         # SQLITE_ERROR stands for all that is wrong with a statement; this one is right where its table is there.

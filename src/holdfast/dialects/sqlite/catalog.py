@@ -128,6 +128,8 @@ select json_object(
     'role_exists', json('false'),
     'role_usable', json('false'),
     'default_schema', 'main',
+    'readable', (select json_group_array(substr(s.name, 10)) from main.sqlite_schema as s
+                 where s.type = 'table' and s.name = 'holdfast_hold'),
     -- What no new view can be called; A and a are the same name.
     'other_names', (select json_group_array(json_array('main', s.name)) from main.sqlite_schema as s
                     where s.type <> 'trigger'),

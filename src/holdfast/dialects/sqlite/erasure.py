@@ -11,17 +11,18 @@ from holdfast.dialects.base import Query
 from holdfast.dialects.erasure import Erasure, RowKey, Span
 from holdfast.dialects.sqlite.reading import key_is
 from holdfast.dialects.sqlite.sql import any_of, qualified, quote
-from holdfast.dialects.sqlite.values import key_given, key_json
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_json
 from holdfast.journal import Relation
 from holdfast.objects import Protection
 
 TABLES: dict[str, str] = {}
 
-ERASED, ERASED_BEFORE = 2, 3
-"""What ``holdfast_value.masked`` says of a value that was erased: on both sides, or on the one before alone."""
-
 
 class SQLiteErasure(Erasure):
+    def share(self) -> tuple[Query, ...]:
+        # One connection writes at a time.
+        return ()
+
     def begin(self) -> tuple[Query, ...]:
         # What was deleted is overwritten in the file.
         return (Query("pragma secure_delete = on", {}),)
@@ -42,9 +43,9 @@ class SQLiteErasure(Erasure):
             f"select 1 from {qualified(protection.table.name)} as t where {key_is(protection, 't')}", {"key": key.shown}
         )
 
-    def moves(self, protection: Protection, key: RowKey) -> Query:
+    def moves(self, relation: Relation, key: RowKey, moving: Sequence[int]) -> Query:
         # Row by row: the one change follows the other.
-        shown = key_json("o.key") if len(protection.table.key) == 1 else "o.key"
+        shown = key_json("o.key") if len(relation.key) == 1 else "o.key"
         return Query(
             f"""\
 select c.id, c.side = 2 as came, o.id as other_id, o.key as other_key,
@@ -52,7 +53,7 @@ select c.id, c.side = 2 as came, o.id as other_id, o.key as other_key,
 from main.holdfast_change as c
 left join main.holdfast_change as o on o.id = c.id + case c.side when 1 then 1 else -1 end
     and o.relation = c.relation and o.transaction_id = c.transaction_id and o.operation = 'U' and o.side = 3 - c.side
-where c.relation = {protection.relation.id} and c.key is :kept and typeof(c.key) = typeof(:kept)
+where c.relation = {relation.id} and c.key is :kept and typeof(c.key) = typeof(:kept)
     and c.operation = 'U' and c.side in (1, 2)
 order by c.id""",
             {"kept": key.kept},

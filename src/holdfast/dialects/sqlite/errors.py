@@ -11,11 +11,16 @@ from holdfast.errors import (
     CheckError,
     ConstraintError,
     ForeignKeyError,
+    HistoryError,
     HoldfastError,
     NotNullError,
     UniqueError,
     UnsupportedError,
 )
+
+_MISSING = "no such table: "
+# What a view answers that stands for a table of which the past is not known.
+_HISTORY: dict[str, type[HoldfastError]] = {"HF303": UnsupportedError, "HF435": HistoryError}
 
 
 def translate(error: BaseException) -> HoldfastError | None:
@@ -24,6 +29,10 @@ def translate(error: BaseException) -> HoldfastError | None:
     if code in REFUSALS:
         message, _, hint = rest.partition(" Hint: ")
         return REFUSALS[code](code, message, hint)
+    code, _, rest = text.removeprefix(_MISSING).partition(": ")
+    if code in _HISTORY:
+        message, _, hint = rest.partition(" Hint: ")
+        return _HISTORY[code](code, message, hint)
     number = getattr(error, "sqlite_errorcode", None)
     if number is None:
         return None

@@ -20,13 +20,17 @@ create table if not exists main.holdfast_intervention (
     reason text,
     details text not null
 )""",
-    # digest: of the values that an erasure took away (change stays), or of the whole change that retention dropped.
+    # For a change that an erasure took values from: the digest of what was sealed (or of what the erasure before left),
+    # and of what remains, made with a salt of its own.
     "holdfast_stand_in": """\
 create table if not exists main.holdfast_stand_in (
-    change integer primary key,
+    change integer not null,
     intervention integer not null,
-    digest blob not null
-)""",
+    digest blob not null,
+    remaining blob,
+    salt blob,
+    primary key (change, intervention)
+) without rowid""",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.sqlite import erasure, evidence, interventions, retention
+from holdfast.dialects.sqlite import erasure, evidence, feed, interventions, retention
 from holdfast.dialects.sqlite.sql import literal, refusal
 from holdfast.objects import SCHEMA_VERSION
 
@@ -129,6 +129,7 @@ create table if not exists main.holdfast_started (
     **evidence.TABLES,
     **retention.TABLES,
     **erasure.TABLES,
+    **feed.TABLES,
 }
 
 INDEXES = (
@@ -187,6 +188,7 @@ def install(version: str) -> tuple[str, ...]:
         *INDEXES,
         "insert into main.holdfast_statement (id, number, at, total, clock, mixed)\n"
         "select 1, 0, '', -1, 0, 3 where not exists (select 1 from main.holdfast_statement)",
+        feed.ORIGIN,
         *_append_only(),
         "drop view if exists main.holdfast_timeline",
         TIMELINE,
@@ -209,8 +211,12 @@ def forget(relation: int) -> tuple[str, ...]:
     return (
         "insert into main.holdfast_context (id, token, maintenance) values (1, 'maintenance', 1)\n"
         "on conflict (id) do update set maintenance = 1",
+        *evidence.purge(relation),
         f"delete from main.holdfast_value\nwhere change in (select id from main.holdfast_change where relation = {relation})",
-        f"delete from main.holdfast_change where relation = {relation}",
+        # The newest one stays without its content, so that its number is not given twice.
+        f"delete from main.holdfast_change\nwhere relation in (0, {relation}) and id < (select max(id) from main.holdfast_change)",
+        "update main.holdfast_change\nset transaction_id = 0, relation = 0, operation = '', key = null, place = null\n"
+        f"where relation = {relation}",
         "delete from main.holdfast_transaction\n"
         "where id < (select max(id) from main.holdfast_transaction)\n"
         "    and not exists (select 1 from main.holdfast_change as c where c.transaction_id = holdfast_transaction.id)",

@@ -15,10 +15,10 @@ from typing import Any
 from holdfast.dialects.base import Query
 from holdfast.dialects.past import Past
 from holdfast.dialects.sqlite.reading import key_is, row_document
-from holdfast.dialects.sqlite.sql import literal, qualified, quote, same
+from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.undo_table import TableUndo
-from holdfast.dialects.sqlite.values import key_given, key_of
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.tables import ColumnInfo
@@ -26,6 +26,7 @@ from holdfast.tables import ColumnInfo
 _CHANGES = """\
 select c.id, c.key, c.operation, c.side, coalesce(c.place, c.id) as place, c.late
 from main.holdfast_change as c"""
+KEY = '"holdfast key"'
 _ORDER = "l.place, l.late desc, l.id"
 
 
@@ -39,6 +40,8 @@ class TablePast:
     """One table's past, as SQL over its rows now (``t``) and over what the journal says of a row (``p``)."""
 
     protection: Protection
+    writing: bool = False
+    """Whether the values are to be written back: one that was erased is then what it is now, and not NULL."""
 
     @property
     def part(self) -> TableUndo:
@@ -64,8 +67,8 @@ class TablePast:
     def select(self, since: str, only: str = "") -> str:
         """``since`` are the changes to look behind; ``only`` bounds the rows of now (``t``) to one."""
         columns = self.protection.table.columns
-        # Found by the journal's spelling of the key, which SQLite can make an index of for the time being.
-        spelled = key_of("t", self.protection.table.key)
+        # The plus takes the affinity away, which would make 1 of '1'.
+        spelled = f"+({key_of('t', self.protection.table.key)})"
         unchanged = self._select([f"t.{quote(c.name)}" for c in columns])
         values = self._select([self._then(column) for column in columns])
         pivoted = ",\n        ".join(
@@ -88,36 +91,38 @@ past as materialized (
     ) as o
     where o.n = 1
 ),
--- The oldest value of each column is what it was.
+-- The oldest value of each column is what it was; what came to the key after the row had left is another row.
 document as (
     select v.key,
         {pivoted}
     from (
-        select l.key, x.column_id, x.before,
+        select l.key, x.column_id, x.before, x.masked,
             row_number() over (partition by typeof(l.key), l.key, x.column_id order by {_ORDER}) as n
         from later as l
+        join past as p on p.key = l.key and typeof(p.key) = typeof(l.key)
         join main.holdfast_value as x on x.change = l.id
-        where l.side & 1
+        where l.side & 1 and (p.left_id is null or l.id <= p.left_id)
     ) as v
-    where v.n = 1
+    where v.n = 1{self._unless_erased("v.masked")}
     group by typeof(v.key), v.key
+),
+present as materialized (
+    select {spelled} as {KEY}, t.*
+    from {self.table} as t
+    where {bounded}{spelled} in (select p.key from past as p)
 )
 select {unchanged}
 from {self.table} as t
-left join past as p on p.key is {spelled} and typeof(p.key) = typeof({spelled})
-where {bounded}p.first_id is null
+where {bounded}{spelled} not in (select p.key from past as p)
 union all
 select {values}
 from past as p
-left join document as d on d.key is p.key and typeof(d.key) = typeof(p.key)
-left join {self.table} as t on {self._same_row()}
+left join document as d on d.key = p.key and typeof(d.key) = typeof(p.key)
+left join present as t on t.{KEY} = p.key and typeof(t.{KEY}) = typeof(p.key)
 where not p.came"""
 
-    def _same_row(self) -> str:
-        key = self.protection.table.key
-        if len(key) == 1:
-            return f"t.{quote(key[0])} is p.key and {same(f't.{quote(key[0])}', 'p.key')}"
-        return key_is(self.protection, "t", "p.key")
+    def _unless_erased(self, masked: str) -> str:
+        return f" and coalesce({masked}, 0) not in ({ERASED}, {ERASED_BEFORE})" if self.writing else ""
 
     def _select(self, values: list[str]) -> str:
         """The columns under their names; one that is not kept as it was is NULL everywhere."""
@@ -134,10 +139,10 @@ where not p.came"""
         if column.generated:
             return "null"
         if column.name in self.audit.mask:
-            return f"case when {known} is not 1 then {now} end"
+            return f"case when p.left_id is null and {known} is not 1 then {now} end"
         if version is not None and column.name == version.column:
             # It counted up with each change that was made in place.
-            return f"""case when {known} then {value} else {now} end - (
+            return f"""case when {known} then {value} when p.left_id is null then {now} end - (
         select count(*) from later as l
         where l.key is p.key and typeof(l.key) = typeof(p.key) and l.side = 3
             and (p.left_id is null or l.id < p.left_id))"""
@@ -148,7 +153,8 @@ where not p.came"""
          join main.holdfast_transaction as x on x.id = l.transaction_id
          where l.relation = {self.part.relation} and l.key is p.key and l.id < p.first_id order by l.id desc limit 1),
         {self._then(created)})"""
-        return f"case when {known} then {value} else {now} end"
+        # A row that left is not the one that may stand there now.
+        return f"case when {known} then {value} when p.left_id is null then {now} end"
 
 
 class SQLitePast(Past):
@@ -158,8 +164,8 @@ class SQLitePast(Past):
         past = TablePast(protection)
         return past.select(past.since(at))
 
-    def row(self, protection: Protection) -> str:
-        past = TablePast(protection)
+    def row(self, protection: Protection, *, writing: bool = False) -> str:
+        past = TablePast(protection, writing)
         return past.select(past.since_change(), key_is(protection, "t"))
 
     def update(self, protection: Protection) -> str:
@@ -169,7 +175,7 @@ class SQLitePast(Past):
         values = ", ".join(f"p.{name}" for name in names)
         return (
             f"update {part.table} as t\nset ({columns}) = (\n    select {values}\n    from (\n"
-            f"{self.row(protection)}\n    ) as p\n)\n"
+            f"{self.row(protection, writing=True)}\n    ) as p\n)\n"
             f"where {key_is(protection, 't')}\nreturning 1"
         )
 

@@ -11,7 +11,8 @@ from holdfast.dialects.base import LogFilter, Query
 from holdfast.dialects.sqlite.recording import Recorder
 from holdfast.dialects.sqlite.sql import all_of, literal, qualified, quote
 from holdfast.dialects.sqlite.statement import MICROSECONDS
-from holdfast.dialects.sqlite.values import json_text, key_given, key_shown
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, json_text, key_given, key_shown
+from holdfast.journal import ERASED as MARK
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 
@@ -88,6 +89,8 @@ def end_shared_mark() -> tuple[Query, ...]:
 
 def document(side: str, given: int) -> str:
     """An expression: the change's values of one side as a JSON object under the present names, or NULL."""
+    erased = f"v.masked in ({ERASED}, {ERASED_BEFORE})" if side == "before" else f"v.masked = {ERASED}"
+    value = f"case when {erased} then {literal(json.dumps(dict(MARK)))} else {json_text(f'v.{side}')} end"
     return (
         f"case when e.side & {given} then (\n"
         f"        select '{{' || coalesce(group_concat(json_quote(v.name) || ':' || v.value, ','), '') || '}}'\n"
@@ -95,7 +98,7 @@ def document(side: str, given: int) -> str:
         f"            select case when n.dropped and exists (\n"
         f"                    select 1 from main.holdfast_column as o\n"
         f"                    where o.relation = n.relation and o.name = n.name and not o.dropped)\n"
-        f"                then n.name || ' (dropped)' else coalesce(n.name, '?' || v.column_id) end as name, {json_text(f'v.{side}')} as value\n"
+        f"                then n.name || ' (dropped)' else coalesce(n.name, '?' || v.column_id) end as name, {value} as value\n"
         f"            from main.holdfast_value as v\n"
         f"            left join main.holdfast_column as n on n.relation = e.relation and n.id = v.column_id\n"
         f"            where v.change = e.id\n"
@@ -117,10 +120,10 @@ def log(wanted: LogFilter) -> Query:
         parameters |= {"several": several, "single": single}
     if wanted.since is not None:
         conditions.append("t.at >= :since")
-        parameters["since"] = _moment(wanted.since + timedelta(microseconds=999))
+        parameters["since"] = moment(wanted.since + timedelta(microseconds=999))
     if wanted.until is not None:
         conditions.append("t.at <= :until")
-        parameters["until"] = _moment(wanted.until)
+        parameters["until"] = moment(wanted.until)
     if wanted.actor is not None:
         conditions.append("t.actor = :actor")
         parameters["actor"] = wanted.actor
@@ -160,7 +163,7 @@ order by e.id desc""",
     )
 
 
-def _moment(value: datetime) -> str:
+def moment(value: datetime) -> str:
     """As the journal writes times: UTC, to the millisecond."""
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -94,9 +94,15 @@ class Recorder:
         return f"s.mixed and exists (select 1 from {self.table} as t where {self.match('old.{}')})"
 
     def image(self) -> str:
-        """An expression by which an AFTER trigger knows the update that a BEFORE trigger saw begin."""
-        values = [f"quote({row}.{quote(c.name)})" for c in self.compared for row in ("old", "new")]
-        return joined(values)
+        """An expression by which an AFTER trigger knows the update that a BEFORE trigger saw begin. It is kept for a
+        while, so nothing of a masked column is in it."""
+        columns = [c for c in self.compared if c.name not in self.policy.mask]
+        return joined(f"quote({row}.{quote(c.name)})" for c in columns for row in ("old", "new"))
+
+    def seen(self, row: str, column: str) -> str:
+        """An expression: the column's value as the journal may keep it."""
+        value = f"{row}.{quote(column)}"
+        return f"case when {value} is not null then '***' end" if column in self.policy.mask else value
 
     def began(self) -> str:
         """An expression: the place of an update, just before all that was recorded since it began."""
@@ -140,10 +146,8 @@ class Recorder:
             masked = column.name in self.policy.mask
             parts = [str(self.protection.relation.column_id(column.name))]
             for row in (before, after):
-                value = f"{row}.{quote(column.name)}" if row != "null" else "null"
-                if masked and row != "null":
-                    value = f"case when {value} is not null then '***' end"
-                elif column.name == self.mark and row == "new":
+                value = self.seen(row, column.name) if row != "null" else "null"
+                if column.name == self.mark and row == "new":
                     value = f"case when {value} is null or {UNDOING} then {value} else {STAMP} end"
                 parts.append(value)
             parts.append("1" if masked else "null")
@@ -220,10 +224,7 @@ class Recorder:
         """Steps: each row that the statement replaced is recorded as deleted."""
         pending = f"r.relation = {self.relation} and r.statement = s.number and {self.replaced(moved)}"
         masked = [str(self.protection.relation.column_id(name)) for name in sorted(self.policy.mask)]
-        value, is_masked = "r.value", "null"
-        if masked:
-            is_masked = f"nullif(r.column_id in ({', '.join(masked)}), 0)"
-            value = f"case when {is_masked} and r.value is not null then '***' else r.value end"
+        is_masked = f"nullif(r.column_id in ({', '.join(masked)}), 0)" if masked else "null"
         key = self.protection.relation.column_id(self.key[0])
         return [
             self.change(
@@ -236,7 +237,7 @@ class Recorder:
             ),
             "insert into holdfast_value (change, column_id, before, after, masked)\n"
             f"select (select max(c.id) from holdfast_change as c where c.relation = {self.relation} and c.key is r.key),\n"
-            f"    r.column_id, {value}, null, {is_masked}\n"
+            f"    r.column_id, r.value, null, {is_masked}\n"
             f"from holdfast_replaced as r, holdfast_statement as s\nwhere {pending};",
             # No alias: a trigger takes none here.
             f"update holdfast_replaced\nset statement = -statement\nwhere relation = {self.relation}\n"

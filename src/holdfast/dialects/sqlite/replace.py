@@ -56,7 +56,7 @@ def watching(protection: Protection) -> tuple[DatabaseObject, ...]:
             f"    and key in (select {key} from {recorder.table} as t where {condition});"
         )
         selects = [
-            f"select {relation}, s.number, s.event, {key}, {protection.relation.column_id(name)}, t.{quote(name)}\n"
+            f"select {relation}, s.number, s.event, {key}, {protection.relation.column_id(name)}, {recorder.seen('t', name)}\n"
             f"from {recorder.table} as t, holdfast_statement as s\nwhere {condition}"
             for name in names
         ]

@@ -1,5 +1,206 @@
-"""What may go: old partitions and changes of the journal, and rows that have been deleted for long enough."""
+"""What may go: old changes of the journal; and what must stay, the rows under legal hold."""
 
 from __future__ import annotations
 
-TABLES: dict[str, str] = {}
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from holdfast.dialects.base import Query
+from holdfast.dialects.retention import Part, Retention, Rules
+from holdfast.dialects.sqlite.reading import document, key_is
+from holdfast.dialects.sqlite.sql import qualified
+from holdfast.dialects.sqlite.statement import NOW
+from holdfast.dialects.sqlite.values import key_given, key_shown
+from holdfast.objects import Protection
+
+TABLES: dict[str, str] = {
+    # Rows of which nothing is purged, dropped or erased. The key as holdfast_change keeps it.
+    "holdfast_hold": """\
+create table if not exists main.holdfast_hold (
+    id integer primary key,
+    relation integer not null,
+    key not null,
+    at text not null,
+    actor text,
+    reason text not null,
+    unique (relation, key, reason)
+)""",
+}
+
+_KEY = """\
+(select case when json_array_length(r.key_columns) > 1 then :several else :single end
+    from main.holdfast_relation as r where r.id = :relation)"""
+# The newest transaction stays as a whole, so that no number is given twice.
+_NEWEST = "(select max(m.transaction_id) from main.holdfast_change as m)"
+
+
+def _key(relation: int, key: str) -> dict[str, Any]:
+    several, single = key_given(key)
+    return {"relation": relation, "several": several, "single": single}
+
+
+def moment(value: datetime) -> str:
+    """As the journal writes times: UTC, to the millisecond."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _rules(until: Mapping[int, datetime]) -> dict[str, Any]:
+    return {"rules": json.dumps([[relation, moment(at)] for relation, at in until.items()])}
+
+
+class SQLiteRetention(Retention):
+    # ------------------------------------------------------------------ legal holds
+
+    def hold(self, relation: int, key: str, actor: str | None, reason: str) -> Query:
+        return Query(
+            "insert into main.holdfast_hold (relation, key, at, actor, reason)\n"
+            f"values (:relation, {_KEY}, {NOW}, :actor, :reason)\non conflict do nothing\nreturning id",
+            {**_key(relation, key), "actor": actor, "reason": reason},
+        )
+
+    def release(self, relation: int, key: str, reason: str | None) -> Query:
+        return Query(
+            f"delete from main.holdfast_hold\nwhere relation = :relation and key is {_KEY}\n"
+            "    and (:reason is null or reason = :reason)\nreturning reason",
+            {**_key(relation, key), "reason": reason},
+        )
+
+    def holds(self) -> str:
+        return (
+            f"select h.relation, {key_shown('r', 'h.key')} as key, h.at, h.actor, h.reason\n"
+            "from main.holdfast_hold as h\njoin main.holdfast_relation as r on r.id = h.relation\norder by h.id"
+        )
+
+    def held(self, relation: int, key: str) -> Query:
+        return Query(
+            f"select h.reason from main.holdfast_hold as h\nwhere h.relation = :relation and h.key is {_KEY}\norder by h.id",
+            _key(relation, key),
+        )
+
+    def held_relations(self) -> str:
+        return "select distinct h.relation from main.holdfast_hold as h"
+
+    def is_held(self, relation: int, key: str) -> str:
+        return f"exists (select 1 from main.holdfast_hold as h where h.relation = {relation} and h.key is {key})"
+
+    def is_there(self, protection: Protection | None, relation: int, key: str) -> Query:
+        found = (
+            "select 1 where exists (\n    select 1 from main.holdfast_change as c\n"
+            f"    where c.relation = :relation and c.key is {_KEY})"
+        )
+        parameters = _key(relation, key)
+        if protection is not None:
+            found += f"\n    or exists (select 1 from {qualified(protection.table.name)} as t where {key_is(protection, 't')})"
+            parameters["key"] = key
+        return Query(found, parameters)
+
+    # ------------------------------------------------------------------ parts
+
+    def try_lock(self) -> str:
+        """Always: each batch is one write transaction, and SQLite lets one connection write at a time."""
+        return "select 1"
+
+    def identity(self) -> str:
+        return "select 'sqlite ' || d.file from pragma_database_list as d where d.name = 'main'"
+
+    def parts(self) -> str:
+        return "select 'change' as name, null as lower, null as upper"
+
+    # ------------------------------------------------------------------ removing
+
+    def find_old(self, part: Part, rules: Rules) -> Query:
+        query = self.removable(part, rules)
+        return Query(f"{query.sql}\nlimit 1", query.parameters)
+
+    def pieces(self, part: Part, rules: Rules, size: int) -> Query:
+        """By transactions, which are numbered in the order of time."""
+        return Query(
+            "select coalesce(min(t.id), 0) as first, coalesce(max(t.id) + 1, 0) as end, :size as step\n"
+            "from main.holdfast_transaction as t where t.at < :latest",
+            {"size": size, "latest": moment(rules.latest)},
+        )
+
+    def removable(self, part: Part, rules: Rules, piece: tuple[int, int] | None = None) -> Query:
+        return Query(f"select c.id, c.relation\n{self._going(rules, piece)}", _rules(rules.until))
+
+    def _going(self, rules: Rules, piece: tuple[int, int] | None = None) -> str:
+        within = "" if piece is None else f"t.id >= {piece[0]} and t.id < {piece[1]} and "
+        return f"""\
+from main.holdfast_transaction as t
+join main.holdfast_change as c on c.transaction_id = t.id
+join json_each(:rules) as rule on json_extract(rule.value, '$[0]') = c.relation
+where {within}t.at < json_extract(rule.value, '$[1]')
+    and t.id < {_NEWEST}
+    and not exists (select 1 from main.holdfast_hold as h where h.relation = c.relation and h.key is c.key)
+    and not {rules.unsealed}"""
+
+    def lines(self, part: Part, rules: Rules | None) -> Query:
+        assert rules is not None, "No part of the journal goes as a whole."
+        return Query(
+            f"""\
+select '{{"id":' || e.id || ',"transaction":' || json_quote(cast(e."transaction" as text)) || ',"at":' || json_quote(e.at)
+    || ',"actor":' || json_quote(e.actor) || ',"tenant":' || json_quote(e.tenant)
+    || ',"reason":' || json_quote(e.reason) || ',"context":' || coalesce(e.context, 'null')
+    || ',"table":' || json_quote(e.name) || ',"operation":' || json_quote(case e.operation
+        when 'I' then 'insert' when 'U' then 'update' when 'R' then 'restore' else 'delete' end)
+    || ',"key":' || e.shown || ',"before":' || coalesce({document("before", 1)}, 'null')
+    || ',"after":' || coalesce({document("after", 2)}, 'null') || '}}'
+from (
+    select c.id, t.id as "transaction", t.at, t.actor, t.tenant, t.reason, t.context, r.name, c.operation, c.relation,
+        c.side, {key_shown("r", "c.key")} as shown
+{self._going(rules).replace("where ", "join main.holdfast_relation as r on r.id = c.relation" + chr(10) + "where ", 1)}
+    order by c.id
+) as e""",
+            _rules(rules.until),
+        )
+
+    def begin_removing(self) -> Sequence[str]:
+        return (
+            "insert into main.holdfast_context (id, token, maintenance) values (1, 'maintenance', 1)\n"
+            "on conflict (id) do update set maintenance = 1",
+        )
+
+    def end_removing(self) -> Sequence[str]:
+        return (
+            "delete from main.holdfast_context where token = 'maintenance'",
+            "update main.holdfast_context set maintenance = 0",
+        )
+
+    def remove(self, part: Part, piece: tuple[int, int], ids: Sequence[int]) -> tuple[Query, ...]:
+        given = {"ids": json.dumps(list(ids))}
+        listed = "(select g.value from json_each(:ids) as g)"
+        return (
+            Query(f"delete from main.holdfast_value where change in {listed}", given),
+            Query(
+                f"delete from main.holdfast_change where id in {listed}\nreturning 1 as changes, transaction_id", given
+            ),
+        )
+
+    def bare(self, transactions: Sequence[Sequence[Any]], rules: Rules) -> Query:
+        return Query(
+            "select t.id from main.holdfast_transaction as t\n"
+            "where t.id in (select g.value from json_each(:ids) as g)\n"
+            f"    and t.id < (select max(m.id) from main.holdfast_transaction as m)\n    and not {rules.unsealed_transaction}\n"
+            "    and not exists (select 1 from main.holdfast_change as c where c.transaction_id = t.id)",
+            {"ids": json.dumps([number for (number,) in transactions])},
+        )
+
+    def chosen(self, ids: Sequence[int]) -> Query:
+        return Query("select g.value as id from json_each(:ids) as g", {"ids": json.dumps(list(ids))})
+
+    def remove_transactions(self, ids: Sequence[int]) -> Query:
+        return Query(
+            "delete from main.holdfast_transaction where id in (select g.value from json_each(:ids) as g)",
+            {"ids": json.dumps(list(ids))},
+        )
+
+    def move_since(self, until: Mapping[int, datetime]) -> Query:
+        return Query(
+            "update main.holdfast_relation\nset since = rule.until\n"
+            "from (select json_extract(g.value, '$[0]') as relation, json_extract(g.value, '$[1]') as until\n"
+            "    from json_each(:rules) as g) as rule\n"
+            "where rule.relation = holdfast_relation.id and since < rule.until",
+            _rules(until),
+        )

@@ -114,7 +114,7 @@ def undo(transaction: str, protections: Sequence[Protection], references: Protec
         checks = Checks(part, references)
         conflicts += [checks.gone(), *checks.referenced_since(), *checks.taken()]
         if not force:
-            conflicts += [checks.changed_since(), checks.hidden_since(), checks.not_kept()]
+            conflicts += [checks.changed_since(), checks.hidden_since(), checks.not_kept(), checks.erased()]
         verified += [checks.came_back(), *checks.parents(), *checks.children(), *checks.living()]
     return UndoStatements(
         prepare=(

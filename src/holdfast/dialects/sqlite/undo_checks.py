@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.dialects.sqlite.sql import all_of, differ, literal, qualified, quote
 from holdfast.dialects.sqlite.undo_table import TableUndo
-from holdfast.dialects.sqlite.values import json_text, key_json, key_of
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, json_text, key_json, key_of
 from holdfast.objects import Protections
 from holdfast.policies import Audit, SoftDelete
 from holdfast.tables import ForeignKey, TableName
@@ -160,11 +160,24 @@ select u.relation, u.shown as key, 'the journal does not keep the values of: ' |
         select group_concat(coalesce(n.name, '?' || v.column_id), ', ')
         from temp.holdfast_undo_value as v
         left join main.holdfast_column as n on n.relation = u.relation and n.id = v.column_id
-        where v.row = u.id and v.masked), {names}) as why,
+        where v.row = u.id and v.masked = 1), {names}) as why,
     null as fields
 from temp.holdfast_undo as u
 where u.relation = {self.relation} and u.action <> 'delete'
-    and ({comes_back} or exists (select 1 from temp.holdfast_undo_value as v where v.row = u.id and v.masked))"""
+    and ({comes_back} or exists (select 1 from temp.holdfast_undo_value as v where v.row = u.id and v.masked = 1))"""
+
+    def erased(self) -> str:
+        """What was erased nobody has any more."""
+        erased = f"v.row = u.id and v.masked in ({ERASED}, {ERASED_BEFORE})"
+        return f"""\
+select u.relation, u.shown as key, 'these values were erased: ' || (
+        select group_concat(coalesce(n.name, '?' || v.column_id), ', ')
+        from temp.holdfast_undo_value as v
+        left join main.holdfast_column as n on n.relation = u.relation and n.id = v.column_id
+        where {erased}) as why,
+    null as fields
+from temp.holdfast_undo as u
+where u.relation = {self.relation} and exists (select 1 from temp.holdfast_undo_value as v where {erased})"""
 
     # ------------------------------------------------------------------ the proof
 

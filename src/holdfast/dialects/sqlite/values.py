@@ -13,6 +13,9 @@ from typing import Any
 
 from holdfast.dialects.sqlite.sql import quote
 
+ERASED, ERASED_BEFORE = 2, 3
+"""What ``holdfast_value.masked`` says of a value that was erased: on both sides, or on the one before alone."""
+
 # Seventeen digits tell every real from its neighbours; most need fifteen, and are read more easily so.
 _EXACT = "printf('%!.17g', {0})"
 _SHORT = "case when cast(printf('%!.15g', {0}) as real) = {0} then printf('%!.15g', {0}) else printf('%!.17g', {0}) end"

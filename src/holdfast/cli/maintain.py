@@ -1,0 +1,94 @@
+"""``holdfast maintain``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from holdfast.cli.opening import Settings, settings_of, url_option
+from holdfast.cli.printing import note, plural, say, say_json
+from holdfast.cli.undo import user
+from holdfast.maintaining import Maintained, Progress
+from holdfast.maintaining import maintain as do_maintain
+
+
+@click.command()
+@click.option(
+    "--months-ahead",
+    type=click.IntRange(min=1, max=120),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Make the journal's partitions of so many months ahead.",
+)
+@click.option(
+    "--export",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write what is removed into files there first: gzip, a change per line, as JSON.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="About so many changes are removed in one transaction.",
+)
+@click.option("--json", "as_json", is_flag=True, help="What was made and removed, as JSON.")
+@url_option
+@settings_of
+def maintain(settings: Settings, *, months_ahead: int, export: Path | None, batch: int, as_json: bool) -> None:
+    """Make the journal's partitions ahead, and remove the history that no rule keeps any more.
+
+    The rule of a table is its Audit(keep=…); without one its history is kept for ever. Rows under legal hold keep
+    theirs. To be run from cron, on as many machines as you like: one works, the others end with exit code 4.
+    """
+    database = settings.database()
+    with _shown() as progress:
+        outcome = do_maintain(
+            database, months_ahead=months_ahead, export=export, batch=batch, actor=user(), progress=progress
+        )
+    if as_json:
+        say_json(outcome.as_json())
+    else:
+        _say(outcome)
+    for part in outcome.unsealed:
+        note(f"Changes in {part} are old enough and not sealed yet, so they stay. Seal them with: holdfast seal")
+
+
+def _say(outcome: Maintained) -> None:
+    for month in outcome.partitions:
+        say(f"  partition {month} made")
+    for each in outcome.removed:
+        tables = ", ".join(f"{name}: {plural(number, 'change')}" for name, number in each.changes.items())
+        file = f", kept in {each.file}" if each.file else ""
+        say(f"  {each.part} {'dropped' if each.whole else 'thinned out'}: {tables}{file}")
+    if not outcome.partitions and not outcome.removed:
+        say("Nothing to do: the partitions are there, and no history is older than its rule says.")
+    elif outcome.removed:
+        say(f"{plural(outcome.changes, 'change')} removed.")
+
+
+@contextmanager
+def _shown() -> Iterator[Progress | None]:
+    """A bar for each part on a terminal, nothing in a pipe."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import Progress as Bars
+
+    with Bars(console=console, transient=True) as bars:
+        tasks = {}
+
+        def advance(part: str, done: int, total: int) -> None:
+            if part not in tasks:
+                tasks[part] = bars.add_task(part, total=total)
+            bars.update(tasks[part], completed=done, total=total)
+
+        yield advance

@@ -1,0 +1,403 @@
+"""Erasure: a row's values go from the table and from all of its history; that it was changed stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from holdfast.database import Database, execute
+from holdfast.declaration import protections_of
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.erasure import RowKey, Span
+from holdfast.errors import ErasureError, UnsupportedError
+from holdfast.evidence import after_erasing, before_erasing, seal_lock
+from holdfast.inspector import inspect
+from holdfast.inventory import Inventory, StoredRelation
+from holdfast.journal import Relation
+from holdfast.objects import Protection
+from holdfast.policies import SoftDelete, Timestamps, Version, find
+from holdfast.retention import refuse_held
+from holdfast.timeline import moment, shown
+
+EVER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased, without the values. ``keys`` are the keys under which the row was ever recorded."""
+
+    table: str
+    key: Any
+    columns: tuple[str, ...]
+    changes: int
+    """How many changes of the journal had a value of these columns."""
+    row: bool
+    """Whether the row itself was there."""
+    keys: tuple[Any, ...]
+    possible_keys: tuple[Any, ...] = ()
+    """Keys that the row may have had: they were changed together with those of others, so it is not certain."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "key": self.key,
+            "columns": list(self.columns),
+            "changes": self.changes,
+            "row": self.row,
+            "keys": list(self.keys),
+            "possible_keys": list(self.possible_keys),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """An erasure that was done: when, by whom and why, and what it erased."""
+
+    at: datetime
+    actor: str | None
+    reason: str | None
+    erased: Erased
+
+    def as_json(self) -> dict[str, Any]:
+        at = self.at.isoformat()
+        return {"at": at, "actor": self.actor, "reason": self.reason, **self.erased.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The columns to erase: in the row, each with what is to stand there instead, and in the journal by their ids."""
+
+    values: Mapping[str, Any]
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A change of a row's key, seen from one of its keys."""
+
+    change: int
+    came: bool
+    other_change: int | None
+    other: RowKey | None
+    possible: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The key under which the row is, or was last, until which change, and whether it is there."""
+
+    key: RowKey
+    until: int
+    there: bool
+    possible: tuple[Any, ...] = ()
+
+
+def erase(
+    database: Database,
+    table: str,
+    key: Any,
+    *,
+    reason: str,
+    columns: Sequence[str] | None = None,
+    replace: Mapping[str, Any] | None = None,
+    history_only: bool = False,
+    actor: str | None = None,
+    dry_run: bool = False,
+) -> Erased:
+    """Takes the row's values out of the table and out of every change of it that the journal has, in one transaction.
+
+    ``columns``: those to erase; else all but the key, foreign keys, what other rows refer to, and what a policy keeps.
+    In the row they become NULL, or what ``replace`` gives; with ``history_only`` they stay there. The changes stay,
+    without the values. A row that is gone already has its history erased. What was erased, by whom and why is recorded.
+    A dry run does it and rolls back.
+
+    HF421 where the row is under legal hold, HF425 where a column needs a replacement, HF427 where neither table nor
+    journal has the row, HF428 where a trigger wrote a value back, HF429 for a column that cannot be erased.
+    """
+    with database.snapshot() as connection:
+        dialect, inventory = inspect(connection, database.dialect)
+        if not inventory.has_journal:
+            raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+        stored = inventory.recorded(table)
+    with database.connect() as connection, connection.begin() as transaction:
+        for query in dialect.bind_context({"actor": actor, "reason": reason}):
+            execute(connection, query)
+        spelled = json.dumps(key, default=str, ensure_ascii=False)
+        erased = erase_row(
+            connection,
+            dialect,
+            inventory,
+            stored,
+            spelled,
+            reason=reason,
+            columns=columns,
+            replace=replace,
+            history_only=history_only,
+            actor=actor,
+        )
+        for query in dialect.unbind_context():
+            execute(connection, query)
+        if dry_run:
+            transaction.rollback()
+    return erased
+
+
+def erase_row(
+    connection: Connection,
+    dialect: Dialect,
+    inventory: Inventory,
+    stored: StoredRelation,
+    key: str,
+    *,
+    reason: str,
+    columns: Sequence[str] | None = None,
+    replace: Mapping[str, Any] | None = None,
+    history_only: bool = False,
+    actor: str | None = None,
+) -> Erased:
+    """``erase``, within a transaction that has its context, and for a key as JSON."""
+    erasure = _Erasure(connection, dialect, inventory, stored)
+    choice = erasure.choice(columns, replace or {}, history_only=history_only)
+    return erasure.run(key, choice, actor, reason)
+
+
+def erasures(connection: Connection, dialect: Dialect) -> list[Erasing]:
+    """What was erased in this database, the newest first; never the values."""
+    found = []
+    for at, actor, reason, details in execute(connection, dialect.erasure.interventions()):
+        document = json.loads(details) if isinstance(details, str) else details
+        erased = Erased(
+            document["table"],
+            document["key"],
+            tuple(document["columns"]),
+            document["changes"],
+            document["row"],
+            tuple(document["keys"]),
+        )
+        found.append(Erasing(moment(at), actor, reason, erased))
+    return found
+
+
+class _Erasure:
+    """One erasure, step by step, in one transaction."""
+
+    def __init__(self, connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.sql = dialect.erasure
+        self.stored = stored
+        table = inventory.find(stored)
+        self.protection: Protection | None = None
+        if table is not None:
+            present = protections_of(inventory).get(table.name)
+            if present is None or present.relation.id != stored.id:
+                present = Protection(table, stored.for_table(table), stored.policies, stored.added)
+            self.protection = present
+
+    @property
+    def relation(self) -> Relation:
+        return self.protection.relation if self.protection else self.stored.as_relation()
+
+    def run(self, key: str, choice: _Choice, actor: str | None, reason: str) -> Erased:
+        seal_lock(self.connection, self.dialect)
+        for query in self.sql.begin():
+            execute(self.connection, query)
+        found = self._found(self._spelled(key))
+        spans, possible = self._spans(found)
+        if not found.there and not any(execute(self.connection, self.sql.known(self.relation.id, s)) for s in spans):
+            raise ErasureError(
+                "HF427",
+                f"Neither {shown(self.stored.table)} nor the journal has a row with the key {key}.",
+                f"See the keys with: holdfast log {shown(self.stored.table)}.",
+            )
+        for span in spans:
+            refuse_held(self.connection, self.dialect, self.stored, span.key.shown)
+        if found.there:
+            self._refuse_missing(choice)
+        changes = sorted(
+            row[0]
+            for span in spans
+            for row in execute(self.connection, self.sql.changes(self.relation.id, span, choice.ids))
+        )
+        erased = Erased(
+            shown(self.stored.table), _value(key), choice.names, len(changes), found.there,
+            tuple(_value(shown) for shown in dict.fromkeys(span.key.shown for span in spans)), possible,
+        )  # fmt: skip
+        self._write(choice, spans, found, changes, erased, actor, reason)
+        for query in self.sql.end():
+            execute(self.connection, query)
+        return erased
+
+    # ------------------------------------------------------------------ which columns
+
+    def choice(self, columns: Sequence[str] | None, replace: Mapping[str, Any], *, history_only: bool) -> _Choice:
+        recorded = [(row[0], row[1]) for row in execute(self.connection, self.sql.columns(self.relation.id))]
+        present = self.protection.table.columns if self.protection else ()
+        # What a column was called that is gone; the ids are those of present names, whatever they were before.
+        gone = {number: name for number, name in recorded if number not in self.relation.columns.values()}
+        ids = {**gone, **{self.relation.columns[column.name]: column.name for column in present}}
+        if columns is None:
+            kept = self._kept() - set(replace)
+            chosen = {number for number, name in ids.items() if number in gone or name not in kept}
+        else:
+            chosen = {number for number, name in ids.items() if name in columns or name in replace}
+        self._refuse_unfit({*(columns or ()), *replace}, ids.values())
+        # What is generated follows from the others.
+        chosen |= {self.relation.columns[column.name] for column in present if column.generated}
+        written = [c.name for c in present if self.relation.columns[c.name] in chosen and not c.generated]
+        values = {} if history_only else {name: replace.get(name) for name in written}
+        return _Choice(values, tuple(sorted(chosen)), tuple(dict.fromkeys(ids[number] for number in sorted(chosen))))
+
+    def _kept(self) -> set[str]:
+        """What says which row it is and what it belongs to, and what a policy keeps."""
+        kept = {*self.relation.key, *self._policies_own()}
+        if self.protection is not None:
+            table = self.protection.table
+            kept |= {name for key in table.foreign_keys for name in key.columns}
+            kept |= {name for key in table.referenced_by for name in key.target_columns}
+            kept |= set(table.partition_columns)
+        return kept
+
+    def _policies_own(self) -> set[str]:
+        policies = self.protection.policies if self.protection else self.stored.policies
+        mark, times, version = find(policies, SoftDelete), find(policies, Timestamps), find(policies, Version)
+        own = {mark.column} if mark else set()
+        own |= {times.created, times.updated} if times else set()
+        return own | {version.column} if version else own
+
+    def _refuse_unfit(self, wanted: set[str], known: Iterable[str]) -> None:
+        table = shown(self.stored.table)
+        if unknown := sorted(wanted - set(known)):
+            raise ErasureError("HF429", f"{table} has, and had, no column {unknown[0]!r}.", "Name columns that it has.")
+        if unfit := sorted(wanted & {*self.relation.key, *self._policies_own()}):
+            raise ErasureError(
+                "HF429",
+                f"{unfit[0]!r} of {table} cannot be erased: it is part of the key, or a policy keeps it.",
+                "Give the row another key first, if its key says who it is; then erase the row.",
+            )
+
+    def _refuse_missing(self, choice: _Choice) -> None:
+        """A column that takes no NULL needs something else to stand there."""
+        assert self.protection is not None
+        columns = {column.name: column for column in self.protection.table.columns}
+        missing = [name for name, value in choice.values.items() if value is None and not columns[name].nullable]
+        if missing:
+            raise ErasureError(
+                "HF425",
+                f"{shown(self.stored.table)} takes no NULL in: {', '.join(missing)}. Nothing was erased.",
+                "Say what is to stand there: "
+                + " ".join(f"--replace {name}=…" for name in missing)
+                + "; or name the columns to erase: --column.",
+            )
+
+    # ------------------------------------------------------------------ which row
+
+    def _spelled(self, key: str) -> RowKey:
+        given = self.sql.key(self.relation, key)
+        spelling = self.sql.spelling(self.protection, given) if self.protection else None
+        if spelling is None:
+            return given
+        return self.sql.key(self.relation, execute(self.connection, spelling)[0][0])
+
+    def _locked(self, key: RowKey) -> bool:
+        return self.protection is not None and bool(execute(self.connection, self.sql.lock(self.protection, key)))
+
+    def _moves(self, key: RowKey) -> list[_Move]:
+        own = {*self.relation.key, *self._policies_own()}
+        moving = sorted(number for name, number in self.relation.columns.items() if name in own)
+        moves = []
+        for row in execute(self.connection, self.sql.moves(self.relation, key, moving)):
+            other = RowKey(row.other_shown, row.other_key) if row.other_id is not None else None
+            moves.append(_Move(row.id, bool(row.came), row.other_id, other, tuple(map(_value, _listed(row.possible)))))
+        return moves
+
+    def _found(self, key: RowKey) -> _Found:
+        """The row under the key that it has now, locked if it is there."""
+        if self._locked(key):
+            return _Found(key, EVER, True)
+        left = [move for move in self._moves(key) if not move.came]
+        if not left or execute(self.connection, self.sql.known(self.relation.id, Span(key, left[-1].change, EVER))):
+            return _Found(key, EVER, False)
+        move = left[-1]
+        while move.other is not None:
+            key = move.other
+            there = self._locked(key)
+            # Read once the row is locked: it may have moved on until then.
+            further = [each for each in self._moves(key) if not each.came and each.change > (move.other_change or 0)]
+            if not further:
+                return _Found(key, EVER, there)
+            move = further[0]
+        return _Found(key, move.change, False, move.possible)
+
+    def _spans(self, found: _Found) -> tuple[list[Span], tuple[Any, ...]]:
+        """Back through the keys that the row had: of each the changes since another row left it."""
+        spans: list[Span] = []
+        possible = list(found.possible)
+        waiting, seen = [(found.key, found.until)], set[tuple[str, int]]()
+        while waiting:
+            key, until = waiting.pop(0)
+            if (key.shown, until) in seen:
+                continue
+            seen.add((key.shown, until))
+            moves = self._moves(key)
+            after = max((move.change for move in moves if not move.came and move.change < until), default=0)
+            spans.append(Span(key, after, until))
+            for move in moves:
+                if move.came and after < move.change <= until:
+                    if move.other is not None and move.other_change is not None:
+                        waiting.append((move.other, move.other_change))
+                    possible += move.possible
+        return spans, tuple(possible)
+
+    # ------------------------------------------------------------------ the writes
+
+    def _write(
+        self,
+        choice: _Choice,
+        spans: Sequence[Span],
+        found: _Found,
+        changes: Sequence[int],
+        erased: Erased,
+        actor: str | None,
+        reason: str,
+    ) -> None:
+        connection, dialect, relation = self.connection, self.dialect, self.relation.id
+        details = {name: value for name, value in erased.as_json().items() if name != "possible_keys"}
+        [(intervention,)] = execute(connection, dialect.record_intervention("erasure", actor, reason, details))
+        before_erasing(connection, dialect, intervention, changes)
+        for span in spans:
+            for query in self.sql.scrub(relation, span, choice.ids, after=True):
+                execute(connection, query)
+        if found.there and choice.values:
+            assert self.protection is not None
+            [(last,)] = execute(connection, self.sql.last())
+            execute(connection, self.sql.overwrite(self.protection, found.key, choice.values))
+            # What it found is recorded with it.
+            for query in self.sql.scrub(relation, Span(found.key, last, EVER), choice.ids, after=False):
+                execute(connection, query)
+            self._refuse_written_back(found.key, [name for name, value in choice.values.items() if value is None])
+        after_erasing(connection, dialect, intervention)
+
+    def _refuse_written_back(self, key: RowKey, columns: Sequence[str]) -> None:
+        assert self.protection is not None
+        if columns and execute(self.connection, self.sql.still_there(self.protection, key, columns)):
+            raise ErasureError(
+                "HF428",
+                f"A trigger of the database wrote a value back into {shown(self.stored.table)}. Nothing was erased.",
+                "Look at the triggers of the table: the values must stay away.",
+            )
+
+
+def _value(key: str) -> Any:
+    return json.loads(key, parse_float=Decimal)
+
+
+def _listed(keys: str | None) -> list[str]:
+    return list(json.loads(keys)) if keys else []

@@ -1,0 +1,22 @@
+"""Evidence: what was sealed can no longer be edited, removed, inserted or reordered without a trace."""
+
+from __future__ import annotations
+
+from holdfast.evidence.keeping import after_erasing, before_erasing, keep_removed, seal_lock
+from holdfast.evidence.results import Digest, Finding, Recorded, Verification
+from holdfast.evidence.sealing import read_digests, seal
+from holdfast.evidence.verifying import verify
+
+__all__ = [
+    "Digest",
+    "Finding",
+    "Recorded",
+    "Verification",
+    "after_erasing",
+    "before_erasing",
+    "keep_removed",
+    "read_digests",
+    "seal",
+    "seal_lock",
+    "verify",
+]

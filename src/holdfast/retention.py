@@ -1,0 +1,127 @@
+"""Legal holds: rows of which nothing is purged, dropped from the history or erased until the hold is released."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from holdfast.database import Database, execute
+from holdfast.declaration import protections_of
+from holdfast.dialects.base import Dialect
+from holdfast.errors import HeldError, UnsupportedError
+from holdfast.inspector import inspect
+from holdfast.inventory import Inventory, StoredRelation
+from holdfast.timeline import moment, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A row that must stay, since when, by whose word and why."""
+
+    table: str
+    key: Any
+    at: datetime
+    actor: str | None
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "key": self.key,
+            "at": self.at.astimezone(UTC).isoformat(),
+            "actor": self.actor,
+            "reason": self.reason,
+        }
+
+
+def hold(database: Database, table: str, key: Any, *, reason: str, actor: str | None = None) -> bool:
+    """Puts the row under legal hold: it is not purged nor erased, and its history stays; False if it was so already.
+
+    ``key`` is a value, or a list of values for a key of several columns. A row may be held for several reasons. HF422
+    where neither the table nor the journal has the row.
+    """
+    with database.snapshot() as connection:
+        dialect, inventory = inspect(connection, database.dialect)
+        stored = _stored(inventory, table)
+        _check_there(connection, dialect, inventory, stored, document := json.dumps(key, default=str))
+    with database.begin() as connection:
+        placed = execute(connection, dialect.retention.hold(stored.id, document, actor, reason))
+        if placed:
+            details = {"table": str(stored.table), "key": key}
+            execute(connection, dialect.record_intervention("hold", actor, reason, details))
+    return bool(placed)
+
+
+def release(
+    database: Database, table: str, key: Any, *, reason: str | None = None, actor: str | None = None
+) -> list[str]:
+    """Ends the row's holds, or that for ``reason`` alone, and gives the reasons of those that it ended."""
+    with database.snapshot() as connection:
+        dialect, inventory = inspect(connection, database.dialect)
+        stored = _stored(inventory, table)
+    with database.begin() as connection:
+        query = dialect.retention.release(stored.id, json.dumps(key, default=str), reason)
+        released = [row[0] for row in execute(connection, query)]
+        for each in released:
+            details = {"table": str(stored.table), "key": key}
+            execute(connection, dialect.record_intervention("release", actor, each, details))
+    return released
+
+
+def holds(connection: Connection, dialect: Dialect, inventory: Inventory) -> list[Hold]:
+    """Every hold, the oldest first."""
+    names = {number: shown(each.table) for number, each in inventory.relations.items()}
+    return [
+        Hold(names[row.relation], json.loads(row.key, parse_float=Decimal), moment(row.at), row.actor, row.reason)
+        for row in execute(connection, dialect.retention.holds())
+    ]
+
+
+def held(connection: Connection, dialect: Dialect, relation: int, key: str) -> bool:
+    """Whether the row is under hold; until the transaction in hand ends, it stays so or does not become so.
+
+    ``key`` is JSON.
+    """
+    freeze(connection, dialect)
+    return bool(execute(connection, dialect.retention.held(relation, key)))
+
+
+def refuse_held(connection: Connection, dialect: Dialect, stored: StoredRelation, key: str) -> None:
+    """HF421 where the row is under hold; as ``held`` is, to be asked in the transaction that would touch it."""
+    if held(connection, dialect, stored.id, key):
+        reasons = ", ".join(repr(row[0]) for row in execute(connection, dialect.retention.held(stored.id, key)))
+        raise HeldError(
+            "HF421",
+            f"{shown(stored.table)} {key} is under legal hold: {reasons}.",
+            f"When it need not be held any more: holdfast hold {shown(stored.table)} KEY --release.",
+        )
+
+
+def freeze(connection: Connection, dialect: Dialect) -> None:
+    """No hold is placed or released until the transaction in hand ends."""
+    if statement := dialect.retention.freeze():
+        execute(connection, statement)
+
+
+def _stored(inventory: Inventory, table: str) -> StoredRelation:
+    if not inventory.has_journal:
+        raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect --all.")
+    return inventory.recorded(table)
+
+
+def _check_there(
+    connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation, key: str
+) -> None:
+    present = inventory.find(stored)
+    protection = protections_of(inventory).get(present.name) if present is not None else None
+    if not execute(connection, dialect.retention.is_there(protection, stored.id, key)):
+        raise UnsupportedError(
+            "HF422",
+            f"There is no row {key} of {shown(stored.table)}, and there never was one that the journal knows of.",
+            f"See the keys with: holdfast log {shown(stored.table)}.",
+        )
