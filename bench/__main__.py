@@ -1,4 +1,7 @@
-"""Measures everything and writes the page: python -m bench [--quick] [--no-peers] [--only WORD] [--output FILE]."""
+"""Measures everything and writes the page.
+
+python -m bench [--quick] [--no-peers] [--only WORD] [--journal N] [--output FILE]
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from bench import bulk, figures, lite, page, paging, peers, repository
+from bench import bulk, figures, journal, lite, page, paging, peers, repository, sealing
 from bench.cases import Case, Line, cases, run_add_all, run_case
 from bench.sizes import FULL, QUICK, Sizes
 from bench.subjects import SETTINGS, Bench
@@ -16,6 +20,8 @@ from bench.subjects import SETTINGS, Bench
 _PAGING = "Paging"
 _REPOSITORY = "Repository"
 _BULK = "Bulk"
+_JOURNAL = "Journal"
+_SEALING = "Sealing"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 
 
@@ -24,10 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="few rows and three rounds, to see that it works")
     parser.add_argument("--no-peers", action="store_true", help="holdfast alone; downloads nothing")
     parser.add_argument("--only", default="", help="the lines whose title has this word")
+    parser.add_argument("--journal", type=int, metavar="N", help="changes in the journal that is read")
     parser.add_argument("--output", type=pathlib.Path, help=f"instead of {PAGE.name}; quick and partial runs print")
     chosen = parser.parse_args(arguments)
-    text = run(QUICK if chosen.quick else FULL, with_peers=not chosen.no_peers, only=chosen.only)
-    output = chosen.output or (None if chosen.quick or chosen.only or chosen.no_peers else PAGE)
+    sizes = QUICK if chosen.quick else FULL
+    if chosen.journal:
+        sizes = replace(sizes, journal=chosen.journal)
+    text = run(sizes, with_peers=not chosen.no_peers, only=chosen.only)
+    partial = chosen.quick or chosen.only or chosen.no_peers or chosen.journal
+    output = chosen.output or (None if partial else PAGE)
     if output is None:
         print(text)
     else:
@@ -48,7 +59,7 @@ def run(
         versions: dict[str, str] = {}
         missing: dict[str, str] = {}
         # Those that protect tables are not asked for pages.
-        if with_peers and not (only and only.lower() in (_PAGING + _REPOSITORY + _BULK).lower()):
+        if with_peers and not (only and only.lower() in (_PAGING + _REPOSITORY + _BULK + _JOURNAL + _SEALING).lower()):
             versions, missing = _add_peers(bench)
         lines: list[Line] = []
         for title, measure in _measurements(bench):
@@ -60,6 +71,10 @@ def run(
             lines += _told(_REPOSITORY, lambda: repository.lines(bench, versions, missing, with_peers=with_peers))
         if only.lower() in _BULK.lower():
             lines += _told(_BULK, lambda: bulk.lines(bench, versions, missing, with_peers=with_peers))
+        if only.lower() in _JOURNAL.lower():
+            lines += _told(_JOURNAL, lambda: journal.lines(bench))
+        if only.lower() in _SEALING.lower():
+            lines += _told(_SEALING, lambda: sealing.lines(bench))
         sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if only.lower() in "sqlite" else []
         return page.render(sizes, lines, sqlite_lines, versions, missing, bench.version)
 

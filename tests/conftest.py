@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -83,8 +83,8 @@ def sqlite_database(request: pytest.FixtureRequest, servers: Servers, tmp_path: 
     """The URL of a fresh file: empty, or as ``copy_of(build=…)`` made it."""
     path = tmp_path / "test.db"
     path.touch()
-    if marker := request.node.get_closest_marker("copy_of"):
-        shutil.copy(servers.template_file(marker.kwargs["build"]), path)
+    if (build := _build(request)) is not None:
+        shutil.copy(servers.template_file(build), path)
     return f"sqlite:///{path}"
 
 
@@ -100,8 +100,14 @@ def database(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
 
 
 def _template(request: pytest.FixtureRequest, servers: Servers, server: Server) -> str:
+    build = _build(request)
+    return "template0" if build is None else servers.template(server, build)
+
+
+def _build(request: pytest.FixtureRequest) -> Callable[[str], object] | None:
+    """What makes the database that the test gets a copy of."""
     marker = request.node.get_closest_marker("copy_of")
-    return "template0" if marker is None else servers.template(server, marker.kwargs["build"])
+    return None if marker is None else marker.kwargs["build"]
 
 
 @pytest.fixture

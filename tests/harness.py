@@ -36,7 +36,7 @@ def journal(url: str) -> None:
 
 
 class Protected:
-    """One database; whatever writes has a connection of its own, as separate programs would."""
+    """One database; whatever writes but an undo has a connection of its own, as separate programs would."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -113,13 +113,13 @@ class Protected:
         return str(written[0][0])
 
     def rows(self, sql: str) -> list[Any]:
-        with self.database.begin() as connection:
+        with reader(self.database).begin() as connection:
             return [tuple(row) for row in execute(connection, sql)]
 
     def log(self, table: str | None = None, **wanted: Any) -> list[Change]:
         """Oldest first, which is the order in which a test tells its story."""
         with reader(self.database).snapshot() as connection:
-            dialect, inventory = inspect(connection, self.database.dialect)
+            dialect, inventory = inspect(connection, self.database.dialect, objects=False)
             name = inventory.resolve(table).name if table else None
             changes = log(connection, dialect, inventory, LogFilter(table=name, **{"limit": None, **wanted}))
         return changes[::-1]
@@ -128,7 +128,7 @@ class Protected:
         return self.log(limit=1)[-1].transaction
 
     def undo(self, transaction: str | None = None, **options: Any) -> Undone:
-        return undo(self.database, transaction or self.last_transaction(), **options)
+        return undo(reader(self.database), transaction or self.last_transaction(), **options)
 
     def checksum(self, table: str) -> str:
         """Of all rows of a table, in no order that matters; types and bits included."""

@@ -1,23 +1,23 @@
-"""All that is kept: every table of the journal as text, and whatever of it a file or a catalog repeats."""
+"""All that is kept: every table of the journal as text."""
 
 from __future__ import annotations
 
+from holdfast.database import execute
 from tests.harness import Protected
 
 _POSTGRESQL = """\
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-where n.nspname = 'holdfast' and c.relkind in ('r', 'v', 'm') or n.nspname like 'pg!_temp%' escape '!' and c.relkind = 'r'"""
+where n.nspname = 'holdfast' and c.relkind in ('r', 'v', 'm')"""
 _SQLITE = "select name from sqlite_schema where type in ('table', 'view') and name glob 'holdfast_*'"
 
 
 def kept(protected: Protected) -> str:
     """Every value of every table of the journal; bytes are spelled in hex."""
-    if protected.name == "postgresql":
-        names = [row[0] for row in protected.rows(_POSTGRESQL)]
-        rows = [row for name in names for row in protected.rows(f"select t::text from {name} as t")]
-    else:
-        names = [row[0] for row in protected.rows(_SQLITE)]
-        rows = [row for name in names for row in protected.rows(f'select * from "{name}"')]
-    assert names, "the names of the tables are no longer found"
+    of_postgresql = protected.name == "postgresql"
+    with protected.database.begin() as connection:
+        names = [row[0] for row in execute(connection, _POSTGRESQL if of_postgresql else _SQLITE)]
+        columns = "t::text" if of_postgresql else "*"
+        rows = [tuple(row) for name in names for row in execute(connection, f"select {columns} from {name} as t")]
+    assert len(names) > 8, "the tables of the journal are no longer found"
     return "\n".join(each.hex() if isinstance(each, bytes) else str(each) for row in rows for each in row)

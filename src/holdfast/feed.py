@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from holdfast.database import Database, execute, explained
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
-from holdfast.dialects.feed import Origin, Position
+from holdfast.dialects.feed import EVERYTHING, Feed, Origin, Position
 from holdfast.errors import HoldfastError, InvalidCursorError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.install import apply
@@ -25,7 +25,7 @@ from holdfast.inventory import Inventory
 from holdfast.journal import Change
 from holdfast.plan import Plan
 from holdfast.steps import Step
-from holdfast.timeline import change_of, fill_in
+from holdfast.timeline import change_of, fill_in, moment
 
 T = TypeVar("T")
 Start = Literal["beginning", "now"] | datetime
@@ -33,6 +33,9 @@ Start = Literal["beginning", "now"] | datetime
 _FORMAT = 1
 _LOOK = 10_000
 """Among how many changes to look at once for those of some tables."""
+_AT_ONCE = 20_000
+"""The changes of a batch that are sorted for each page; where there are more, they are looked for by number."""
+_WIDEST = 10_000_000
 _END = 2**63 - 1
 
 
@@ -45,10 +48,7 @@ class Batch:
     more: bool
     """Whether the next batch is there already."""
     lag: timedelta
-    """How long ago the oldest change was committed that comes after the cursor, of whatever table; 0 for none."""
-    held_by: int | None
-    """The transaction id of the one that holds that change back: it began to write earlier and still runs.
-    ``select * from pg_stat_activity where backend_xid::text = '…'`` names the session."""
+    """While there is more: how long ago the last of these changes was committed. Else 0."""
     identity: str = field(repr=False)
     positions: tuple[Position, ...] = field(repr=False)
 
@@ -60,8 +60,8 @@ class Batch:
 class FeedState(NamedTuple):
     """What there is to read at one moment."""
 
-    horizon: int
-    ahead: int
+    snapshot: str
+    now: datetime
     origins: tuple[Origin, ...]
 
     def origin(self, number: int) -> Origin:
@@ -75,18 +75,18 @@ class _Moved(Exception):
 def changes_after(
     source: Database | Connection, cursor: str | None = None, *, tables: Sequence[str] = (), limit: int = 1_000
 ) -> Batch:
-    """The next changes after the cursor, at most ``limit``, each committed change exactly once over all batches.
+    """The next changes after the cursor, at most ``limit``; from cursor to cursor each committed change exactly once.
 
-    They come transaction by transaction, in the order in which those began to write, and only once every older
-    one is over: a long transaction delays what is newer than itself. Without a cursor from the beginning. A row that
-    was inserted has the values that it was given, as ``log`` shows them. Raises HF430 for a cursor that is not of this
-    database.
+    They come when they are committed, those of each row in the order in which they were made, and nothing comes that
+    lies before what came already. A transaction that runs long delays nothing but itself. Without a cursor from the
+    beginning. A row that was inserted has the values that it was given, as ``log`` shows them. Raises HF430 for a
+    cursor that is not of this database.
 
     Asynchronously: ``await connection.run_sync(changes_after, cursor)``.
     """
 
     def read(connection: Connection, dialect: Dialect, state: FeedState) -> Batch:
-        return read_batch(connection, dialect, state, decode(cursor, state), tables, limit)
+        return read_batch(connection, dialect, state, decode(cursor, dialect, state), tables, limit)
 
     return _with_state(source, read)
 
@@ -94,9 +94,8 @@ def changes_after(
 def cursor_at(source: Database | Connection, start: Start) -> str:
     """The cursor to begin with: at the beginning of the journal, now, or at a time.
 
-    After ``"now"`` comes all that is committed from now on, and what was committed while an older transaction was
-    still running. After a time comes every change of a transaction that began then or later, and perhaps some of older
-    ones that began to write after the first of those.
+    After ``"now"`` comes all that is committed from now on. After a time comes every change of a transaction that began
+    then or later, and perhaps some of older ones that began to write after the first of those.
     """
 
     def found(connection: Connection, dialect: Dialect, state: FeedState) -> str:
@@ -107,8 +106,8 @@ def cursor_at(source: Database | Connection, start: Start) -> str:
             for origin in state.origins:
                 number = execute(connection, dialect.feed.since(start.astimezone(), origin))[0].transaction
                 if number is not None:
-                    return encode(Position(origin.number, int(number)), origin.identity)
-        return encode(Position(last.number, state.horizon), last.identity)
+                    return encode(dialect.feed.before(int(number), origin), origin.identity)
+        return encode(dialect.feed.now(last, state.snapshot), last.identity)
 
     return _with_state(source, found)
 
@@ -143,18 +142,18 @@ def _wake_up(database: Database, *, on: bool) -> None:
 
 
 def encode(position: Position, identity: str) -> str:
-    content = json.dumps([_FORMAT, identity, *_parts(position)], separators=(",", ":")).encode()
+    content = json.dumps([_FORMAT, identity, *astuple(position)], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_check(content) + content).decode().rstrip("=")
 
 
-def decode(cursor: str | None, state: FeedState) -> Position:
+def decode(cursor: str | None, dialect: Dialect, state: FeedState) -> Position:
     """The position; the beginning for no cursor. HF430 where it is not one of this database."""
     if cursor is None:
         return Position(state.origins[0].number)
     identity, position = _decoded(cursor)
     if identity not in [each.identity for each in state.origins if each.number == position.origin]:
         raise _invalid("This cursor is of another database.")
-    if position.origin == state.origins[-1].number and position.transaction > state.ahead:
+    if position.origin == state.origins[-1].number and dialect.feed.is_ahead(position, state.snapshot):
         raise _invalid("This cursor is ahead of the database, which was set back to an earlier time since.")
     return position
 
@@ -177,10 +176,6 @@ def _decoded(cursor: str) -> tuple[str, Position]:
     raise _invalid("This cursor was made by another version of holdfast.")
 
 
-def _parts(position: Position) -> tuple[int | None, ...]:
-    return position.origin, position.transaction, position.change, position.key
-
-
 def _check(content: bytes) -> bytes:
     """Against a slip of the hand, not against malice: a cursor gives nothing that the feed does not."""
     return hashlib.sha256(content).digest()[:6]
@@ -201,13 +196,18 @@ def _invalid(message: str) -> InvalidCursorError:
 def feed_state(connection: Connection, dialect: Dialect) -> FeedState:
     """What there is to read; HF303 where there is no journal."""
     _check_there(connection, dialect)
+    refused = dialect.feed.refused()
+    if refused is not None and (reason := execute(connection, refused)[0][0]) is not None:
+        raise UnsupportedError("HF434", f"The feed cannot be read here: {reason}.", "Read it from the primary server.")
     row = execute(connection, dialect.feed.state())[0]
     listed = json.loads(row.origins or "[]")
     if not listed or listed[-1][1] != row.identity:
         raise _Moved
     ends = [each[2] for each in listed[1:]] + [_END]
-    origins = tuple(Origin(*each, end) for each, end in zip(listed, ends, strict=True))
-    return FeedState(int(row.horizon), int(row.ahead), origins)
+    origins = tuple(
+        Origin(number, identity, first, end) for (number, identity, first), end in zip(listed, ends, strict=True)
+    )
+    return FeedState(str(row.snapshot), moment(row.now), origins)
 
 
 def _check_there(connection: Connection, dialect: Dialect) -> None:
@@ -263,39 +263,103 @@ def read_batch(
         raise ValueError("limit must be at least 1")
     inventory = inspect(connection, dialect)[1] if tables else None
     relations = _relations(inventory, tables) if inventory is not None else None
-    look = limit if relations is None else max(limit, _LOOK)
-    rows: list[Any] = []
-    positions: list[Position] = []
-    more = False
-    while True:
-        origin = state.origin(after.origin)
-        closed = origin.number != state.origins[-1].number
-        horizon = _END if closed else state.horizon
-        found = execute(connection, dialect.feed.page(after, origin, horizon, relations, limit - len(rows), look))
-        for row, position in _expanded(found, origin):
-            rows.append(row)
-            positions.append(position)
-            if len(rows) == limit:
-                break
-        reached = Position(origin.number, int(found[-1].xid), found[-1].id) if found else after
-        if len(rows) == limit:
-            after, more = positions[-1], positions[-1] != reached or found[-1].looked == look or closed
-            break
-        after = reached
-        if found and found[-1].looked == look:
-            if rows:
-                more = True
-                break
-        elif closed:
-            after = Position(origin.number + 1)
-        else:
-            break
-    changes = [change_of(row) for row in rows]
-    if any(row.operation == "I" and row.after is None for row in rows):
-        fill_in(connection, dialect, inventory or inspect(connection, dialect)[1], rows, changes)
-    lag, held_by = _lag(connection, dialect, state, after)
-    identity = state.origin(after.origin).identity
-    return Batch(changes, encode(after, identity), more, lag, held_by, identity, tuple(positions))
+    found = _Found(connection, dialect.feed, state, relations, limit)
+    more = found.read(after)
+    changes = [change_of(row) for row in found.rows]
+    if any(row.operation == "I" and row.after is None for row in found.rows):
+        fill_in(connection, dialect, inventory or inspect(connection, dialect)[1], found.rows, changes)
+    lag = state.now - moment(found.rows[-1].committed) if more else timedelta(0)
+    identity = state.origin(found.after.origin).identity
+    return Batch(changes, encode(found.after, identity), more, max(lag, timedelta(0)), identity, tuple(found.positions))
+
+
+class _Found:
+    """What is found on the way from a position on, until it is enough or there is no more."""
+
+    def __init__(
+        self, connection: Connection, feed: Feed, state: FeedState, relations: Sequence[int] | None, limit: int
+    ) -> None:
+        self.connection = connection
+        self.feed = feed
+        self.state = state
+        self.relations = relations
+        self.limit = limit
+        self.look = limit if relations is None else max(limit, _LOOK)
+        self.rows: list[Any] = []
+        self.positions: list[Position] = []
+        self.after = Position(0)
+
+    def read(self, after: Position) -> bool:
+        """Whether there is more."""
+        self.after = after
+        while True:
+            origin = self.state.origin(self.after.origin)
+            closed = origin.number != self.state.origins[-1].number
+            if self.after.reading is None:
+                self.after = self._open(origin, EVERYTHING if closed else self.state.snapshot)
+            last = not closed and self.after.reading == self.state.snapshot
+            if self._batch(origin, last):
+                return True
+            if len(self.rows) == self.limit and last:
+                return False
+            self.after = Position(origin.number + 1, self.after.batch) if closed else self.after.closed()
+            if last:
+                return False
+            if len(self.rows) == self.limit:
+                return True
+
+    def _open(self, origin: Origin, snapshot: str) -> Position:
+        opened = self.feed.opened(self.after, snapshot)
+        size = self.feed.size(opened, origin, _AT_ONCE + 1)
+        if size is None or execute(self.connection, size)[0].changes <= _AT_ONCE:
+            return opened
+        first = origin.first if not opened.done else execute(self.connection, self.feed.first(opened, origin))[0].change
+        return replace(opened, wide=True, change=max(first - 1, 0))
+
+    def _batch(self, origin: Origin, last: bool) -> bool:
+        """Reads in one batch; whether it has more."""
+        window = 2 * self.look
+        while True:
+            within = window if self.after.wide and window <= _WIDEST else None
+            start, wanted = self.after.change, self.limit - len(self.rows)
+            found = execute(
+                self.connection, self.feed.page(self.after, origin, self.relations, wanted, self.look, within)
+            )
+            full = bool(found) and found[-1].looked == self.look
+            if self._take(found, origin):
+                rest = self.positions[-1].change != found[-1].id or self.positions[-1].key is not None
+                self.after = self.positions[-1]
+                return rest or full or within is not None
+            if found:
+                self.after = replace(self.after, change=found[-1].id, key=None, transaction=int(found[-1].xid))
+            if full and self.rows:
+                return True
+            if full:
+                window = 2 * self.look
+            elif within is None:
+                return False
+            else:
+                self.after = replace(self.after, change=start + within, key=None)
+                window *= 8
+
+    def _take(self, found: Sequence[Any], origin: Origin) -> bool:
+        """Takes the wanted rows, one for each key of a run; whether that was all that were asked for."""
+        for row in found:
+            if not row.wanted:
+                continue
+            end = replace(self.after, change=row.id, key=None, transaction=int(row.xid))
+            first, last = (int(row.key), row.key_last) if row.key_last is not None else (0, 0)
+            for key in range(first, last + 1):
+                self.rows.append(row if row.key_last is None else _of_run(row, key))
+                self.positions.append(end if key == last else replace(end, key=key))
+                if len(self.rows) == self.limit:
+                    return True
+        return False
+
+
+def _of_run(row: Any, key: int) -> _Inserted:
+    values = {name: getattr(row, name) for name in _Inserted._fields}
+    return _Inserted(**{**values, "key": str(key)})
 
 
 class _Inserted(NamedTuple):
@@ -315,24 +379,6 @@ class _Inserted(NamedTuple):
     operation: str
     before: str | None
     after: str | None
-
-
-def _expanded(found: Sequence[Any], origin: Origin) -> Iterator[tuple[Any, Position]]:
-    """The wanted rows, one for each key of a run, and the position after each."""
-    for row in found:
-        if not row.wanted:
-            continue
-        end = Position(origin.number, int(row.xid), row.id)
-        if row.key_last is None:
-            yield row, end
-            continue
-        for key in range(int(row.key), row.key_last + 1):
-            values = {name: getattr(row, name) for name in _Inserted._fields}
-            last = key == row.key_last
-            yield (
-                _Inserted(**{**values, "key": str(key)}),
-                end if last else Position(origin.number, end.transaction, row.id, key),
-            )
 
 
 def _relations(inventory: Inventory, tables: Sequence[str]) -> list[int]:
@@ -360,14 +406,6 @@ def _relations(inventory: Inventory, tables: Sequence[str]) -> list[int]:
             )
         wanted |= gone
     return sorted(wanted)
-
-
-def _lag(connection: Connection, dialect: Dialect, state: FeedState, after: Position) -> tuple[timedelta, int | None]:
-    waiting = execute(connection, dialect.feed.waiting(after, state.origin(after.origin)))
-    if not waiting:
-        return timedelta(0), None
-    held = after.origin == state.origins[-1].number and int(waiting[0].transaction) >= state.horizon
-    return timedelta(seconds=max(float(waiting[0].seconds), 0.0)), state.horizon if held else None
 
 
 @contextmanager

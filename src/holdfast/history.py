@@ -408,7 +408,7 @@ def copy_as_of(
 
 
 def _inspected(connection: Connection, database: Database) -> tuple[Dialect, Inventory]:
-    dialect, inventory = inspect(connection, database.dialect)
+    dialect, inventory = inspect(connection, database.dialect, objects=False)
     if not inventory.has_journal:
         raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
     return dialect, inventory

@@ -29,14 +29,15 @@ _ACTIONS: Mapping[str, Action] = {
 }
 
 
-def inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventory]:
+def inspect(connection: Connection, dialect: Dialect, *, objects: bool = True) -> tuple[Dialect, Inventory]:
     """The inventory, and the dialect that knows who owns the journal; HF302 where a newer holdfast was here.
 
     It takes several statements: of a connection from ``Database.snapshot`` all of it is of one moment. HF304 where
-    something was dropped while it was read.
+    something was dropped while it was read. ``objects=False`` leaves out what only a plan and a comparison need, and
+    what takes longest: what is installed, missing or held.
     """
     try:
-        return _inspect(connection, dialect)
+        return _inspect(connection, dialect, objects)
     except DBAPIError as error:
         if error.orig is None or not dialect.gone_meanwhile(error.orig):
             raise
@@ -47,7 +48,7 @@ def inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventor
         ) from error
 
 
-def _inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Inventory]:
+def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[Dialect, Inventory]:
     state = _document(execute(connection, dialect.state())[0][0])
     _check_version(dialect, state)
     _check_marker(state)
@@ -68,13 +69,17 @@ def _inspect(connection: Connection, dialect: Dialect) -> tuple[Dialect, Invento
             "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
         )
     # First what is spelt from the catalog of now: the sooner, the less can have changed since the snapshot.
-    installed = tuple(_installed(row) for row in execute(connection, dialect.installed()))
-    relations = [_relation(_document(row[0])) for row in execute(connection, dialect.relations())]
+    installed = tuple(_installed(row) for row in execute(connection, dialect.installed())) if objects else ()
+    relations = {
+        each.id: each for each in (_relation(_document(row[0])) for row in execute(connection, dialect.relations()))
+    }
     tables = read_tables(connection, dialect)
+    if not objects:
+        return dialect, Inventory(state, tables, relations)
     return dialect, Inventory(
         state,
         tables,
-        {each.id: each for each in relations},
+        relations,
         installed,
         _gaps(connection, dialect, state),
         _held(connection, dialect, state),

@@ -204,18 +204,14 @@ class _Remover:
             old = bool(execute(self.connection, sql.find_old(part, self.rules)))
             ended = part.upper is not None and part.upper <= self.rules.latest
             whole = old and ended and not self._keeps_any(part)
-            empty = ended and not old and bool(execute(self.connection, sql.is_empty(part))[0][0])
-        if empty:
-            self._drop(part)
-        if not old:
-            return
-        file, exports = self._export(part, whole)
-        counts = self._remove_whole(part, exports) if whole else None
-        whole = counts is not None
-        if counts is None:
-            counts = self._remove_pieces(part, exports)
-        if whole:
-            self._drop(part)
+        file, counts = None, Counter[int]()
+        if old:
+            file, exports = self._export(part, whole)
+            emptied = self._remove_whole(part, exports) if whole else None
+            whole = emptied is not None
+            counts = emptied if emptied is not None else self._remove_pieces(part, exports)
+        if ended:
+            self._drop_if_empty(part)
         if counts:
             tables = {shown(self.inventory.relations[number].table): count for number, count in sorted(counts.items())}
             self.removed.append(Removed(part.name, whole, tables, file))
@@ -276,8 +272,11 @@ class _Remover:
 
         patiently(f"The journal's part {part.name}", attempt, self.deadline)
 
-    def _drop(self, part: Part) -> None:
+    def _drop_if_empty(self, part: Part) -> None:
         """Nobody writes the journal meanwhile, so this waits for the moment only; what is left is an empty table."""
+        with self.connection.begin():
+            if not execute(self.connection, self.dialect.retention.is_empty(part))[0][0]:
+                return
 
         def attempt() -> None:
             with explained(self.dialect), self.connection.begin():

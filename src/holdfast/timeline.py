@@ -57,6 +57,7 @@ def fill_in(
     for position, row in enumerate(rows):
         if row.operation == "I" and row.after is None:
             bare.setdefault(row.relation, []).append(position)
+    _leave_out_unknown(connection, dialect, inventory, rows, bare)
     if not bare:
         return
     for protection in protections_of(inventory).values():
@@ -66,6 +67,21 @@ def fill_in(
             images = _inserted_values(connection, dialect, protection, [rows[position] for position in chunk])
             for position, image in zip(chunk, images, strict=True):
                 changes[position] = replace(changes[position], after=image)
+
+
+def _leave_out_unknown(
+    connection: Connection, dialect: Dialect, inventory: Inventory, rows: Sequence[AnyRow], bare: dict[int, list[int]]
+) -> None:
+    """Of inserts before the table's history begins, changes that followed may be gone; all are there of a held row."""
+    held: set[tuple[int, str]] | None = None
+    for relation, positions in bare.items():
+        since = inventory.relations[relation].since
+        older = {each for each in positions if since is None or moment(rows[each].committed) < since}
+        if older and held is None:
+            readable = "hold" in (inventory.state.get("readable") or ())
+            rows_held = execute(connection, dialect.retention.holds()) if readable else []
+            held = {(row.relation, row.key) for row in rows_held}
+        bare[relation] = [each for each in positions if each not in older or (relation, rows[each].key) in (held or ())]
 
 
 def _inserted_values(

@@ -73,7 +73,7 @@ def undo(
     ``force`` overwrites later changes; it never breaks a key.
     """
     with database.snapshot() as connection:
-        dialect, inventory = inspect(connection, database.dialect)
+        dialect, inventory = inspect(connection, database.dialect, objects=False)
         if not inventory.has_journal:
             raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
         found = find(connection, dialect, transaction)
@@ -258,7 +258,7 @@ def _conflict_error(conflicts: Sequence[Conflict]) -> HoldfastError:
 def restore(database: Database, table: str, key: Any, *, actor: str | None = None, reason: str | None = None) -> int:
     """Brings a soft-deleted row back, with exactly the children that its delete took; gives 1, or 0 if it lives."""
     with database.snapshot() as connection:
-        dialect, inventory = inspect(connection, database.dialect)
+        dialect, inventory = inspect(connection, database.dialect, objects=False)
     info = inventory.resolve(table)
     protection = protections_of(inventory).get(info.name)
     if protection is None or protection.get(SoftDelete) is None:

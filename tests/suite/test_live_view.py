@@ -85,6 +85,7 @@ def test_it_can_have_a_name_and_the_mark_another_column(database: str) -> None:
         shop.rows(f"select * from {view}")
 
 
+@pytest.mark.copy_of(build=None)
 def test_it_leaves_no_trace(database: str) -> None:
     shop = Protected(database)
     shop.run("create table orders (id int primary key, note text)", "create table other (id int primary key)")

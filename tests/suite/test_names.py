@@ -60,6 +60,7 @@ def open_empty(url: str) -> Protected:
     return Protected(url)
 
 
+@pytest.mark.copy_of(build=None)
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_name(database: str, name: str) -> None:
     protected = open_empty(database)

@@ -301,9 +301,16 @@ class Story:
             for each in self.conflicts
         )
 
-    def undo(self, transaction: str) -> str | None:
+    def undo(self, transaction: str, *, rehearsed: bool = True) -> str | None:
         """The id of the undo; None where it found a conflict, and then nothing was written."""
         before = self.snapshot()
+        if not rehearsed:
+            try:
+                return self.protected.undo(transaction).transaction
+            except UndoConflictError as error:
+                self.conflicts = tuple(error.conflicts)
+                assert self.snapshot() == before
+                return None
         rehearsal = self.protected.undo(transaction, dry_run=True)
         assert self.snapshot() == before
         self.conflicts = rehearsal.conflicts
@@ -381,7 +388,7 @@ def _undo_an_older_one(played: Story, position: int) -> None:
 
 def _undo_all(played: Story) -> None:
     for position in reversed(range(len(played.ids))):
-        if played.undo(played.ids[position]) is None:
+        if played.undo(played.ids[position], rehearsed=False) is None:
             assert played.exchanged, played.conflicts
             return
         assert played.snapshot() == played.snapshots[position]

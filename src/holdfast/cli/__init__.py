@@ -20,6 +20,7 @@ from holdfast.cli.revert import revert
 from holdfast.cli.seal import seal
 from holdfast.cli.show import show
 from holdfast.cli.status import status
+from holdfast.cli.tail import tail
 from holdfast.cli.undo import undo
 from holdfast.cli.unprotect import unprotect
 from holdfast.cli.verify import verify
@@ -52,6 +53,7 @@ for _command in (
     status,
     log,
     show,
+    tail,
     undo,
     versions,
     revert,

@@ -16,7 +16,7 @@ BROKEN_PIPE = 141
 """What the shell reports of any program whose reader has gone."""
 
 _NOT_FOUND = {"HF303", "HF409", "HF410", "HF411", "HF422", "HF427"}
-_WRONG_USAGE = {"HF401", "HF425", "HF429"}
+_WRONG_USAGE = {"HF401", "HF424", "HF425", "HF429", "HF430"}
 
 
 def exit_code(error: HoldfastError) -> int:

@@ -68,9 +68,12 @@ settings_of = click.make_pass_decorator(Settings, ensure=True)
 
 @contextmanager
 def reading(database: Database, *, journal: bool = True) -> Iterator[tuple[Connection, Dialect, Inventory]]:
-    """One state of the database to read from, and what is there; HF303 where there is no journal to read."""
+    """One state of the database to read from, and what is there; HF303 where there is no journal to read.
+
+    Who needs the journal reads it alone, and not what is installed.
+    """
     with database.snapshot() as connection:
-        dialect, inventory = inspect(connection, database.dialect)
+        dialect, inventory = inspect(connection, database.dialect, objects=not journal)
         if journal and not inventory.has_journal:
             raise UnsupportedError(
                 "HF303", "Nothing is protected in this database.", "Start with: holdfast protect --all."

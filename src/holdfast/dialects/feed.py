@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from holdfast.dialects.base import Query
@@ -12,21 +12,33 @@ from holdfast.dialects.base import Query
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the feed: all up to and including this change is read.
+    """A place in the feed, which goes on in batches: what was committed between two snapshots, in the order in which
+    it was written."""
 
-    ``origin`` numbers the clusters that the journal has lived in, for each counts its transactions from anew.
-    """
-
-    origin: int = 0
-    transaction: int = 0
+    origin: int
+    """Numbers the clusters that the journal has lived in, for each counts its transactions from anew."""
+    batch: int = 0
+    done: str = ""
+    """The snapshot in which all that could be seen has been read; empty for none."""
+    reading: str | None = None
+    """The snapshot that is being read: up to ``change``; None where the batch is over."""
     change: int = 0
     key: int | None = None
     """Of a run of inserted keys, the last one that is read; None where the whole change is."""
+    transaction: int = 0
+    wide: bool = False
+    """Whether the batch has so many changes that they are looked for by their numbers."""
 
     @property
-    def order(self) -> tuple[int, int, int, float]:
-        """What positions are compared by."""
-        return self.origin, self.transaction, self.change, float("inf") if self.key is None else self.key
+    def order(self) -> tuple[int, float, float]:
+        """What positions on the way of one reader are compared by."""
+        if self.reading is None:
+            return self.batch, float("inf"), float("inf")
+        return self.batch, self.change, float("inf") if self.key is None else self.key
+
+    def closed(self) -> Position:
+        """The end of the batch."""
+        return replace(self, done=self.reading or self.done, reading=None, key=None, wide=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,50 +52,78 @@ class Origin:
     """The number with which the next life begins."""
 
 
+EVERYTHING = "*"
+"""Instead of a snapshot: all of a life that is over."""
+
+
 class Feed(ABC):
     """Reads the journal in the order of the feed, and keeps what consumers have acknowledged."""
-
-    channel: str | None
-    """What a session listens to in order to be woken; None where nobody can be."""
 
     @abstractmethod
     def is_there(self) -> str:
         """One boolean: whether there is a journal that has a feed."""
 
     @abstractmethod
+    def refused(self) -> str | None:
+        """A query for a reason why the feed cannot be read here, which is NULL where it can; None where it always can."""
+
+    @abstractmethod
     def state(self) -> Query:
-        """One row: ``horizon``, before which every transaction is over; ``ahead``, which none has reached;
-        ``identity`` of the journal here and now; ``origins``, JSON of ``[number, identity, first]`` each."""
+        """One row: ``snapshot``, what is committed now; the time ``now``; ``identity`` of the journal here and now;
+        ``origins``, JSON of ``[number, identity, first]`` each."""
 
     @abstractmethod
     def begin_origin(self) -> str | None:
         """Writes down that the journal lives in another cluster now; None where transactions are never renumbered."""
 
     @abstractmethod
-    def page(
-        self,
-        after: Position,
-        origin: Origin,
-        horizon: int,
-        relations: Sequence[int] | None,
-        limit: int,
-        look: int,
-    ) -> Query:
-        """The changes after the position, of transactions before the horizon, as ``Dialect.log`` gives them, and:
-        ``xid``, ``key_last`` of a run, ``wanted``, and ``looked``, the number of changes that were looked at.
-
-        Of the first ``look`` changes those that are wanted, as many as make ``limit`` rows; and the last one in any
-        case, so that it is known how far was looked.
-        """
+    def is_ahead(self, position: Position, snapshot: str) -> bool:
+        """Whether the position knows of transactions that there have not been yet."""
 
     @abstractmethod
-    def waiting(self, after: Position, origin: Origin) -> Query:
-        """The first change after the position that is committed, beyond the horizon or not: ``transaction`` and
-        ``seconds`` since it was committed."""
+    def is_far(self, position: Position, later: Position) -> bool:
+        """Whether so much happened between the two that it should not be looked through again."""
+
+    @abstractmethod
+    def now(self, origin: Origin, snapshot: str) -> Position:
+        """All that is committed in the snapshot is read."""
+
+    @abstractmethod
+    def opened(self, position: Position, snapshot: str) -> Position:
+        """The beginning of the batch that comes after the position, and ends with the snapshot."""
 
     @abstractmethod
     def since(self, at: datetime, origin: Origin) -> Query:
         """``transaction``: the first one that has a change of a transaction that began at that time or later."""
+
+    @abstractmethod
+    def before(self, transaction: int, origin: Origin) -> Position:
+        """All of the transactions before this one is read."""
+
+    def size(self, opened: Position, origin: Origin, most: int) -> Query | None:
+        """``changes`` of the batch, counted up to ``most``; None where its size does not matter."""
+        return None
+
+    def first(self, opened: Position, origin: Origin) -> Query:
+        """``change``: the lowest number in the batch."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def page(
+        self,
+        after: Position,
+        origin: Origin,
+        relations: Sequence[int] | None,
+        limit: int,
+        look: int,
+        window: int | None,
+    ) -> Query:
+        """The changes of the batch after the position, as ``Dialect.log`` gives them, and: ``xid``, ``key_last`` of a
+        run, ``wanted``, and ``looked``, the number of changes that were looked at.
+
+        Of the first ``look`` changes those that are wanted, as many as make ``limit`` rows; and the last one in any
+        case, so that it is known how far was looked. No further than ``window`` numbers, if it is given.
+        """
 
     # ------------------------------------------------------------------ consumers
 
@@ -102,6 +142,10 @@ class Feed(ABC):
     @abstractmethod
     def acknowledge(self, name: str, cursor: str) -> Query:
         """All up to the cursor is done."""
+
+    def listen(self) -> str | None:
+        """From now on the session is told of each commit, if that is switched on; None where nobody can be told."""
+        return None
 
     def wake_up(self, *, on: bool) -> str | None:
         """Switches on or off that each commit wakes those who listen; None where nobody can be woken."""

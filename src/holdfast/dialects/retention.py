@@ -36,10 +36,6 @@ class Rules:
     def latest(self) -> datetime:
         return max(self.until.values())
 
-    @property
-    def earliest(self) -> datetime:
-        return min(self.until.values())
-
 
 class Retention(ABC):
     """SQL for what ``holdfast maintain`` and ``holdfast hold`` do to the journal."""

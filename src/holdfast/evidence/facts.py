@@ -36,11 +36,13 @@ class Comparison:
         self.xids = {each.get("xid") for each in self.installations}
         self.actions = {action for each in self.installations for action in each.get("actions", ())}
         self.when = "since the last epoch" if epoch is None else f"between epoch {epoch - 1} and epoch {epoch}"
+        if self.first:
+            self.when = f"before epoch {epoch}"
 
     def findings(self) -> Iterator[Finding]:
         gone = set(self._gone())
         for relation in sorted(gone):
-            yield self._finding("dropped", f"The protected table {relation} was dropped", relation, "table")
+            yield self._finding("table dropped", f"The protected table {relation} was dropped", relation, "table")
         yield from self._objects(gone)
         yield from self._found()
         if not self.first:
@@ -84,19 +86,23 @@ class Comparison:
         return (now is None or not now["there"]) and (bool(self.installations) or not self.same_place)
 
     def _object(self, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Finding]:
-        if now["state"] != "current":
-            if was["state"] != now["state"] and not self._is_renamed(now):
-                yield self._about(now["state"], now, _BECAME[now["state"]])
-            return
         before, after = was.get("versions") or {}, now.get("versions") or {}
-        if self.same_place and before:
+        if self.same_place and before and after:
             same = before.keys() & after.keys()
             touched = {after[oid] for oid in same if after[oid] != before[oid]} if same else set(after.values())
-            if touched - self.xids:
-                yield self._about(
-                    "altered", now, "was switched off, replaced or altered and is now as it was" if same else
-                    "was dropped and made anew",
-                )  # fmt: skip
+            if not touched - self.xids:
+                # Nobody wrote it; its table may have another name, so that it reads otherwise.
+                return
+            if now["state"] != "current":
+                yield self._about(now["state"], now, _BECAME[now["state"]])
+            else:
+                again = "was switched off, replaced or altered, and then made as it was"
+                yield self._about("altered", now, again if same else "was dropped and made anew")
+        elif now["state"] != "current":
+            # Another release of the server may spell a definition in another way.
+            spelled = now["state"] == "altered" and self.before.get("version") != self.after.get("version")
+            if was["state"] != now["state"] and not spelled and not self._is_renamed(now):
+                yield self._about(now["state"], now, _BECAME[now["state"]])
         elif (
             was["definition"] != now["definition"]
             and was["state"] == "current"
@@ -108,11 +114,11 @@ class Comparison:
 
     def _found(self) -> Iterator[Finding]:
         """What an installation mended, and so can no longer be seen."""
-        seen = {_identity(each) for each in self.before["objects"] if each["state"] != "current"}
+        seen = {(each["kind"], each["name"]) for each in self.before["objects"] if each["state"] != "current"}
         for each in self.installations:
             for kind, schema, table, name, state in each.get("found", ()):
                 found = {"kind": kind, "schema": schema, "table": table, "name": name}
-                if _identity(found) not in seen and not _renamed(self.before):
+                if (kind, name) not in seen:
                     yield self._about(state, found, f"{_BECAME[state]}, and mended by an installation")
 
     def _names(self) -> Iterator[Finding]:
@@ -122,13 +128,14 @@ class Comparison:
             now = self.after["relations"].get(number)
             if now is None:
                 if "purge" not in self.kinds:
-                    yield self._finding("names", f"The journal's entry of {_named(was)} was removed", _named(was))
+                    gone = f"The journal's entry of {_named(was)} was removed"
+                    yield self._finding("names rewritten", gone, _named(was))
                 continue
             ignored = {"there"} | ({"since"} if _EXPLAINS_SINCE & self.kinds else set())
             different = sorted(name for name in was if name not in ignored and was[name] != now.get(name))
             if different:
                 yield self._finding(
-                    "names",
+                    "names rewritten",
                     f"What the journal says of the table {_named(was)} was rewritten ({', '.join(different)})",
                     _named(was),
                 )
@@ -138,7 +145,7 @@ class Comparison:
             if (now is None and "purge" not in self.kinds) or (now is not None and now != was):
                 of = f" of {_named(table)}" if table else ""
                 yield self._finding(
-                    "names",
+                    "names rewritten",
                     f"What the journal calls the column {was['name']}{of} was rewritten",
                     _named(table) if table else None,
                 )
@@ -158,14 +165,18 @@ class Comparison:
                 yield self._about("altered", after[each], "was dropped and made anew")
 
     def _is_renamed(self, now: Mapping[str, Any]) -> bool:
-        """SQLite rewrites triggers itself when a table or a column gets another name."""
-        return now["state"] == "altered" and "order" in now and _renamed(self.after)
+        """Whether its table has another name than the journal knows: then it reads otherwise, and nobody touched it."""
+        if now["state"] != "altered" or now["kind"] != "trigger":
+            return False
+        if "order" in now:
+            return _renamed(self.after)
+        return _table(now) not in {_named(each) for each in self.after["relations"].values()} | {"holdfast.transaction"}
 
     def _about(self, kind: str, each: Mapping[str, Any], what: str) -> Finding:
         table = _table(each)
         on = f" of {table}" if table else " of the journal"
         return self._finding(
-            kind, f"The {each['kind']} {each['name']}{on} {what}", table, f"{each['kind']} {each['name']}"
+            f"object {kind}", f"The {each['kind']} {each['name']}{on} {what}", table, f"{each['kind']} {each['name']}"
         )
 
     def _finding(self, kind: str, what: str, table: str | None = None, about: str | None = None) -> Finding:
@@ -177,6 +188,9 @@ _BECAME = {"disabled": "was switched off", "altered": "was altered"}
 
 
 def _identity(each: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    if "order" in each:
+        # No two triggers of a file have the same name, and they go with their table when it is renamed.
+        return each["kind"], "", "", each["name"]
     return each["kind"], each.get("schema") or "", each.get("table") or "", each["name"]
 
 

@@ -27,9 +27,7 @@ from holdfast.evidence.leaves import (
     count,
     epoch_hash,
     extend,
-    inner,
-    leaf,
-    salt_of,
+    sealed_leaf,
     sha256,
     written,
 )
@@ -135,8 +133,9 @@ class _Open:
     members: dict[Kind, Ranges] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
     def add(self, kind: Kind, row: AnyRow) -> None:
-        extend(self.members[kind], row.id)
-        self.leaves += leaf(kind, row.head, inner(salt_of(self.seed, kind, row.id), row.body))
+        number, _, head, body = row
+        extend(self.members[kind], number)
+        self.leaves += sealed_leaf(self.seed, kind, number, head, body)
 
     @property
     def full_of(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_
@@ -25,11 +26,11 @@ class Field:
     expression: Any
     nullable: bool
 
-    @property
+    @cached_property
     def coerce(self) -> Coerce | None:
         return coercer(self.expression.type)
 
-    @property
+    @cached_property
     def operators(self) -> tuple[str, ...]:
         """Those that mean something for the field's type."""
         kind = self.expression.type

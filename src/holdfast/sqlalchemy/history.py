@@ -21,7 +21,7 @@ from holdfast.errors import HistoryError, UnsupportedError
 from holdfast.history import Version, lock_row, version_at, versions_of, write_back
 from holdfast.inspector import inspect as read_inventory
 from holdfast.inventory import Inventory, StoredRelation
-from holdfast.journal import Operation
+from holdfast.journal import ERASED, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
 from holdfast.sqlalchemy.locking import Write, conflict, is_versioned, version_column
@@ -40,15 +40,16 @@ class RowVersion(Generic[_T]):
     """A row as one transaction left it: who, when, why, and the whole row by attribute, of the types of the mapping.
 
     Number 0 is what was there before the first recorded change: it has no transaction. ``values`` is None where the
-    row was gone; it lacks the attributes of which the journal keeps no values (``Audit(exclude=, mask=, large=)``).
+    row was gone; it lacks the attributes of which the journal keeps no values (``Audit(exclude=, mask=, large=)``), and
+    those that were erased.
 
-    >>> from sqlalchemy import inspect
-    >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    >>> from sqlalchemy import Integer, String, inspect
+    >>> from sqlalchemy.orm import DeclarativeBase, mapped_column
     >>> class Base(DeclarativeBase): ...
     >>> class Order(Base):
     ...     __tablename__ = "orders"
-    ...     id: Mapped[int] = mapped_column(primary_key=True)
-    ...     status: Mapped[str]
+    ...     id = mapped_column(Integer, primary_key=True)
+    ...     status = mapped_column(String)
     >>> values = {"id": 1, "status": "paid"}
     >>> version = RowVersion(1, "7", None, "ada", None, None, "insert", (1,), values, inspect(Order))
     >>> version.values["status"], version.as_instance().status
@@ -76,8 +77,9 @@ class RowVersion(Generic[_T]):
         if self.values is None:
             raise _gone(self.mapper, self.key, self.number)
         instance = self.mapper.class_manager.new_instance()
-        for name, value in self.values.items():
-            set_committed_value(instance, name, value)
+        for attribute in self.mapper.column_attrs:
+            if attribute.key in self.values:
+                set_committed_value(instance, attribute.key, self.values[attribute.key])
         make_transient_to_detached(instance)
         return instance
 
@@ -103,13 +105,13 @@ def versions(session: Session, entity: Any, key: Any = None, *, limit: int | Non
 def diff(a: RowVersion[_T], b: RowVersion[_T]) -> dict[str, tuple[Any, Any]]:
     """The attributes that differ, each with its value in ``a`` and in ``b``; a row that is gone has None everywhere.
 
-    >>> from sqlalchemy import inspect
-    >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    >>> from sqlalchemy import Integer, String, inspect
+    >>> from sqlalchemy.orm import DeclarativeBase, mapped_column
     >>> class Base(DeclarativeBase): ...
     >>> class Order(Base):
     ...     __tablename__ = "orders"
-    ...     id: Mapped[int] = mapped_column(primary_key=True)
-    ...     status: Mapped[str]
+    ...     id = mapped_column(Integer, primary_key=True)
+    ...     status = mapped_column(String)
     >>> a = RowVersion(1, "7", None, "ada", None, None, "insert", (1,), {"id": 1, "status": "new"}, inspect(Order))
     >>> b = RowVersion(2, "9", None, "bob", None, None, "update", (1,), {"id": 1, "status": "paid"}, inspect(Order))
     >>> diff(a, b)
@@ -208,7 +210,9 @@ class _Part:
         written = {each.id: each.name for each in self.stored.columns}
         numbers = {each.name: self.protection.relation.column_id(each.name) for each in self.columns}
         names = {name: written.get(number, f"?{number}") for name, number in numbers.items()}
-        return {name: version.values[each] for name, each in names.items() if each in version.values}
+        return {
+            name: version.values[each] for name, each in names.items() if version.values.get(each, ERASED) != ERASED
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ class _History:
     @classmethod
     def of(cls, session: Session, mapper: Mapper[Any], identity: tuple[Any, ...]) -> _History:
         connection = session.connection(bind_arguments={"mapper": mapper})
-        dialect, inventory = read_inventory(connection, dialect_for(connection.dialect.name))
+        dialect, inventory = read_inventory(connection, dialect_for(connection.dialect.name), objects=False)
         if not inventory.has_journal:
             raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
         tables = [each for each in mapper.tables if isinstance(each, Table)]
@@ -317,14 +321,16 @@ def _merged(parts: Sequence[list[Version]]) -> list[_Known]:
         for each in known:
             if each.transaction is not None:
                 changes.setdefault(each.transaction, {})[number] = each
-    merged = []
-    if any(states):
-        merged.append(_whole(0, next(filter(None, states)), states))
-    for changed in sorted(changes.values(), key=lambda changed: max(each.change for each in changed.values())):
-        states = [changed.get(number, state) for number, state in enumerate(states)]
+    merged = [_whole(0, next(filter(None, states)), states)] if any(states) else []
+    for number, changed in enumerate(sorted(changes.values(), key=_position), 1):
+        states = [changed.get(part, state) for part, state in enumerate(states)]
         # It is the change of the table at the root that says what happened to the row.
-        merged.append(_whole(len(merged) + (not merged or merged[0].row.number), changed[min(changed)], states))
+        merged.append(_whole(number, changed[min(changed)], states))
     return merged
+
+
+def _position(changed: Mapping[int, Version]) -> int:
+    return max(each.change for each in changed.values())
 
 
 def _whole(number: int, said: Version, states: Sequence[Version | None]) -> _Known:

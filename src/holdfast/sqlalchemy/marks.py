@@ -57,6 +57,7 @@ class Marks:
         self.roots = tuple(each for each in roots if not any(one in roots for one in list(each.iterate_to_root())[1:]))
         self.mappers = frozenset(mapper for root in roots for mapper in root.self_and_descendants)
         self.filter = RowsFilter((self,), ((root, "live") for root in self.roots))
+        self.attributes: dict[Mapper[Any], InstrumentedAttribute[Any] | None] = {}
         self._met: dict[Any, bool] = {}
         self._open: dict[Any, bool] = {}
         self._reach: dict[tuple[Mapper[Any], bool], bool] = {}
@@ -116,6 +117,15 @@ def marks_of(metadata: MetaData) -> Marks | None:
 
 def mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
     """The attribute that marks deleted rows of the class, where it has one."""
+    marks: Marks | None = mapper.registry.metadata.info.get(_MARKS)
+    if marks is None:
+        return _mark_of(mapper)
+    if mapper not in marks.attributes:
+        marks.attributes[mapper] = _mark_of(mapper)
+    return marks.attributes[mapper]
+
+
+def _mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
     for each in mapper.iterate_to_root():
         policy = policy_of(each.local_table, SoftDelete)
         if policy is not None:

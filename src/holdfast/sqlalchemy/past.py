@@ -111,7 +111,7 @@ def _begin(connection: Connection, wanted: _Wanted) -> None:
         options["isolation_level"] = dialect.snapshot_level
     connection.execution_options(**options)
     refuse_autocommit(connection)
-    dialect, inventory = read_inventory(connection, dialect)
+    dialect, inventory = read_inventory(connection, dialect, objects=False)
     if not inventory.has_journal:
         raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
     moment = moment_of(connection, dialect, at=wanted.at, transaction=wanted.transaction)

@@ -24,6 +24,8 @@ from holdfast.sqlalchemy.soft_delete import filter_rows, include_deleted, is_hid
 from holdfast.sqlalchemy.stamps import fetch_stamps, renew_stamps, stamped_by
 
 _T = TypeVar("_T")
+_BOUND = "holdfast_bound"
+"""The execution option of an engine that is bound."""
 
 
 def bind(engine: Engine | AsyncEngine) -> None:
@@ -38,6 +40,7 @@ def bind(engine: Engine | AsyncEngine) -> None:
     prepare_engine(target)
     bind_context(target)
     event.listen(target, "before_execute", mark_instead, retval=True)
+    target.update_execution_options(**{_BOUND: True})
 
 
 class Session(sqlalchemy.orm.Session):
@@ -132,7 +135,9 @@ event.listen(Session, "do_orm_execute", renew_stamps)
 
 @event.listens_for(Session, "after_begin")
 def _check_bound(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    refuse_unbound(connection.engine)
+    # To ask the engine for its listeners takes longer.
+    if not connection.get_execution_options().get(_BOUND):
+        refuse_unbound(connection.engine)
 
 
 def refuse_unbound(engine: Engine) -> None:

@@ -111,7 +111,7 @@ def _recorded(within: Within, what: object, key: object) -> tuple[TableInfo, lis
     connection = _connection(within)
     binding = binding_of(connection)
     with explained(dialect_for(connection.dialect.name)):
-        dialect, inventory = inspect(connection, dialect_for(connection.dialect.name))
+        dialect, inventory = inspect(connection, dialect_for(connection.dialect.name), objects=False)
         table = _audited_table(inventory, what)
         key = _key(what) if key is None else key
         parts = _parts(key, table)

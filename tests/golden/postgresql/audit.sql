@@ -317,7 +317,7 @@ past as materialized (
 ),
 -- The oldest value of each column is what it was; what came to the key after the row had left is another row.
 document as (
-    select d.key, jsonb_object_agg(d.name, d.value) as document
+    select d.key, jsonb_object_agg(d.name, case jsonb_typeof(d.value) when 'object' then 'null' else d.value end) as document
     from (
         select distinct on (l.key, v.key) l.key, v.key as name, v.value::jsonb as value
         from later as l

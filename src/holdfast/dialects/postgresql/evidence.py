@@ -57,7 +57,8 @@ create index if not exists change_number on holdfast.change using brin (id)
 LOCK = "hashtextextended('holdfast.seal', 0)"
 INSTALL_LOCK = "hashtextextended('holdfast.install', 0)"
 _TIME = """to_char({0} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-_MICROSECONDS = "(extract(epoch from {0}) * 1000000)::bigint"
+_MOMENT = "encode(timestamptz_send({0}), 'hex')"
+"""To the microsecond, whatever the session's settings."""
 _TABLE = {"change": "holdfast.change", "transaction": "holdfast.transaction", "intervention": "holdfast.intervention"}
 _LAST = "from holdfast.epoch as e order by e.number desc limit 1"
 
@@ -68,14 +69,14 @@ def _spelled(*values: str) -> str:
 
 
 _HEAD = {
-    "change": f"concat_ws(',', m.id, m.xid, {_MICROSECONDS.format('m.at')}, m.relation, m.operation)",
-    "transaction": f"concat_ws(',', m.id, m.xid, {_MICROSECONDS.format('m.at')})",
-    "intervention": f"concat_ws(',', m.id, {_MICROSECONDS.format('m.at')})",
+    "change": f"concat_ws(',', m.id, m.xid, {_MOMENT.format('m.at')}, m.relation, m.operation)",
+    "transaction": f"concat_ws(',', m.id, m.xid, {_MOMENT.format('m.at')})",
+    "intervention": f"concat_ws(',', m.id, {_MOMENT.format('m.at')})",
 }
 _BODY = {
     "change": _spelled("m.key", "m.key_last::text", "m.before", "m.after"),
     "transaction": _spelled(
-        _MICROSECONDS.format("m.committed") + "::text",
+        _MOMENT.format("m.committed"),
         "m.actor",
         "m.tenant",
         "m.reason",
@@ -125,7 +126,7 @@ select json_build_object(
     'relations', coalesce((
         select json_object_agg(r.id, json_build_object('schema', r.schema_name, 'name', r.table_name, 'key', r.key_columns,
             'policies', r.policies, 'added', r.added_columns, 'protected', r.protected,
-            'since', {_MICROSECONDS.format("r.since")},
+            'since', {_MOMENT.format("r.since")},
             -- In a copy the oid is another one, and the name may be.
             'there', case when r.journal_oid = 'holdfast.relation'::regclass
                                and r.system = (select c.system_identifier from pg_control_system() as c)

@@ -1,17 +1,20 @@
 """The change feed: every committed change once, in an order that never goes back.
 
-Transactions are numbered when they begin to write, and commit in another order. Whoever reads only what is older than
-the oldest one still running sees each of them whole, and never has to go back for one.
+Numbers are given when a row is written, and transactions commit in another order. So the feed goes from one snapshot to
+the next: what is committed in this one and was not in the last one, by number. Of two changes of one row the later one
+has the higher number, since the row was locked, and is seen in no snapshot without the other. Ordered by the numbers of the
+transactions, which are given when each first writes, the two could come the wrong way round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Self
 
 from holdfast.dialects.base import Query
-from holdfast.dialects.feed import Feed, Origin, Position
+from holdfast.dialects.feed import EVERYTHING, Feed, Origin, Position
 
 TABLES: dict[str, str] = {
     # Where the journal has lived: each cluster counts its transactions from anew, and the changes that were brought
@@ -36,7 +39,7 @@ create table if not exists holdfast.consumer (
 )""",
 }
 
-# By transaction, and without the number of the change: equal entries are kept as one, so it is small.
+# What was committed since a snapshot is found by the transactions. Equal entries are kept as one, so it is small.
 INDEXES: dict[str, str] = {
     "change_xid": """\
 create index if not exists change_xid on holdfast.change (xid)""",
@@ -85,66 +88,117 @@ create or replace trigger wake_up after insert on holdfast.transaction
 for each statement execute function holdfast.wake_up()"""
 _TRIGGER_OFF = "drop trigger if exists wake_up on holdfast.transaction"
 
-# A number of 64 bits without a sign goes to the driver as its text.
-_XID = "cast(cast(:{} as text) as xid8)"
+_FAR = 10_000
+"""Transactions, between what is acknowledged and what is read."""
 
 
-def _after(position: Position, origin: Origin) -> tuple[str, dict[str, Any]]:
-    """A condition: the change, or a part of its run, comes after the position, and is of that life."""
-    comparison = ">" if position.key is None else ">="
-    return (
-        f"(c.xid, c.id) {comparison} ({_XID.format('transaction')}, cast(:change as bigint))"
-        " and c.id >= cast(:first as bigint) and c.id < cast(:end as bigint)",
-        {
-            "transaction": str(position.transaction),
-            "change": position.change,
-            "first": origin.first,
-            "end": origin.end,
-        },
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is over: the transactions before ``xmax`` without those that were ``running``."""
+
+    xmax: int = 0
+    running: frozenset[int] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if not text:
+            return cls()
+        _, xmax, running = text.split(":")
+        return cls(int(xmax), frozenset(int(each) for each in running.split(",") if each))
+
+
+def _batch(position: Position, origin: Origin) -> str:
+    """A condition: the change is of that life, and was committed between the two snapshots."""
+    life = f"c.id >= {origin.first} and c.id < {origin.end}"
+    if position.reading == EVERYTHING:
+        return life
+    done, reading = Snapshot.parse(position.done), Snapshot.parse(position.reading or "")
+    since = (
+        f"c.xid >= '{done.xmax}'::xid8 and c.xid < '{reading.xmax}'::xid8 and c.xid <> all ({_xids(reading.running)})"
     )
+    came = done.running - reading.running
+    return f"{life} and ({since} or c.xid = any ({_xids(came)}))" if came else f"{life} and {since}"
+
+
+def _xids(numbers: frozenset[int]) -> str:
+    return f"'{{{','.join(map(str, sorted(numbers)))}}}'::xid8[]"
 
 
 class PostgreSQLFeed(Feed):
-    channel = "holdfast"
-
     def is_there(self) -> str:
         return "select to_regclass('holdfast.origin') is not null and to_regclass('holdfast.consumer') is not null"
 
+    def refused(self) -> str:
+        return "select case when pg_is_in_recovery() then 'a replica does not know which transactions are still running' end"
+
     def state(self) -> Query:
         return Query(
-            "select pg_snapshot_xmin(s)::text as horizon, pg_snapshot_xmax(s)::text as ahead,\n"
+            # A transaction's own snapshot does not count itself among those that run.
+            "select concat(s, case when s::text not like '%:' and x is not null then ',' end, x) as snapshot, clock_timestamp() as now,\n"
             "    concat((select c.system_identifier from pg_control_system() as c), '/',\n"
             "        'holdfast.change'::regclass::oid) as identity,\n"
             "    (select json_agg(json_build_array(o.number, concat(o.system, '/', o.journal_oid), o.first_change)\n"
             "         order by o.number) from holdfast.origin as o)::text as origins\n"
-            "from pg_current_snapshot() as s",
+            "from pg_current_snapshot() as s, pg_current_xact_id_if_assigned() as x",
             {},
         )
 
     def begin_origin(self) -> str:
         return ORIGIN
 
+    def is_ahead(self, position: Position, snapshot: str) -> bool:
+        known = max(Snapshot.parse(position.done).xmax, Snapshot.parse(position.reading or "").xmax)
+        return known > Snapshot.parse(snapshot).xmax
+
+    def is_far(self, position: Position, later: Position) -> bool:
+        return Snapshot.parse(later.done).xmax - Snapshot.parse(position.done).xmax >= _FAR
+
+    def now(self, origin: Origin, snapshot: str) -> Position:
+        return Position(origin.number, done=snapshot)
+
+    def opened(self, position: Position, snapshot: str) -> Position:
+        # What is committed late has lower numbers than what was read already.
+        return replace(position, batch=position.batch + 1, reading=snapshot, change=0)
+
+    def since(self, at: datetime, origin: Origin) -> Query:
+        return Query(
+            "select min(c.xid::text::numeric)::text as transaction from holdfast.change as c\n"
+            f"where c.at >= :at and c.id >= {origin.first} and c.id < {origin.end}",
+            {"at": at},
+        )
+
+    def before(self, transaction: int, origin: Origin) -> Position:
+        return Position(origin.number, done=f"{transaction}:{transaction}:")
+
+    def size(self, opened: Position, origin: Origin, most: int) -> Query:
+        return Query(
+            "select count(*) as changes from (\n"
+            f"    select from holdfast.change as c where {_batch(opened, origin)} limit {most}\n) as c",
+            {},
+        )
+
+    def first(self, opened: Position, origin: Origin) -> Query:
+        return Query(f"select min(c.id) as change from holdfast.change as c where {_batch(opened, origin)}", {})
+
     def page(
         self,
         after: Position,
         origin: Origin,
-        horizon: int,
         relations: Sequence[int] | None,
         limit: int,
         look: int,
+        window: int | None,
     ) -> Query:
-        condition, parameters = _after(after, origin)
-        parameters["horizon"] = str(horizon)
-        wanted, part = "true", ""
+        wanted = "true"
         if relations is not None:
-            wanted = "c.relation = any (cast(:relations as integer[]))"
-            parameters["relations"] = list(relations)
-        first_key = "c.key::bigint"
+            wanted = f"c.relation = any ('{{{','.join(map(str, relations))}}}'::integer[])"
+        first_key, place = "c.key::bigint", f"c.id > {after.change}"
         if after.key is not None:
             # The run that the position is in: what is left of it.
-            first_key = "case when c.id = cast(:change as bigint) then cast(:key as bigint) + 1 else c.key::bigint end"
-            part = " and (c.id <> cast(:change as bigint) or c.key_last > cast(:key as bigint))"
-            parameters["key"] = after.key
+            first_key = f"case when c.id = {after.change} then {after.key + 1} else c.key::bigint end"
+            place = f"(c.id > {after.change} or c.id = {after.change} and c.key_last > {after.key})"
+        if window is not None:
+            place += f" and c.id <= {after.change + window}"
         return Query(
             f"""\
 select s.id, s.xid::text as xid, coalesce(t.id::text, 'x' || s.xid::text) as transaction, s.at, t.actor, t.tenant,
@@ -154,43 +208,24 @@ select s.id, s.xid::text as xid, coalesce(t.id::text, 'x' || s.xid::text) as tra
     holdfast.named(s.relation, s.before)::text as before, holdfast.named(s.relation, s.after)::text as after,
     s.wanted, s.looked
 from (
-    select l.*, row_number() over (order by l.xid, l.id) as place, count(*) over () as looked,
-        sum(l.size) over (order by l.xid, l.id) as filled
+    select l.*, row_number() over (order by l.id) as place, count(*) over () as looked,
+        sum(l.size) over (order by l.id) as filled
     from (
         select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.key, c.key_last, c.before, c.after,
             w.wanted, f.first_key, case when w.wanted then coalesce(c.key_last - f.first_key + 1, 1) else 0 end as size
         from holdfast.change as c
         cross join lateral (select {wanted} as wanted) as w
         cross join lateral (select case when c.key_last is not null then {first_key} end as first_key) as f
-        where {condition} and c.xid < {_XID.format("horizon")}{part}
-        order by c.xid, c.id
+        where {_batch(after, origin)} and {place}
+        order by c.id
         limit {look}
     ) as l
 ) as s
 join holdfast.relation as r on r.id = s.relation
 left join holdfast.transaction as t on t.xid = s.xid and t.at = s.at
 where s.wanted and s.filled - s.size < {limit} or s.place = s.looked
-order by s.xid, s.id""",
-            parameters,
-        )
-
-    def waiting(self, after: Position, origin: Origin) -> Query:
-        condition, parameters = _after(after, origin)
-        return Query(
-            "select c.xid::text as transaction,\n"
-            "    cast(extract(epoch from clock_timestamp() - coalesce(t.committed, c.at)) as float) as seconds\n"
-            "from (\n"
-            f"    select c.xid, c.at from holdfast.change as c\n    where {condition}\n"
-            "    order by c.xid, c.id limit 1\n"
-            ") as c\nleft join holdfast.transaction as t on t.xid = c.xid and t.at = c.at",
-            parameters,
-        )
-
-    def since(self, at: datetime, origin: Origin) -> Query:
-        return Query(
-            "select min(c.xid::text::numeric)::text as transaction from holdfast.change as c\n"
-            "where c.at >= :at and c.id >= cast(:first as bigint) and c.id < cast(:end as bigint)",
-            {"at": at, "first": origin.first, "end": origin.end},
+order by s.id""",
+            {},
         )
 
     # ------------------------------------------------------------------ consumers
@@ -219,6 +254,9 @@ order by s.xid, s.id""",
             "update holdfast.consumer set cursor = :cursor, acknowledged = clock_timestamp() where name = :name",
             {"name": name, "cursor": cursor},
         )
+
+    def listen(self) -> str:
+        return "listen holdfast"
 
     def wake_up(self, *, on: bool) -> str:
         return _TRIGGER_ON if on else _TRIGGER_OFF

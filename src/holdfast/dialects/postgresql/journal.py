@@ -89,6 +89,10 @@ create index if not exists change_run on holdfast.change (relation, key_last) wh
     "change_at": """\
 create index if not exists change_at on holdfast.change using brin (at)
     with (pages_per_range = 16, autosummarize = on)""",
+    # An actor's day; a tree by actor and time would cost each transaction that writes.
+    "transaction_at": """\
+create index if not exists transaction_at on holdfast.transaction using brin (at)
+    with (pages_per_range = 16, autosummarize = on)""",
     **feed.INDEXES,
     **evidence.INDEXES,
 }

@@ -8,7 +8,7 @@ that stands there now. Per row the changes are numbered in the order of the comm
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -222,7 +222,10 @@ class PostgreSQLPast(Past):
         )
 
     def documents(self, protection: Protection, select: str) -> str:
-        recorder = Recorder(protection, protection.get(Audit) or Audit())
+        # What was erased, or is only known to have changed, is NULL in any column.
+        columns = tuple(replace(column, nullable=True) for column in protection.table.columns)
+        known = replace(protection, table=replace(protection.table, columns=columns))
+        recorder = Recorder(known, protection.get(Audit) or Audit())
         keys = ", ".join(f"t.{quote(name)}" for name in protection.table.key)
         return (
             f"select holdfast.named({protection.relation.id}, {recorder.image('t')})::text\nfrom (\n"

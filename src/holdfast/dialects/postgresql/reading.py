@@ -58,7 +58,7 @@ def log(wanted: LogFilter) -> Query:
         parameters["limit"] = wanted.limit
     if wanted.key is not None:
         source = f"(\n{_of_row(wanted, chosen, parameters)}\n) as c"
-        chosen = ["k.key = :key"]
+        chosen = []
     if wanted.actor is not None:
         source += "\njoin holdfast.transaction as t on t.xid = c.xid and t.at = c.at"
         # A day of one actor is found by the time, of both.
@@ -66,21 +66,52 @@ def log(wanted: LogFilter) -> Query:
         parameters["actor"] = wanted.actor
     return Query(
         f"""\
+with c as materialized (
+    select c.*
+    from {source}
+    where {" and ".join(chosen) or "true"}
+    order by c.id desc{limit}
+),
+e as materialized (
+    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after, k.key, k.number
+    from c
+    {_KEYS}
+    {"where k.key = :key" if wanted.key is not None else ""}
+    order by c.id desc, k.number desc{limit}
+),
+{_NAMES}
 select e.id, coalesce(t.id::text, 'x' || e.xid::text) as transaction, e.at, t.actor, t.tenant, t.reason, e.relation,
     r.schema_name, r.table_name, e.key, e.operation, coalesce(t.committed, e.at) as committed,
-    holdfast.named(e.relation, e.before)::text as before, holdfast.named(e.relation, e.after)::text as after
-from (
-    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after, k.key, k.number
-    from {source}
-    {_KEYS}
-    where {" and ".join(chosen) or "true"}
-    order by c.id desc, k.number desc{limit}
-) as e
+    {_named("e.before")} as before,
+    {_named("e.after")} as after
+from e
 join holdfast.relation as r on r.id = e.relation
+left join names as n on n.relation = e.relation
 left join holdfast.transaction as t on t.xid = e.xid and t.at = e.at
 order by e.id desc, e.number desc""",
         parameters,
     )
+
+
+# As the function holdfast.named does, which looks them up for each document.
+_NAMES = """\
+names as (
+    select c.relation, jsonb_object_agg(c.id, c.name || case when c.dropped and exists (
+            select from holdfast.relation_column as o
+            where o.relation = c.relation and o.name = c.name and not o.dropped
+        ) then ' (dropped)' else '' end) as names
+    from holdfast.relation_column as c
+    where c.relation in (select distinct e.relation from e)
+    group by c.relation
+)"""
+
+
+def _named(document: str) -> str:
+    """An expression: the document with column ids as one with the present names, or NULL."""
+    return f"""\
+case when {document} is not null then coalesce((
+        select json_object_agg(coalesce(n.names ->> d.key, '?' || d.key), d.value order by d.key::integer)
+        from json_each({document}::json) as d)::text, '{{}}') end"""
 
 
 def _conditions(wanted: LogFilter) -> tuple[list[str], list[str], dict[str, Any]]:
@@ -137,13 +168,13 @@ def transaction(name: str) -> Query:
         return Query(
             "select 'x' || c.xid::text as id, c.at, null as actor, null as tenant, null as reason, null as context,\n"
             "    null as session_user_name, null as application_name, null as client_address\n"
-            "from holdfast.change as c where c.xid = cast(:transaction as xid8) order by c.at desc limit 1",
+            "from holdfast.change as c where c.xid = cast(cast(:transaction as text) as xid8) order by c.at desc limit 1",
             target_parameters(name),
         )
     return Query(
         "select t.id::text as id, t.at, t.actor, t.tenant, t.reason, t.context::text as context, t.session_user_name,\n"
         "    t.application_name, host(t.client_address) as client_address\n"
-        "from holdfast.transaction as t where t.id = cast(:transaction as bigint)",
+        "from holdfast.transaction as t where t.id = cast(cast(:transaction as text) as bigint)",
         target_parameters(name),
     )
 

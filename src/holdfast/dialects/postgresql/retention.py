@@ -197,14 +197,11 @@ select exists (
     where rule.relation is null or c.at >= rule.until or {_HELD_CHANGE} or {rules.unsealed}
 ) or exists (
     select from holdfast.transaction as t
-    where t.at >= :lower and t.at < :upper and (t.committed >= :earliest or {rules.unsealed_transaction})
+    join only {_name(part)} as c on c.xid = t.xid and c.at = t.at
+    join {_RULES} on rule.relation = c.relation
+    where t.at >= :lower and t.at < :upper and (t.committed >= rule.until or {rules.unsealed_transaction})
 )""",
-            {
-                **parameters(rules),
-                "lower": part.lower,
-                "upper": part.upper,
-                "earliest": rules.earliest,
-            },
+            {**parameters(rules), "lower": part.lower, "upper": part.upper},
         )
 
     def is_empty(self, part: Part) -> str:

@@ -175,7 +175,7 @@ def _stand_aside(part: TableUndo) -> str:
 def _apply(parts: Sequence[TableUndo]) -> str:
     """Everything in one statement; each phase starts when the one before it is done."""
     steps = [(f"deleted_{number}", _delete(part)) for number, part in enumerate(parts) if part.occurs("delete")]
-    aside = [(number, part) for number, part in enumerate(parts) if _may_stand_aside(part) and part.occurs("update")]
+    aside = [(number, part) for number, part in enumerate(parts) if _may_stand_aside(part) and part.restored]
     steps += [(f"aside_{number}", _leave(part)) for number, part in aside]
     left = _done(name for name, _ in steps)
     steps += [(f"updated_{number}", _update(part, left)) for number, part in enumerate(parts) if part.restored]

@@ -112,7 +112,7 @@ select json_object(
         select json_group_object(r.id, json_object('schema', 'main', 'name', r.name, 'key', json(r.key_columns),
             'policies', json(r.policies), 'added', json(r.added_columns), 'protected', r.protected, 'since', r.since,
             'there', json(case when exists (
-                select 1 from main.sqlite_schema as s where s.type = 'table' and s.name = r.name collate nocase)
+                select 1 from main.sqlite_schema as s where s.type = 'table' and s.name = {PRESENT_NAME} collate nocase)
                 then 'true' else 'false' end)))
         from main.holdfast_relation as r),
     'columns', (

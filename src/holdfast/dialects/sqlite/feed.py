@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from holdfast.dialects.base import Query
@@ -33,27 +34,36 @@ ORIGIN = (
     "select 1, lower(hex(randomblob(8))) where not exists (select 1 from main.holdfast_origin)"
 )
 
-# Numbers grow with the transactions, so the next change is the next number. Where the change that was read last is
-# gone, its number may have been given again.
-_AFTER = """\
-c.id > case
-        when exists (select 1 from main.holdfast_change as l where l.id = :change and l.transaction_id = :transaction)
-        then :change
+_FAR = 10_000
+"""Transactions, between what is acknowledged and what is read."""
+
+
+def _after(position: Position) -> str:
+    """A condition: the change comes after the position.
+
+    Numbers grow with the transactions, so the next change is the next number. Where the change that was read last is
+    gone, its number may have been given again.
+    """
+    return f"""c.id > case
+        when exists (select 1 from main.holdfast_change as l
+                     where l.id = {position.change} and l.transaction_id = {position.transaction})
+        then {position.change}
         else coalesce((select l.id from main.holdfast_change as l
-                       where (l.transaction_id, l.id) <= (:transaction, :change) order by l.id desc limit 1), 0)
+                       where (l.transaction_id, l.id) <= ({position.transaction}, {position.change})
+                       order by l.id desc limit 1), 0)
     end"""
 
 
 class SQLiteFeed(Feed):
-    channel = None
-
     def is_there(self) -> str:
         return "select count(*) = 2 from main.sqlite_schema where name in ('holdfast_origin', 'holdfast_consumer')"
 
+    def refused(self) -> None:
+        return None
+
     def state(self) -> Query:
-        # Whatever can be read is over.
         return Query(
-            "select coalesce(t.last, 0) + 1 as horizon, coalesce(t.last, 0) + 1 as ahead, o.identity,\n"
+            "select cast(coalesce(t.last, 0) as text) as snapshot, strftime('%Y-%m-%dT%H:%M:%fZ') as now, o.identity,\n"
             "    json_array(json_array(o.number, o.identity, 0)) as origins\n"
             "from main.holdfast_origin as o\n"
             "cross join (select max(t.id) as last from main.holdfast_transaction as t) as t",
@@ -63,18 +73,37 @@ class SQLiteFeed(Feed):
     def begin_origin(self) -> None:
         return None
 
+    def is_ahead(self, position: Position, snapshot: str) -> bool:
+        return position.transaction > int(snapshot)
+
+    def is_far(self, position: Position, later: Position) -> bool:
+        return later.transaction - position.transaction >= _FAR
+
+    def now(self, origin: Origin, snapshot: str) -> Position:
+        return Position(origin.number, change=2**63 - 1, transaction=int(snapshot))
+
+    def opened(self, position: Position, snapshot: str) -> Position:
+        return replace(position, batch=position.batch + 1, reading=snapshot)
+
+    def since(self, at: datetime, origin: Origin) -> Query:
+        return Query(
+            'select min(t.id) as "transaction" from main.holdfast_transaction as t where t.at >= :at',
+            {"at": moment(at)},
+        )
+
+    def before(self, transaction: int, origin: Origin) -> Position:
+        return Position(origin.number, transaction=transaction)
+
     def page(
         self,
         after: Position,
         origin: Origin,
-        horizon: int,
         relations: Sequence[int] | None,
         limit: int,
         look: int,
+        window: int | None,
     ) -> Query:
-        wanted = "1"
-        if relations is not None:
-            wanted = f"c.relation in ({', '.join(map(str, relations)) or 'null'})"
+        wanted = "1" if relations is None else f"c.relation in ({', '.join(map(str, relations))})"
         return Query(
             f"""\
 select e.id, e.xid, e."transaction", e.at, e.actor, e.tenant, e.reason, e.relation, 'main' as schema_name,
@@ -92,28 +121,14 @@ from (
         from main.holdfast_change as c
         join main.holdfast_transaction as t on t.id = c.transaction_id
         join main.holdfast_relation as r on r.id = c.relation
-        where {_AFTER} and c.transaction_id < :horizon
+        where {_after(after)}
         order by c.id
         limit {look}
     ) as l
 ) as e
 where e.wanted and e.filled - e.wanted < {limit} or e.place = e.looked
 order by e.id""",
-            {"transaction": after.transaction, "change": after.change, "horizon": horizon},
-        )
-
-    def waiting(self, after: Position, origin: Origin) -> Query:
-        return Query(
-            "select c.transaction_id as \"transaction\", (julianday('now') - julianday(t.at)) * 86400.0 as seconds\n"
-            "from main.holdfast_change as c\njoin main.holdfast_transaction as t on t.id = c.transaction_id\n"
-            f"where {_AFTER}\norder by c.id limit 1",
-            {"transaction": after.transaction, "change": after.change},
-        )
-
-    def since(self, at: datetime, origin: Origin) -> Query:
-        return Query(
-            'select min(t.id) as "transaction" from main.holdfast_transaction as t where t.at >= :at',
-            {"at": moment(at)},
+            {},
         )
 
     # ------------------------------------------------------------------ consumers

@@ -117,7 +117,7 @@ where u.relation = {self.relation} and u.action = 'delete'
         part = TableUndo(child)
         return (
             f"\n    and not exists (select 1 from temp.holdfast_undo as v\n"
-            f"        where v.relation = {part.relation} and {part.match('c', 'v')}\n"
+            f"        where v.relation = {part.relation} and {part.matched('v', 'c')}\n"
             f"        and (v.action = 'delete' or {part.changes('v', key.columns)}))"
         )
 
@@ -145,7 +145,7 @@ from (
 join {part.table} as o on {match}
 where not exists (
     select 1 from temp.holdfast_undo as v
-    where v.relation = {self.relation} and {part.match("o", "v")}
+    where v.relation = {self.relation} and {part.matched("v", "o")}
         and (v.action <> 'update' or {part.changes("v", unique.columns)}))""")
         return queries
 

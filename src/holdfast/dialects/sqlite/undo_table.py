@@ -64,6 +64,15 @@ class TableUndo:
             parts.append(f"{column} is {undone}.k{position} and {same(column, f'{undone}.k{position}')}")
         return all_of(parts)
 
+    def matched(self, undone: str, row: str) -> str:
+        """The same condition, where it is the row of the undo that is to be found, by its own index."""
+        parts = []
+        for position, name in enumerate(self.key):
+            column, part = f"{row}.{quote(name)}", f"{undone}.k{position}"
+            # A plain column would be compared with its affinity, which the index has not.
+            parts.append(f"{part} is +{column} and {same(column, part)}")
+        return all_of(parts)
+
     def changes(self, undone: str, names: Sequence[str]) -> str:
         """A condition: the undo gives one of these columns another value."""
         return (
@@ -136,7 +145,7 @@ class TableUndo:
         chosen = f"u.relation = {self.relation} and (u.action = 'delete' or u.rewrite)"
         return (
             f"delete from {self.table} as t\nwhere ({names}) in (select {keys} from temp.holdfast_undo as u where {chosen})\n"
-            f"    and exists (select 1 from temp.holdfast_undo as u where {chosen} and {self.match('t', 'u')})"
+            f"    and exists (select 1 from temp.holdfast_undo as u where {chosen} and {self.matched('u', 't')})"
         )
 
     def _pivot(self, columns: Sequence[ColumnInfo], condition: str) -> str:
