@@ -38,8 +38,10 @@ def journal(url: str) -> None:
 class Protected:
     """One database; whatever writes but an undo has a connection of its own, as separate programs would."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, kept: bool = True) -> None:
+        """``kept``: what reads, and what undoes, goes through a connection that stays open."""
         self.url = url
+        self.kept = kept
         parsed = sqlalchemy.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             # A fixture gives a name; SQLite makes the file with the first table, holdfast never does.
@@ -47,15 +49,19 @@ class Protected:
         self.database = Database(url)
 
     @property
+    def reader(self) -> Database:
+        return reader(self.database) if self.kept else self.database
+
+    @property
     def name(self) -> str:
         return self.database.dialect.name
 
     def inventory(self) -> Inventory:
-        with reader(self.database).snapshot() as connection:
+        with self.reader.snapshot() as connection:
             return inspect(connection, self.database.dialect)[1]
 
     def plan(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
-        with reader(self.database).snapshot() as connection:
+        with self.reader.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         return plan_protect(
             dialect, inventory, {inventory.resolve(name).name: each for name, each in declared.items()}, **options
@@ -68,13 +74,13 @@ class Protected:
 
     def unprotect(self, *names: str, purge_history: bool = False) -> None:
         """Those tables, or all of them."""
-        with reader(self.database).snapshot() as connection:
+        with self.reader.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         tables = [inventory.resolve(name).name for name in names] or None
         apply(self.database, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
 
     def status(self) -> list[ObjectState]:
-        with reader(self.database).snapshot() as connection:
+        with self.reader.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
             return status(dialect, inventory)
 
@@ -113,12 +119,12 @@ class Protected:
         return str(written[0][0])
 
     def rows(self, sql: str) -> list[Any]:
-        with reader(self.database).begin() as connection:
+        with self.reader.begin() as connection:
             return [tuple(row) for row in execute(connection, sql)]
 
     def log(self, table: str | None = None, **wanted: Any) -> list[Change]:
         """Oldest first, which is the order in which a test tells its story."""
-        with reader(self.database).snapshot() as connection:
+        with self.reader.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect, objects=False)
             name = inventory.resolve(table).name if table else None
             changes = log(connection, dialect, inventory, LogFilter(table=name, **{"limit": None, **wanted}))
@@ -128,14 +134,14 @@ class Protected:
         return self.log(limit=1)[-1].transaction
 
     def undo(self, transaction: str | None = None, **options: Any) -> Undone:
-        return undo(reader(self.database), transaction or self.last_transaction(), **options)
+        return undo(self.reader, transaction or self.last_transaction(), **options)
 
     def checksum(self, table: str) -> str:
         """Of all rows of a table, in no order that matters; types and bits included."""
         return self.checksums(table)[table]
 
     def checksums(self, *tables: str) -> dict[str, str]:
-        with reader(self.database).snapshot() as connection:
+        with self.reader.snapshot() as connection:
             return {table: self._checksum(connection, table) for table in tables}
 
     def _checksum(self, connection: Connection, table: str) -> str:

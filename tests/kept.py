@@ -17,7 +17,9 @@ def kept(protected: Protected) -> str:
     of_postgresql = protected.name == "postgresql"
     with protected.database.begin() as connection:
         names = [row[0] for row in execute(connection, _POSTGRESQL if of_postgresql else _SQLITE)]
-        columns = "t::text" if of_postgresql else "*"
-        rows = [tuple(row) for name in names for row in execute(connection, f"select {columns} from {name} as t")]
+        queries = [f"select * from {name}" for name in names]
+        if of_postgresql:
+            queries = [" union all ".join(f"select t::text from {name} as t" for name in names)]
+        rows = [tuple(row) for query in queries for row in execute(connection, query)]
     assert len(names) > 8, "the tables of the journal are no longer found"
     return "\n".join(each.hex() if isinstance(each, bytes) else str(each) for row in rows for each in row)

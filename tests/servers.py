@@ -177,6 +177,14 @@ def pg_dump_schema(url: str) -> str:
     return re.sub(r"(?m)^\\(un)?restrict .*\n", "", result.stdout)  # a random word, new in every dump
 
 
+def dump_and_restore(source: str, target: str) -> None:
+    """The whole database, as pg_dump writes it and psql reads it."""
+    dump = _client("pg_dump", ["--dbname", libpq_url(source)])
+    if dump.returncode:
+        raise RuntimeError(dump.stderr)
+    psql(target, dump.stdout)
+
+
 def libpq_url(url: str) -> str:
     """The URL as psycopg, psql and asyncpg read it."""
     return sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -302,7 +302,10 @@ class _Found:
                 return True
             if len(self.rows) == self.limit and last:
                 return False
-            self.after = Position(origin.number + 1, self.after.batch) if closed else self.after.closed()
+            if closed and self.after.reading == EVERYTHING:
+                self.after = Position(origin.number + 1, self.after.batch)
+            else:
+                self.after = self.after.closed()
             if last:
                 return False
             if len(self.rows) == self.limit:

@@ -109,7 +109,9 @@ def versions_of(
     rows = [row for row in execute(connection, dialect.log(wanted)) if row.relation == stored.id]
     present = inventory.find(stored)
     protection = protections_of(inventory).get(present.name) if present is not None else None
+    names = _present_names(stored, protection) if protection is not None else {}
     state = _present(connection, dialect, protection, key) if protection is not None else None
+    state = _renamed(state, names)
     if not rows and state is not None:
         # Nobody has changed it since it is recorded.
         return [Version(0, None, None, None, None, None, None, json.loads(key, parse_float=Decimal), state)]
@@ -119,7 +121,21 @@ def versions_of(
             f"The journal has no change of {shown(stored.table)} {key}.",
             "See the keys with: holdfast log " + shown(stored.table) + ".",
         )
-    return _walked_back(rows, state, protection, dialect.past.time_text)
+    images = [_renamed(_document(row.before), names) for row in rows]
+    return _walked_back(rows, images, state, protection, dialect.past.time_text)
+
+
+def _present_names(stored: StoredRelation, protection: Protection) -> dict[str, str]:
+    """The names that the journal has of columns that were renamed, or added, since the table was protected last."""
+    written = {each.id: each.name for each in stored.columns}
+    names = {written.get(number, f"?{number}"): name for name, number in protection.relation.columns.items()}
+    return {name: present for name, present in names.items() if name != present}
+
+
+def _renamed(document: dict[str, Any] | None, names: Mapping[str, str]) -> dict[str, Any] | None:
+    if document is None or not names:
+        return document
+    return {names.get(name, name): value for name, value in document.items()}
 
 
 def _present(connection: Connection, dialect: Dialect, protection: Protection, key: str) -> dict[str, Any] | None:
@@ -131,6 +147,7 @@ def _present(connection: Connection, dialect: Dialect, protection: Protection, k
 
 def _walked_back(
     rows: Sequence[AnyRow],
+    images: Sequence[dict[str, Any] | None],
     state: dict[str, Any] | None,
     protection: Protection | None,
     time_text: Callable[[datetime], str],
@@ -140,14 +157,13 @@ def _walked_back(
     timestamps = protection.get(Timestamps) if protection else None
     found: list[Version] = []
     newest: str | None = None
-    for row in rows:
+    for row, before in zip(rows, images, strict=True):
         if row.transaction != newest:
             newest = row.transaction
             values = dict(state) if state is not None else None
             if values is not None and timestamps and values.get(timestamps.updated, "") is None:
                 values[timestamps.updated] = time_text(moment(row.at))
             found.append(_version(row, values))
-        before = _document(row.before)
         if row.operation == "I" or (row.operation == "U" and before is None):
             state = None
         elif row.operation in "DT" or row.after is None:

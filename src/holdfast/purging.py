@@ -154,6 +154,12 @@ def _age(protection: Protection, given: Duration | None) -> Any:
     return duration(wanted)
 
 
+def _follows(parent: Protection, child: Protection) -> bool:
+    """Whether rows of the child may go: those that are marked, and those that are the rest of the very same row."""
+    policy = parent.get(SoftDelete)
+    return child.get(SoftDelete) is not None or (policy is not None and child.table.name.name in policy.parts)
+
+
 @dataclass(slots=True)
 class _Family:
     """Rows that are to go, what refers to them, and which of them cannot go."""
@@ -285,7 +291,7 @@ class _Run:
         found = []
         for key in parent.table.referenced_by:
             child = self.protections.get(key.table)
-            soft = child if child is not None and child.get(SoftDelete) is not None else None
+            soft = child if child is not None and _follows(parent, child) else None
             query = self.dialect.purging.referring(key, parent, soft, self.before, keys)
             for row in execute(self.connection, query):
                 node = (name, str(row.parent))

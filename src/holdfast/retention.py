@@ -48,7 +48,14 @@ def hold(database: Database, table: str, key: Any, *, reason: str, actor: str | 
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
         stored = _stored(inventory, table)
-        _check_there(connection, dialect, inventory, stored, document := json.dumps(key, default=str))
+        document = _known(connection, dialect, inventory, stored, key)
+    if document is None:
+        raise UnsupportedError(
+            "HF422",
+            f"There is no row {json.dumps(key, default=str)} of {shown(stored.table)}, and there never was one that "
+            "the journal knows of.",
+            f"See the keys with: holdfast log {shown(stored.table)}.",
+        )
     with database.begin() as connection:
         placed = execute(connection, dialect.retention.hold(stored.id, document, actor, reason))
         if placed:
@@ -64,8 +71,9 @@ def release(
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
         stored = _stored(inventory, table)
+        document = _known(connection, dialect, inventory, stored, key) or json.dumps(key, default=str)
     with database.begin() as connection:
-        query = dialect.retention.release(stored.id, json.dumps(key, default=str), reason)
+        query = dialect.retention.release(stored.id, document, reason)
         released = [row[0] for row in execute(connection, query)]
         for each in released:
             details = {"table": str(stored.table), "key": key}
@@ -114,14 +122,13 @@ def _stored(inventory: Inventory, table: str) -> StoredRelation:
     return inventory.recorded(table)
 
 
-def _check_there(
-    connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation, key: str
-) -> None:
+def _known(
+    connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation, key: Any
+) -> str | None:
+    """The key as the journal spells it: a time, say, may be given in any zone."""
     present = inventory.find(stored)
     protection = protections_of(inventory).get(present.name) if present is not None else None
-    if not execute(connection, dialect.retention.is_there(protection, stored.id, key)):
-        raise UnsupportedError(
-            "HF422",
-            f"There is no row {key} of {shown(stored.table)}, and there never was one that the journal knows of.",
-            f"See the keys with: holdfast log {shown(stored.table)}.",
-        )
+    if settings := dialect.purging.settings():
+        execute(connection, settings)
+    query = dialect.retention.known_key(protection, stored.id, json.dumps(key, default=str))
+    return next((str(row[0]) for row in execute(connection, query)), None)

@@ -18,7 +18,10 @@ from holdfast.guarantees import QUESTIONS, table
 from tests.docs.blocks import ROOT
 
 ERROR_PAGES = ROOT / "src" / "holdfast" / "cli" / "pages"
-COMMANDS = ("", "demo", "protect", "unprotect", "status", "log", "show", "undo", "explain")
+COMMANDS = (
+    *("", "demo", "protect", "unprotect", "status", "log", "show", "tail", "undo", "versions", "revert", "as-of"),
+    *("maintain", "purge", "hold", "erase", "seal", "verify", "explain"),
+)
 
 
 def help_of(*command: str) -> str:

@@ -211,6 +211,9 @@ def test_a_version_with_what_was_around_it(ledger: Shop) -> None:
 
 
 def test_nothing_can_be_written_and_the_connection_comes_back_clean(ledger: Shop) -> None:
+    if ledger.url.get_backend_name() != "sqlite":
+        # As the careful have it.
+        run(ledger, f"alter database {ledger.url.database} set search_path = public, pg_temp")
     run(ledger, "insert into authors (id, name) values (1, 'one')")
     at = moment(ledger)
     run(ledger, "update authors set name = 'two'")
@@ -379,6 +382,14 @@ def test_tables_in_schemas_of_their_own(postgresql_database: str) -> None:
         with as_of(writing, Own, at=at) as past:
             assert past.execute(select(Note.text, Page.text).join(Page, Page.id == Note.id)).all() == [("old", "old")]
         assert writing.execute(select(Note.text, Page.text).join(Page, Page.id == Note.id)).all() == [("new", "new")]
+    # Under a map of the application's own that leaves the tables without a schema alone.
+    mapped = engine.execution_options(schema_translate_map={"desk": "desk"})
+    holdfast.sqlalchemy.bind(mapped)
+    for _ in range(2):
+        with mapped.connect() as connection:
+            assert connection.scalar(select(Note.text)) == "new"
+        with as_of(mapped, Own, at=at) as past:
+            assert past.scalar(select(Note.text)) == "old"
 
     class Same(Own, Audited):
         __tablename__ = "notes"

@@ -313,6 +313,12 @@ def test_columns_that_were_renamed_added_and_dropped(sync_ledger: Shop) -> None:
         show = reading.scalars(select(Seat.show)).one()
         before = [each.values and each.values["holder"] for each in versions(reading, Seat, (show, 1))]
     assert before == ["a", "b"]
+    run(sync_ledger, "alter table seats rename column holder to person")
+    holdfast.sqlalchemy.install(sync_ledger.engine(), Base, roles_apart=False)
+    run(sync_ledger, "alter table seats rename column person to holder")
+    with session(sync_ledger) as reading:
+        # The journal still has the name of before.
+        assert [each.values and each.values["holder"] for each in versions(reading, Seat, (show, 1))] == before
     for change in ("rename column holder to person", "add column holder varchar(20)"):
         run(sync_ledger, f"alter table seats {change}")
         holdfast.sqlalchemy.install(sync_ledger.engine(), Base, roles_apart=False)

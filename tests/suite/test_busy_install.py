@@ -340,7 +340,7 @@ def test_what_is_read_is_one_state_whoever_installs_meanwhile(database: str) -> 
     late = 0
     for number, other in enumerate(others, 1):
         before = shop.inventory()
-        reader = Protected(database)
+        reader = Protected(database, kept=False)
         came_to_it = meanwhile(reader, number, functools.partial(shop.protect, other, add_columns=True))
         plan = reader.plan({"child": [Guard(max_rows=number)]})
         read = plan.basis
@@ -362,7 +362,7 @@ def test_what_is_read_is_one_state_whoever_installs_meanwhile(database: str) -> 
 def test_what_is_dropped_while_it_is_read_is_said(postgresql_database: str) -> None:
     shop = prepared(postgresql_database)
     shop.protect({"parent": [Audit()]})
-    reader = Protected(postgresql_database)
+    reader = Protected(postgresql_database, kept=False)
     # The first two statements say that nothing is written, and find the journal.
     meanwhile(reader, 2, lambda: shop.unprotect(purge_history=True))
     with pytest.raises(LockedError, match="HF304: Protection was changed while it was read") as caught:

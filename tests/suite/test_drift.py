@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,7 @@ from holdfast.inspector import inspect
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from holdfast.status import status
 from tests.harness import Protected
-from tests.servers import Server, available, libpq_url
+from tests.servers import Server, dump_and_restore
 
 POSTGRESQL = """
 create table customers (id int primary key, name text not null, email text unique, deleted_at timestamptz);
@@ -410,17 +408,6 @@ def test_a_right_to_read_the_journal_is_no_drift_and_stays(postgresql_database: 
 def elsewhere(postgresql: Server) -> Iterator[str]:
     with postgresql.new_database() as url:
         yield url
-
-
-def dump_and_restore(source: str, target: str) -> None:
-    binaries = next(iter(available().values()), Path())
-    dump = subprocess.run([str(binaries / "pg_dump"), "--dbname", libpq_url(source)], capture_output=True, check=True)
-    subprocess.run(
-        [str(binaries / "psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "--dbname", libpq_url(target)],
-        input=dump.stdout,
-        capture_output=True,
-        check=True,
-    )
 
 
 def test_a_dump_restored_elsewhere_is_as_declared_and_goes_on(postgresql_database: str, elsewhere: str) -> None:

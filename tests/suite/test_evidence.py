@@ -157,7 +157,8 @@ POSTGRESQL: dict[str, tuple[str, list[str]]] = {
     ),
     "function emptied and put back": (
         (
-            "create temporary table kept as select pg_get_functiondef('holdfast.record_update_2()'::regprocedure) as sql;"
+            "create temporary table kept as"
+            " select pg_get_functiondef('holdfast.record_update_2()'::regprocedure) as sql;"
             "create or replace function holdfast.record_update_2() returns trigger language plpgsql"
             " as 'begin return null; end'; do $$ begin execute (select sql from kept); end $$"
         ),
@@ -169,7 +170,8 @@ POSTGRESQL: dict[str, tuple[str, list[str]]] = {
             " obj_description(t.oid, 'pg_trigger') as said from pg_trigger as t"
             " where t.tgname = 'holdfast_record_delete' and t.tgrelid = 'orders'::regclass;"
             "drop trigger holdfast_record_delete on orders; do $$ begin execute (select sql from kept);"
-            " execute format('comment on trigger holdfast_record_delete on orders is %L', (select said from kept)); end $$"
+            " execute format('comment on trigger holdfast_record_delete on orders is %L', (select said from kept));"
+            " end $$"
         ),
         ["object altered"],
     ),
@@ -235,7 +237,8 @@ SQLITE: dict[str, tuple[str, list[str]]] = {
         (
             "update holdfast_change set id = -1 where id = 4; update holdfast_change set id = 4 where id = 5;"
             "update holdfast_change set id = 5 where id = -1; update holdfast_value set change = -1 where change = 4;"
-            "update holdfast_value set change = 4 where change = 5; update holdfast_value set change = 5 where change = -1"
+            "update holdfast_value set change = 4 where change = 5;"
+            "update holdfast_value set change = 5 where change = -1"
         ),
         ["change reordered"],
     ),

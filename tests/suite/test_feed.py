@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import pathlib
 import random
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,13 +21,21 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from holdfast.consumer import Consumer
 from holdfast.database import Database, execute
 from holdfast.errors import InvalidCursorError, LockedError, RequestError, UnsupportedError
-from holdfast.feed import changes_after, cursor_at, disable_wake_up, enable_wake_up, feed_state
+from holdfast.feed import (
+    changes_after,
+    cursor_at,
+    decode,
+    disable_wake_up,
+    enable_wake_up,
+    encode,
+    feed_state,
+    position_of,
+)
 from holdfast.following import Follower
 from holdfast.journal import Change
-from holdfast.policies import Audit, SoftDelete, Version
+from holdfast.policies import Audit
 from tests.harness import Protected
-from tests.servers import libpq_url, pg_dump_schema
-from tests.suite.test_drift import dump_and_restore
+from tests.servers import Server, dump_and_restore, libpq_url, pg_dump_schema
 
 
 def told(changes: list[Change]) -> list[tuple[Any, ...]]:
@@ -48,6 +57,12 @@ def stock(database: str) -> Protected:
     return prepared(database)
 
 
+@pytest.fixture
+def elsewhere(postgresql: Server) -> Iterator[str]:
+    with postgresql.new_database() as url:
+        yield url
+
+
 def prepared(url: str) -> Protected:
     stock = Protected(url)
     stock.run(
@@ -60,7 +75,8 @@ def prepared(url: str) -> Protected:
 
 def history(stock: Protected) -> None:
     """Runs of inserted keys, several changes of one row, keys of two columns, keys that come again."""
-    stock.run("insert into item values (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c'), (4, 4, 'd'), (7, 7, 'e')")
+    stock.run("insert into item values (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c'), (4, 4, 'd')")
+    stock.run("insert into item values (7, 7, 'e')")
     stock.write("insert into place values (1, 'x', 3), (2, 'y', 7)", actor="ada")
     stock.write("update item set n = n + 1 where id < 3", "delete from item where id = 3")
     stock.write("insert into item values (3, 33, 'again'), (5, 5, null), (6, 6, null)", "update item set note = 'z'")
@@ -243,38 +259,324 @@ def test_lag_is_there_while_there_is_more(stock: Protected) -> None:
 def test_a_cursor_that_was_changed_is_refused(stock: Protected) -> None:
     history(stock)
     cursor = changes_after(stock.database, limit=3).cursor
-    changed = [cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :] for place in range(0, 60, 7)]
+    changed = [
+        cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :] for place in range(0, 60, 7)
+    ]
     for wrong in (*changed, cursor[:-5], cursor + "AAAA", "", "!", "é", "null"):
         with pytest.raises(InvalidCursorError, match="HF430"):
             changes_after(stock.database, wrong)
 
 
-def test_a_cursor_of_another_database_is_refused(stock: Protected, request: pytest.FixtureRequest, tmp_path: Any) -> None:
-    if stock.name == "sqlite":
-        other = prepared(f"sqlite:///{tmp_path / 'other.db'}")
-        cursor = cursor_at(other.database, "now")
-    else:
-        with request.getfixturevalue("servers").get(None if False else stock_version(stock)).new_database() as url:
-            # Another table means another number of the journal.
-            Protected(url).run("create table more (id integer)")
-            cursor = cursor_at(prepared(url).database, "now")
+def test_a_cursor_of_another_file_is_refused(sqlite_database: str, tmp_path: pathlib.Path) -> None:
+    stock, other = prepared(sqlite_database), prepared(f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(InvalidCursorError, match="another database"):
-        changes_after(stock.database, cursor)
+        changes_after(stock.database, cursor_at(other.database, "now"))
 
 
-def stock_version(stock: Protected) -> int:
-    [(number,)] = stock.rows("select current_setting('server_version_num')::int / 10000")
-    return int(number)
+def test_a_cursor_of_another_database_is_refused(postgresql_database: str, elsewhere: str) -> None:
+    stock = prepared(postgresql_database)
+    Protected(elsewhere).run("create table before_the_journal (id integer)")
+    other = prepared(elsewhere)
+    with pytest.raises(InvalidCursorError, match="another database"):
+        changes_after(stock.database, cursor_at(other.database, "now"))
 
 
-def test_a_database_that_was_set_back(stock: Protected) -> None:
+def test_a_cursor_from_before_the_database_was_set_back(stock: Protected) -> None:
     history(stock)
     cursor = cursor_at(stock.database, "now")
-    batch = json.loads(__import__("base64").urlsafe_b64decode(cursor + "==")[6:])
-    assert batch[0] == 1
-    from holdfast.feed import encode, position_of  # noqa: PLC0415
-
-    position = position_of(cursor)
-    ahead = __import__("dataclasses").replace(position, done="900000:900000:", transaction=900000)
+    with stock.connect() as connection:
+        identity = feed_state(connection, stock.database.dialect).origins[-1].identity
+    ahead = replace(position_of(cursor), done="900000:900000:", transaction=900_000)
     with pytest.raises(InvalidCursorError, match="set back"):
-        changes_after(stock.database, encode(ahead, batch[1]))
+        changes_after(stock.database, encode(ahead, identity))
+
+
+# ---------------------------------------------------------------------- dump and restore
+
+
+def test_a_restored_copy_goes_on_where_the_original_was(postgresql_database: str, elsewhere: str) -> None:
+    stock = prepared(postgresql_database)
+    history(stock)
+    whole = told(everything(stock.database))
+    first, last = changes_after(stock.database, limit=5), changes_after(stock.database)
+    dump_and_restore(postgresql_database, elsewhere)
+    copy = Protected(elsewhere)
+    # What is written before anybody reads is not lost either.
+    copy.run("savepoint s", "insert into item values (100, 1, null)")
+    with copy.connect() as connection, pytest.raises(UnsupportedError, match="HF433"):
+        changes_after(connection)
+
+    for cursor, read in ((first.cursor, 5), (last.cursor, len(whole))):
+        rest = everything(copy.database, cursor, limit=4)
+        assert told(rest)[:-1] == whole[read:]
+        assert rest[-1].key == 100
+    # As if the other cluster had counted far ahead of this one.
+    brought = "at < (select max(c.at) from holdfast.change as c)"
+    for table in ("transaction", "change"):
+        copy.run(f"update holdfast.{table} set xid = (xid::text::bigint + 1000000)::text::xid8 where {brought}")
+    with transaction(elsewhere, "insert into item values (101, 1, null)") as slow:
+        copy.run("insert into item values (102, 1, null)")
+        changes = everything(copy.database, limit=4)
+        slow.commit()
+    assert told(changes)[:-2] == whole
+    assert [each.key for each in changes[-2:]] == [100, 102]
+    with Consumer(copy.database, "index") as consumer:
+        assert len([each for batch in consumer.batches() for each in batch.changes]) == len(whole) + 3
+    assert copy.drift() == []
+
+
+# ---------------------------------------------------------------------- consumers
+
+
+def keys(consumer: Consumer) -> list[Any]:
+    return [each.key for batch in consumer.batches() for each in batch.changes]
+
+
+def test_a_consumer_goes_on_where_it_was_done(stock: Protected) -> None:
+    stock.run("insert into item values (1, 1, null)", "insert into item values (2, 2, null)")
+    with Consumer(stock.database, "index", limit=1) as consumer:
+        first = consumer.read()
+        first.acknowledge()
+        assert [each.key for each in consumer.read().changes] == [2]
+    # The second one was not acknowledged.
+    with Consumer(stock.database, "index") as consumer:
+        assert keys(consumer) == [2]
+    with Consumer(stock.database, "other", start="now") as consumer:
+        assert keys(consumer) == []
+    with Consumer(stock.database, "index") as consumer:
+        for batch in consumer.batches():
+            batch.acknowledge()
+    stock.run("insert into item values (3, 3, null)")
+    with Consumer(stock.database, "index") as consumer:
+        assert keys(consumer) == [3]
+        consumer.move_to(first.cursor)
+        assert keys(consumer) == [2, 3]
+    with Consumer(stock.database, "other", start="beginning") as consumer:
+        # It is not new.
+        assert keys(consumer) == [3]
+
+
+def test_what_is_acknowledged_is_not_taken_back(stock: Protected) -> None:
+    stock.run("insert into item values (1, 1, null)", "insert into item values (2, 2, null)")
+    with Consumer(stock.database, "index", limit=1) as consumer:
+        first, second = consumer.read(), consumer.read()
+        second.acknowledge()
+        with pytest.raises(RequestError, match="HF432"):
+            first.acknowledge()
+        assert keys(consumer) == []
+
+
+def test_acknowledged_in_the_consumers_own_transaction(stock: Protected) -> None:
+    """The effect and the acknowledgement are there together, or neither of them."""
+    stock.run("insert into item values (1, 1, null)", "create table search (id integer)")
+    for committed in (False, True):
+        with Consumer(stock.database, "index") as consumer, stock.connect() as connection:
+            (batch,) = consumer.batches()
+            execute(connection, "insert into search values (1)")
+            if not committed and stock.name == "sqlite":
+                connection.rollback()
+            batch.acknowledge(connection)
+            if committed:
+                connection.commit()
+            else:
+                connection.rollback()
+    assert stock.rows("select count(*) from search") == [(1,)]
+    with Consumer(stock.database, "index") as consumer:
+        assert keys(consumer) == []
+
+
+def test_one_process_at_a_time_has_the_name(postgresql_database: str) -> None:
+    stock = prepared(postgresql_database)
+    with Consumer(stock.database, "index"):
+        with pytest.raises(LockedError, match="HF431"):
+            Consumer(stock.database, "index").__enter__()
+        with Consumer(stock.database, "another"):
+            pass
+    with Consumer(stock.database, "index"):
+        pass
+
+
+def test_who_comes_later_takes_over_on_sqlite(sqlite_database: str) -> None:
+    stock = prepared(sqlite_database)
+    stock.run("insert into item values (1, 1, null)")
+    with Consumer(stock.database, "index") as early:
+        batch = early.read()
+        with Consumer(stock.database, "index") as late:
+            with pytest.raises(LockedError, match="HF431"):
+                batch.acknowledge()
+            assert keys(late) == [1]
+
+
+def test_what_is_not_for_a_consumer_is_not_looked_through_again(
+    stock: Protected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"holdfast.dialects.{stock.name}.feed._FAR", 3)
+    stock.run("insert into place values (1, 'x', 1)")
+    with Consumer(stock.database, "places", tables=["place"]) as consumer:
+        (batch,) = consumer.batches()
+        for number in range(5):
+            stock.run(f"insert into item values ({number}, 0, null)")
+        # What came before is not acknowledged yet, so its place stays.
+        assert keys(consumer) == []
+    with Consumer(stock.database, "places", tables=["place"]) as consumer:
+        (batch,) = consumer.batches()
+        batch.acknowledge()
+        begun = consumer.cursor
+        for number in range(5, 10):
+            stock.run(f"insert into item values ({number}, 0, null)")
+        assert keys(consumer) == []
+    with Consumer(stock.database, "places", tables=["place"]) as consumer:
+        assert consumer.cursor != begun
+        stock.run("insert into place values (2, 'y', 1)")
+        assert keys(consumer) == [[2, "y"]]
+
+
+def test_a_role_that_may_read_and_keep_its_place(postgresql_database: str) -> None:
+    stock = prepared(postgresql_database)
+    stock.run("create role test_indexer login")
+    try:
+        stock.run(
+            "grant select on all tables in schema holdfast to test_indexer",
+            "grant insert, update on holdfast.consumer to test_indexer",
+            "grant select on item to test_indexer",
+            "insert into item values (1, 1, null)",
+        )
+        # The right to keep a place is no drift, and stays when the journal is mended.
+        assert stock.drift() == []
+        stock.run("drop function holdfast.wake_up() cascade")
+        stock.protect({})
+        stock.run("grant execute on function holdfast.named(integer, text) to test_indexer")
+        own = Database(sa.make_url(postgresql_database).set(username="test_indexer"))
+        with Consumer(own, "index") as consumer:
+            for batch in consumer.batches():
+                assert [each.key for each in batch.changes] == [1]
+                batch.acknowledge()
+        with Consumer(own, "index") as consumer:
+            assert keys(consumer) == []
+    finally:
+        stock.run("drop owned by test_indexer", "drop role test_indexer")
+
+
+# ---------------------------------------------------------------------- waiting
+
+
+def test_a_commit_wakes_who_waits_where_that_is_switched_on(postgresql_database: str) -> None:
+    stock = Protected(postgresql_database)
+    before = pg_dump_schema(postgresql_database)
+    stock.run("create table item (id integer primary key, n integer, note text)")
+    stock.protect({"item": [Audit()]})
+    enable_wake_up(stock.database)
+    enable_wake_up(stock.database)
+    assert stock.drift() == []
+    with Consumer(stock.database, "index") as consumer:
+        seen = []
+        writer = threading.Thread(target=stock.run, args=("insert into item values (1, 1, null)",))
+        writer.start()
+        # Whoever is not woken waits for an hour.
+        for batch in consumer.batches(wait=3600):
+            seen += [each.key for each in batch.changes]
+            if seen == [1]:
+                writer.join()
+                writer = threading.Thread(target=stock.run, args=("insert into item values (2, 2, null)",))
+                writer.start()
+            else:
+                break
+        writer.join()
+    assert seen == [1, 2]
+    disable_wake_up(stock.database)
+    disable_wake_up(stock.database)
+    assert stock.drift() == []
+    assert stock.rows("select count(*) from pg_trigger where tgname = 'wake_up'") == [(0,)]
+    enable_wake_up(stock.database)
+    stock.unprotect(purge_history=True)
+    stock.run("drop table item")
+    assert pg_dump_schema(postgresql_database) == before
+
+
+def test_sqlite_wakes_nobody(sqlite_database: str) -> None:
+    with pytest.raises(UnsupportedError, match="HF413"):
+        enable_wake_up(prepared(sqlite_database).database)
+
+
+DRIVERS = {"postgresql": ("postgresql+asyncpg", "postgresql+psycopg"), "sqlite": ("sqlite+aiosqlite",)}
+
+
+def test_asyncio(stock: Protected) -> None:
+    stock.run("insert into item values (1, 1, null), (2, 2, null)", "update item set n = 5")
+    whole = everything(stock.database)
+
+    async def read(driver: str) -> None:
+        engine = create_async_engine(sa.make_url(stock.url).set(drivername=driver), poolclass=sa.pool.NullPool)
+        async with engine.connect() as connection:
+            batch = await connection.run_sync(changes_after, None, limit=3)
+            rest = await connection.run_sync(changes_after, batch.cursor, tables=["item"])
+        assert batch.changes + rest.changes == whole
+        with Consumer(stock.database, driver, limit=3) as consumer:
+            async for each in consumer.async_batches():
+                async with engine.begin() as connection:
+                    await connection.run_sync(each.acknowledge)
+        with Consumer(stock.database, driver) as consumer:
+            assert keys(consumer) == []
+        await engine.dispose()
+
+    for driver in DRIVERS[stock.name]:
+        asyncio.run(read(driver))
+
+
+def test_a_consumer_that_waits_can_be_cancelled(stock: Protected) -> None:
+    async def follow() -> None:
+        with Consumer(stock.database, "index") as consumer:
+            async for _ in consumer.async_batches(wait=0.01):
+                pass
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(follow())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    with Consumer(stock.database, "index"):
+        pass
+
+
+# ---------------------------------------------------------------------- what it costs
+
+
+def buffers(stock: Protected, cursor: str, limit: int) -> int:
+    """What a page reads, before the values are spelt."""
+    dialect = stock.database.dialect
+    with stock.database.snapshot() as connection:
+        state = feed_state(connection, dialect)
+        after = dialect.feed.opened(decode(cursor, dialect, state), state.snapshot)
+        origin = state.origins[-1]
+        size = dialect.feed.size(after, origin, 20_001)
+        assert size is not None
+        total = 0
+        for query in (size, dialect.feed.page(after, origin, None, limit, limit, None)):
+            plan = "\n".join(
+                row[0] for row in execute(connection, f"explain (analyze, buffers, costs off, timing off) {query.sql}")
+            )
+            # The first one is of all of the plan; there is none where nothing is read.
+            read = re.search(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?", plan.partition("Planning:")[0])
+            total += sum(int(each or 0) for each in read.groups()) if read else 0
+    return total
+
+
+def test_a_poll_at_the_end_of_a_long_journal_reads_little(postgresql_database: str) -> None:
+    stock = prepared(postgresql_database)
+    stock.run("insert into item select g, 0, null from generate_series(1, 2500) as g")
+    for _ in range(20):
+        stock.run("update item set n = n + 1")
+    [(pages,)] = stock.rows(
+        "select sum(pg_relation_size(c.oid)) / 8192 from pg_class as c where relname ~ '^change_20'"
+    )
+    assert pages > 600
+    now = cursor_at(stock.database, "now")
+    stock.run("update item set n = 0 where id = 1")
+    for analysed in (False, True):
+        if analysed:
+            stock.run("analyze holdfast.change")
+        assert buffers(stock, cursor_at(stock.database, "now"), 1_000) < 150
+        assert buffers(stock, now, 1_000) < 200

@@ -252,6 +252,7 @@ CHECKS = [
         "select plan('relation = 1 and key_last > 4 and key_last is not null') ~ '(?n)Index Cond: .*key_last'",
     ),
     Check("set local enable_seqscan = off", True, "select plan('at > now()') ~ '(?n)Index Cond: .*at >'"),
+    Check("set local enable_seqscan = off", True, "select plan('xid = ''7''') ~ '(?n)Index Cond: .*xid ='"),
 ]
 PLAN = """
 create function public.plan(condition text) returns text language plpgsql as $$

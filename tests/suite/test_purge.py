@@ -214,6 +214,21 @@ def test_keys_of_every_sort_are_gone_through_in_their_order(database: str) -> No
         assert shop.rows(f"select n from {name}") == [(5,)]
 
 
+def test_a_row_in_two_tables_goes_from_both(database: str) -> None:
+    shop = Protected(database)
+    mark = "text" if shop.name == "sqlite" else "timestamptz"
+    shop.run(
+        f"create table people (id integer primary key, deleted_at {mark})",
+        "create table workers (id integer primary key references people, wage integer)",
+        "insert into people (id) values (1), (2)",
+        "insert into workers (id) values (1), (2)",
+    )
+    shop.protect({"people": [Audit(), SoftDelete(parts=frozenset({"workers"}))], "workers": [Audit()]})
+    dead(shop, "people", "id = 1")
+    assert purge(shop.database, "people", older_than=90).rows == {"people": 1, "workers": 1}
+    assert ids(shop, "workers") == ids(shop, "people") == [2]
+
+
 def test_what_cannot_be_purged_is_said(shop: Protected) -> None:
     with pytest.raises(UnsupportedError, match="HF412"):
         purge(shop.database, "invoices", older_than=90)

@@ -339,6 +339,20 @@ def test_a_row_that_never_was_cannot_be_held(database: str) -> None:
         hold(shop.database, "short", 4, reason="a slip of the pen")
 
 
+def test_a_key_is_the_same_row_however_it_is_spelled(postgresql_database: str) -> None:
+    shop = Protected(postgresql_database)
+    shop.run("create table t (at timestamptz, n numeric, primary key (at, n))")
+    shop.protect({"t": [Audit(keep=30)]})
+    name = shop.write("insert into t values ('2026-01-01 12:00+02', 1.50)")
+    shop.write("delete from t")
+    shop.run("insert into t values ('2026-01-01 12:00+02', 1.50)")
+    hold(shop.database, "t", ["2026-01-01T05:00:00-05:00", 1.5], reason="a case in court")
+    age(shop, {name: 100})
+    assert maintain(shop.database).changes == 0
+    assert len(release(shop.database, "t", ["2026-01-01 10:00:00Z", "1.500"])) == 1
+    assert maintain(shop.database).changes == 1
+
+
 def test_files_of_another_journal_and_broken_ones_are_refused(database: str, tmp_path: Path) -> None:
     told = Told(database, seed=8)
     oldest = next(each for each in told.before if each not in told.remaining())

@@ -201,7 +201,8 @@ def test_history_is_read_under_the_names_of_now(house: Protected) -> None:
     insert, first, second = house.log("cats")
     assert (second.before, second.after) == ({"title": "Tim"}, {"title": "Tam"})
     assert (first.before, first.after) == ({"title": "Tom", "lives": 9}, {"title": "Tim", "lives": 8})
-    assert insert.after == {"id": 1, "title": "Tom", "lives": 9}
+    # While it was unprotected the row may have changed, so what it was inserted with cannot be told from what it is.
+    assert insert.after == (None if house.name == "sqlite" else {"id": 1, "title": "Tom", "lives": 9})
 
 
 def test_history_of_a_table_that_was_renamed_is_its_own(postgresql_database: str) -> None:

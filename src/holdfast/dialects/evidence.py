@@ -59,8 +59,9 @@ class Evidence(ABC):
         """The members with numbers in (after, until], in order; of interventions those without a sealed number."""
 
     @abstractmethod
-    def late(self, kind: Kind) -> Query | None:
-        """The members that the last seal could not see since their transactions were under way, in order."""
+    def late(self, kind: Kind, last: int) -> Query | None:
+        """The members that the epoch ``last``, the last one of the run before, could not see since their transactions
+        were under way; in order."""
 
     @abstractmethod
     def unsealed(self, kind: Kind, alias: str) -> str:

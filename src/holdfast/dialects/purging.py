@@ -35,8 +35,8 @@ class Purging(ABC):
         self, key: ForeignKey, parent: Protection, child: Protection | None, before: datetime, parents: Sequence[str]
     ) -> Query:
         """Which rows refer to these parents: parent's key, own key, whether it was marked before then, whether it is
-        under hold; locked. Of a child that is not soft-deleted only the parents' keys are told."""
+        under hold; locked. Without ``child`` only the parents' keys are told."""
 
     @abstractmethod
     def delete(self, protection: Protection, before: datetime, keys: Sequence[str]) -> Query:
-        """Deletes those of the rows that were marked before then; a row for each with its key."""
+        """Deletes those of the rows that were marked before then (all, where the mark is in another table); their keys."""

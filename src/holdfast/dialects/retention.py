@@ -71,8 +71,8 @@ class Retention(ABC):
         return None
 
     @abstractmethod
-    def is_there(self, protection: Protection | None, relation: int, key: str) -> Query:
-        """A row, if the table has a row of that key or the journal a change of it."""
+    def known_key(self, protection: Protection | None, relation: int, key: str) -> Query:
+        """The key as the journal spells it, if the table has a row of it, or else the journal a change."""
 
     # ------------------------------------------------------------------ partitions
 

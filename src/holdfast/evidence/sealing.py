@@ -159,6 +159,7 @@ class _Run:
         self.moment = execute(connection, self.evidence.moment())[0]
         rows = execute(connection, self.evidence.last_epoch())
         self.last: AnyRow | None = rows[0] if rows else None
+        self.before: int | None = rows[0].number if rows else None
         self.digest: Digest | None = None if self.last is None else digest_of(self.last)
         last = self.last
         self.high: dict[Kind, int] = {
@@ -198,8 +199,8 @@ class _Run:
         self.changed_facts = before != self.facts_digest
 
     def _members(self, kind: Kind) -> Iterator[AnyRow]:
-        late = self.evidence.late(kind)
-        if late is not None and self.last is not None:
+        late = None if self.before is None else self.evidence.late(kind, self.before)
+        if late is not None:
             yield from stream(self.connection, late)
         if kind == "intervention":
             yield from stream(self.connection, self.evidence.fresh(kind, 0, 0))

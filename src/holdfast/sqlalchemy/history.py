@@ -20,7 +20,7 @@ from holdfast.dialects.base import Dialect, Query
 from holdfast.errors import HistoryError, UnsupportedError
 from holdfast.history import Version, lock_row, version_at, versions_of, write_back
 from holdfast.inspector import inspect as read_inventory
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.journal import ERASED, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -190,7 +190,6 @@ class _Part:
     """One table that holds the row, or a part of it, and that part's versions."""
 
     table: Table
-    stored: StoredRelation
     protection: Protection
     key: str
     known: list[Version]
@@ -202,17 +201,6 @@ class _Part:
         hidden = audit.exclude | audit.mask | audit.large
         names = {each.name for each in self.table.columns} - hidden
         return [each for each in self.protection.table.columns if each.name in names and not each.virtual]
-
-    def document(self, version: Version | None) -> dict[str, Any] | None:
-        """The version's values under the present names; the journal has those of when the table was protected last."""
-        if version is None or version.values is None:
-            return None
-        written = {each.id: each.name for each in self.stored.columns}
-        numbers = {each.name: self.protection.relation.column_id(each.name) for each in self.columns}
-        names = {name: written.get(number, f"?{number}") for name, number in numbers.items()}
-        return {
-            name: version.values[each] for name, each in names.items() if version.values.get(each, ERASED) != ERASED
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +296,7 @@ def _part(
         for name, each in zip(names, columns, strict=True)
     ]
     key = connection.execute(_text(dialect.recall.key(protection, names)).bindparams(*bound)).scalar_one()
-    return _Part(table, stored, protection, key, versions_of(connection, dialect, inventory, stored, key))
+    return _Part(table, protection, key, versions_of(connection, dialect, inventory, stored, key))
 
 
 def _merged(parts: Sequence[list[Version]]) -> list[_Known]:
@@ -342,7 +330,7 @@ def _typed(
     connection: Connection, dialect: Dialect, part: _Part, states: Iterable[Version | None]
 ) -> list[Mapping[str, Any] | None]:
     """Each state with the values that the mapped columns would give; what a document lacks is left out."""
-    documents = [part.document(state) for state in states]
+    documents = [_kept(state) for state in states]
     found: list[Mapping[str, Any] | None] = [None] * len(documents)
     there = [(number, document) for number, document in enumerate(documents) if document is not None]
     columns = part.columns
@@ -355,6 +343,12 @@ def _typed(
             pairs = zip(columns, values, strict=True)
             found[number] = {each.name: value for each, value in pairs if each.name in document}
     return found
+
+
+def _kept(state: Version | None) -> dict[str, Any] | None:
+    if state is None or state.values is None:
+        return None
+    return {name: value for name, value in state.values.items() if value != ERASED}
 
 
 def _rows(connection: Connection, table: Table, columns: Sequence[ColumnInfo], query: Query) -> Iterator[Any]:

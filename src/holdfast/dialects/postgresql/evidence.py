@@ -209,9 +209,10 @@ class PostgreSQLEvidence(Evidence):
             {"after": after, "until": until},
         )
 
-    def late(self, kind: Kind) -> Query | None:
+    def late(self, kind: Kind, last: int) -> Query | None:
         if kind == "intervention":
             return None
+        that = f"from holdfast.epoch as e where e.number = {last:d}"
         # Numbers up to that of the last epoch whose transactions had all ended when the last seal was made, are settled.
         settled = (
             f"select s.high_{kind} from holdfast.epoch as s\n"
@@ -221,16 +222,16 @@ class PostgreSQLEvidence(Evidence):
         )
         return _members(
             kind,
-            f"exists ({_xips()})\n"
-            f"    and m.id > coalesce((select ({settled}) {_LAST}), 0)\n"
-            f"    and m.id <= (select e.high_{kind} {_LAST})\n"
-            f"    and m.xid = any (array({_xips()}))",
+            f"exists ({_xips(that)})\n"
+            f"    and m.id > coalesce((select ({settled}) {that}), 0)\n"
+            f"    and m.id <= (select e.high_{kind} {that})\n"
+            f"    and m.xid = any (array({_xips(that)}))",
         )
 
     def unsealed(self, kind: Kind, alias: str) -> str:
         return (
             f"({alias}.id > coalesce((select e.high_{kind} {_LAST}), 9223372036854775807)\n"
-            f"    or {alias}.xid = any (array({_xips()})))"
+            f"    or {alias}.xid = any (array({_xips(_LAST)})))"
         )
 
     def members(self, kind: Kind) -> Query:
@@ -372,8 +373,8 @@ select exists (
         return "select mod(pg_current_xact_id()::text::numeric, 4294967296)::text"
 
 
-def _xips() -> str:
-    return f"select pg_snapshot_xip(l.snapshot::pg_snapshot) from (select e.snapshot {_LAST}) as l"
+def _xips(epoch: str) -> str:
+    return f"select pg_snapshot_xip(l.snapshot::pg_snapshot) from (select e.snapshot {epoch}) as l"
 
 
 def _array(ids: Sequence[int]) -> str:

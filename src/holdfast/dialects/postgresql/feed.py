@@ -45,11 +45,12 @@ INDEXES: dict[str, str] = {
 create index if not exists change_xid on holdfast.change (xid)""",
 }
 
-# While nobody writes: so all that has a lower number is committed or gone, and belongs to the life before.
+# While nobody writes. What was recorded here is younger than the triggers, and a restore makes those after the rows.
 BEGIN_ORIGIN = """\
 declare
     v_system bigint := (select c.system_identifier from pg_control_system() as c);
     v_last holdfast.origin;
+    v_triggers integer;
 begin
     lock table holdfast.origin in share row exclusive mode;
     select o.* into v_last from holdfast.origin as o order by o.number desc limit 1;
@@ -58,8 +59,14 @@ begin
         values (1, v_system, 'holdfast.change'::regclass, 0);
     elsif (v_last.system, v_last.journal_oid) is distinct from (v_system, 'holdfast.change'::regclass::oid) then
         lock table holdfast.change in share row exclusive mode;
+        select max(age(t.xmin)) into v_triggers
+        from pg_trigger as t
+        join pg_proc as p on p.oid = t.tgfoid
+        where p.pronamespace = 'holdfast'::regnamespace;
         insert into holdfast.origin (number, system, journal_oid, first_change)
-        values (v_last.number + 1, v_system, 'holdfast.change'::regclass, nextval('holdfast.change_id'));
+        values (v_last.number + 1, v_system, 'holdfast.change'::regclass, coalesce(
+            (select min(c.id) from holdfast.change as c where age(c.xmin) < v_triggers),
+            nextval('holdfast.change_id')));
     end if;
 end"""
 
@@ -103,6 +110,8 @@ class Snapshot:
     def parse(cls, text: str) -> Self:
         if not text:
             return cls()
+        if text == EVERYTHING:
+            return cls(2**64 - 1)
         _, xmax, running = text.split(":")
         return cls(int(xmax), frozenset(int(each) for each in running.split(",") if each))
 
@@ -110,8 +119,6 @@ class Snapshot:
 def _batch(position: Position, origin: Origin) -> str:
     """A condition: the change is of that life, and was committed between the two snapshots."""
     life = f"c.id >= {origin.first} and c.id < {origin.end}"
-    if position.reading == EVERYTHING:
-        return life
     done, reading = Snapshot.parse(position.done), Snapshot.parse(position.reading or "")
     since = (
         f"c.xid >= '{done.xmax}'::xid8 and c.xid < '{reading.xmax}'::xid8 and c.xid <> all ({_xids(reading.running)})"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.dialects.base import Query
+from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import literal, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo
 from holdfast.dialects.postgresql.values import key_spelled
@@ -95,18 +96,25 @@ class PostgreSQLRetention(Retention):
     def freeze(self) -> str:
         return "lock table holdfast.hold in share mode"
 
-    def is_there(self, protection: Protection | None, relation: int, key: str) -> Query:
+    def known_key(self, protection: Protection | None, relation: int, key: str) -> Query:
         parameters: dict[str, Any] = {"relation": relation, "key": key_spelled(key)}
         run = ""
         if parameters["key"].removeprefix("-").isdecimal():
             run = (
-                " or c.key_last is not null and c.key_last >= cast(:key as bigint)"
-                " and cast(c.key as bigint) <= cast(:key as bigint)"
+                " or c.key_last is not null and c.key_last >= cast(cast(:key as text) as bigint)"
+                " and cast(c.key as bigint) <= cast(cast(:key as text) as bigint)"
             )
-        found = f"select 1 where exists (select from holdfast.change as c where c.relation = :relation and (c.key = :key{run}))"
+        found = (
+            "select cast(:key as text) as key where exists (\n"
+            f"    select from holdfast.change as c where c.relation = :relation and (c.key = cast(:key as text){run}))"
+        )
         if protection is not None:
             part = TableUndo(protection)
-            found += f"\n    or exists (select from {part.table} as t where {part.same_row('t', ':key')})"
+            spelled = Recorder(protection, part.audit).key("t")
+            found = (
+                f"select {spelled} as key from {part.table} as t where {part.same_row('t', 'cast(:key as text)')}\n"
+                f"union all\n{found}\nlimit 1"
+            )
         return Query(found, parameters)
 
     # ------------------------------------------------------------------ partitions
@@ -152,7 +160,8 @@ declare
 begin
     -- One at a time: the first line is where a second one waits.
     lock table only holdfast.change in share update exclusive mode;
-    if to_regclass('{name}') is not null then
+    if exists (select from pg_inherits as i where i.inhrelid = to_regclass('{name}')
+                   and i.inhparent = 'holdfast.change'::regclass) then
         return;
     end if;
     lock table only holdfast.change_default in access exclusive mode;

@@ -181,7 +181,7 @@ class SQLiteEvidence(Evidence):
             return _members(kind, condition, {"after": after})
         return _members(kind, condition, {"after": after, "until": until})
 
-    def late(self, kind: Kind) -> Query | None:
+    def late(self, kind: Kind, last: int) -> Query | None:
         return None
 
     def unsealed(self, kind: Kind, alias: str) -> str:
@@ -318,10 +318,12 @@ class SQLiteEvidence(Evidence):
 
 def purge(relation: int) -> tuple[str, ...]:
     """Writes down which changes and transactions are about to be removed with a table's whole history."""
-    changes = f"select c.id from main.holdfast_change as c where c.relation = {relation}"
+    # Where nothing was ever sealed, the numbers are given again.
+    sealed = "exists (select 1 from main.holdfast_epoch)"
+    changes = f"select c.id from main.holdfast_change as c where c.relation = {relation} and {sealed}"
     transactions = f"""\
 select t.id from main.holdfast_transaction as t
-    where t.id < (select max(id) from main.holdfast_transaction)
+    where t.id < (select max(id) from main.holdfast_transaction) and {sealed}
         and not exists (select 1 from main.holdfast_change as c where c.transaction_id = t.id and c.relation <> {relation})"""
     evidence = SQLiteEvidence()
     statements = [

@@ -213,8 +213,9 @@ def forget(relation: int) -> tuple[str, ...]:
         "on conflict (id) do update set maintenance = 1",
         *evidence.purge(relation),
         f"delete from main.holdfast_value\nwhere change in (select id from main.holdfast_change where relation = {relation})",
-        # The newest one stays without its content, so that its number is not given twice.
-        f"delete from main.holdfast_change\nwhere relation in (0, {relation}) and id < (select max(id) from main.holdfast_change)",
+        # The newest one stays without its content, so that a number that was sealed is not given twice.
+        f"delete from main.holdfast_change\nwhere relation in (0, {relation}) and (\n"
+        "    id < (select max(id) from main.holdfast_change) or not exists (select 1 from main.holdfast_epoch))",
         "update main.holdfast_change\nset transaction_id = 0, relation = 0, operation = '', key = null, place = null\n"
         f"where relation = {relation}",
         "delete from main.holdfast_transaction\n"

@@ -93,7 +93,9 @@ def document(side: str, given: int) -> str:
     value = f"case when {erased} then {literal(json.dumps(dict(MARK)))} else {json_text(f'v.{side}')} end"
     return (
         f"case when e.side & {given} then (\n"
-        f"        select '{{' || coalesce(group_concat(json_quote(v.name) || ':' || v.value, ','), '') || '}}'\n"
+        # Before 3.39 SQLite takes no HAVING without a GROUP BY.
+        f"        select case when count(*) > 0 or e.side & 1 then\n"
+        f"            '{{' || coalesce(group_concat(json_quote(v.name) || ':' || v.value, ','), '') || '}}' end\n"
         f"        from (\n"
         f"            select case when n.dropped and exists (\n"
         f"                    select 1 from main.holdfast_column as o\n"
@@ -104,7 +106,6 @@ def document(side: str, given: int) -> str:
         f"            where v.change = e.id\n"
         f"            order by v.column_id\n"
         f"        ) as v\n"
-        f"        having count(*) > 0 or e.side & 1\n"
         f"    ) end"
     )
 

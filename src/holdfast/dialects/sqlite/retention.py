@@ -10,9 +10,9 @@ from typing import Any
 from holdfast.dialects.base import Query
 from holdfast.dialects.retention import Part, Retention, Rules
 from holdfast.dialects.sqlite.reading import document, key_is
-from holdfast.dialects.sqlite.sql import qualified
+from holdfast.dialects.sqlite.sql import qualified, quote
 from holdfast.dialects.sqlite.statement import NOW
-from holdfast.dialects.sqlite.values import key_given, key_shown
+from holdfast.dialects.sqlite.values import key_given, key_json, key_of, key_shown
 from holdfast.objects import Protection
 
 TABLES: dict[str, str] = {
@@ -85,16 +85,20 @@ class SQLiteRetention(Retention):
     def is_held(self, relation: int, key: str) -> str:
         return f"exists (select 1 from main.holdfast_hold as h where h.relation = {relation} and h.key is {key})"
 
-    def is_there(self, protection: Protection | None, relation: int, key: str) -> Query:
+    def known_key(self, protection: Protection | None, relation: int, key: str) -> Query:
         found = (
-            "select 1 where exists (\n    select 1 from main.holdfast_change as c\n"
+            "select :key as key where exists (\n    select 1 from main.holdfast_change as c\n"
             f"    where c.relation = :relation and c.key is {_KEY})"
         )
         parameters = _key(relation, key)
         if protection is not None:
-            found += f"\n    or exists (select 1 from {qualified(protection.table.name)} as t where {key_is(protection, 't')})"
-            parameters["key"] = key
-        return Query(found, parameters)
+            names = protection.table.key
+            spelled = key_of("t", names) if len(names) > 1 else key_json(f"t.{quote(names[0])}")
+            found = (
+                f"select {spelled} as key from {qualified(protection.table.name)} as t where {key_is(protection, 't')}\n"
+                f"union all\n{found}\nlimit 1"
+            )
+        return Query(found, {**parameters, "key": key})
 
     # ------------------------------------------------------------------ parts
 

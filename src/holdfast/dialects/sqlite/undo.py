@@ -89,11 +89,12 @@ on conflict (row, column_id) do update set after = excluded.after, given = 2 whe
 
 def _document(side: str, known: str) -> str:
     return (
+        # Of no values it is NULL, as group_concat is.
         "(\n    select '{' || group_concat(json_quote(coalesce(n.name, '?' || v.column_id)) || ':' || "
         f"{json_text(f'v.{side}')}) || '}}'\n"
         "    from temp.holdfast_undo_value as v\n"
         "    left join main.holdfast_column as n on n.relation = u.relation and n.id = v.column_id\n"
-        f"    where v.row = u.id and v.{known} = 1\n    having count(*) > 0\n)"
+        f"    where v.row = u.id and v.{known} = 1\n)"
     )
 
 

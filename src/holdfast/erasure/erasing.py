@@ -1,12 +1,10 @@
-"""Erasure: a row's values go from the table and from all of its history; that it was changed stays."""
+"""One erasure, step by step, in one transaction."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,6 +13,8 @@ from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.erasure import RowKey, Span
+from holdfast.erasure.keys import EVER, Found, RowKeys, value_of
+from holdfast.erasure.results import Erased, Erasing
 from holdfast.errors import ErasureError, UnsupportedError
 from holdfast.evidence import after_erasing, before_erasing, seal_lock
 from holdfast.inspector import inspect
@@ -25,49 +25,6 @@ from holdfast.policies import SoftDelete, Timestamps, Version, find
 from holdfast.retention import refuse_held
 from holdfast.timeline import moment, shown
 
-EVER = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """What was erased, without the values. ``keys`` are the keys under which the row was ever recorded."""
-
-    table: str
-    key: Any
-    columns: tuple[str, ...]
-    changes: int
-    """How many changes of the journal had a value of these columns."""
-    row: bool
-    """Whether the row itself was there."""
-    keys: tuple[Any, ...]
-    possible_keys: tuple[Any, ...] = ()
-    """Keys that the row may have had: they were changed together with those of others, so it is not certain."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "table": self.table,
-            "key": self.key,
-            "columns": list(self.columns),
-            "changes": self.changes,
-            "row": self.row,
-            "keys": list(self.keys),
-            "possible_keys": list(self.possible_keys),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Erasing:
-    """An erasure that was done: when, by whom and why, and what it erased."""
-
-    at: datetime
-    actor: str | None
-    reason: str | None
-    erased: Erased
-
-    def as_json(self) -> dict[str, Any]:
-        at = self.at.isoformat()
-        return {"at": at, "actor": self.actor, "reason": self.reason, **self.erased.as_json()}
-
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
@@ -76,27 +33,6 @@ class _Choice:
     values: Mapping[str, Any]
     ids: tuple[int, ...]
     names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A change of a row's key, seen from one of its keys."""
-
-    change: int
-    came: bool
-    other_change: int | None
-    other: RowKey | None
-    possible: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The key under which the row is, or was last, until which change, and whether it is there."""
-
-    key: RowKey
-    until: int
-    there: bool
-    possible: tuple[Any, ...] = ()
 
 
 def erase(
@@ -209,8 +145,9 @@ class _Erasure:
         seal_lock(self.connection, self.dialect)
         for query in self.sql.begin():
             execute(self.connection, query)
-        found = self._found(self._spelled(key))
-        spans, possible = self._spans(found)
+        keys = self._keys()
+        found = keys.found(keys.spelled(key))
+        spans, possible = keys.spans(found)
         if not found.there and not any(execute(self.connection, self.sql.known(self.relation.id, s)) for s in spans):
             raise ErasureError(
                 "HF427",
@@ -227,8 +164,8 @@ class _Erasure:
             for row in execute(self.connection, self.sql.changes(self.relation.id, span, choice.ids))
         )
         erased = Erased(
-            shown(self.stored.table), _value(key), choice.names, len(changes), found.there,
-            tuple(_value(shown) for shown in dict.fromkeys(span.key.shown for span in spans)), possible,
+            shown(self.stored.table), value_of(key), choice.names, len(changes), found.there,
+            tuple(value_of(shown) for shown in dict.fromkeys(span.key.shown for span in spans)), possible,
         )  # fmt: skip
         self._write(choice, spans, found, changes, erased, actor, reason)
         for query in self.sql.end():
@@ -297,64 +234,10 @@ class _Erasure:
                 + "; or name the columns to erase: --column.",
             )
 
-    # ------------------------------------------------------------------ which row
-
-    def _spelled(self, key: str) -> RowKey:
-        given = self.sql.key(self.relation, key)
-        spelling = self.sql.spelling(self.protection, given) if self.protection else None
-        if spelling is None:
-            return given
-        return self.sql.key(self.relation, execute(self.connection, spelling)[0][0])
-
-    def _locked(self, key: RowKey) -> bool:
-        return self.protection is not None and bool(execute(self.connection, self.sql.lock(self.protection, key)))
-
-    def _moves(self, key: RowKey) -> list[_Move]:
+    def _keys(self) -> RowKeys:
         own = {*self.relation.key, *self._policies_own()}
         moving = sorted(number for name, number in self.relation.columns.items() if name in own)
-        moves = []
-        for row in execute(self.connection, self.sql.moves(self.relation, key, moving)):
-            other = RowKey(row.other_shown, row.other_key) if row.other_id is not None else None
-            moves.append(_Move(row.id, bool(row.came), row.other_id, other, tuple(map(_value, _listed(row.possible)))))
-        return moves
-
-    def _found(self, key: RowKey) -> _Found:
-        """The row under the key that it has now, locked if it is there."""
-        if self._locked(key):
-            return _Found(key, EVER, True)
-        left = [move for move in self._moves(key) if not move.came]
-        if not left or execute(self.connection, self.sql.known(self.relation.id, Span(key, left[-1].change, EVER))):
-            return _Found(key, EVER, False)
-        move = left[-1]
-        while move.other is not None:
-            key = move.other
-            there = self._locked(key)
-            # Read once the row is locked: it may have moved on until then.
-            further = [each for each in self._moves(key) if not each.came and each.change > (move.other_change or 0)]
-            if not further:
-                return _Found(key, EVER, there)
-            move = further[0]
-        return _Found(key, move.change, False, move.possible)
-
-    def _spans(self, found: _Found) -> tuple[list[Span], tuple[Any, ...]]:
-        """Back through the keys that the row had: of each the changes since another row left it."""
-        spans: list[Span] = []
-        possible = list(found.possible)
-        waiting, seen = [(found.key, found.until)], set[tuple[str, int]]()
-        while waiting:
-            key, until = waiting.pop(0)
-            if (key.shown, until) in seen:
-                continue
-            seen.add((key.shown, until))
-            moves = self._moves(key)
-            after = max((move.change for move in moves if not move.came and move.change < until), default=0)
-            spans.append(Span(key, after, until))
-            for move in moves:
-                if move.came and after < move.change <= until:
-                    if move.other is not None and move.other_change is not None:
-                        waiting.append((move.other, move.other_change))
-                    possible += move.possible
-        return spans, tuple(possible)
+        return RowKeys(self.connection, self.sql, self.relation, self.protection, tuple(moving))
 
     # ------------------------------------------------------------------ the writes
 
@@ -362,7 +245,7 @@ class _Erasure:
         self,
         choice: _Choice,
         spans: Sequence[Span],
-        found: _Found,
+        found: Found,
         changes: Sequence[int],
         erased: Erased,
         actor: str | None,
@@ -393,11 +276,3 @@ class _Erasure:
                 f"A trigger of the database wrote a value back into {shown(self.stored.table)}. Nothing was erased.",
                 "Look at the triggers of the table: the values must stay away.",
             )
-
-
-def _value(key: str) -> Any:
-    return json.loads(key, parse_float=Decimal)
-
-
-def _listed(keys: str | None) -> list[str]:
-    return list(json.loads(keys)) if keys else []
