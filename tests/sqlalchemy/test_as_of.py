@@ -26,7 +26,7 @@ from tests.sqlalchemy.ledger import Author, Base, Book, Prize, Shelf, Taxi, Truc
 from tests.sqlalchemy.ledger import execute as run
 from tests.sqlalchemy.ledger import ledger as built_ledger
 
-STEPS = 20
+STEPS = 16
 Read = dict[str, Any]
 
 
@@ -175,7 +175,7 @@ def test_every_read_is_as_it_was_at_every_mark(ledger: Shop) -> None:
         for each in writers:
             each.commit()
             each.close()
-    chosen = marks[::6] if ledger.is_async else marks[::2]
+    chosen = marks[::6] if ledger.is_async else marks[::3]
     found = then(ledger, [({"at": at}, reads) for at, _ in chosen])
     for (at, seen), past in zip(chosen, found, strict=True):
         for name in seen:

@@ -146,7 +146,7 @@ def test_a_version_as_an_instance_is_in_no_session_and_loads_nothing(sync_ledger
             known[3].as_instance()
 
 
-def test_keys_of_several_columns_inheritance_and_rows_of_before(ledger: Shop) -> None:
+def test_keys_of_several_columns_inheritance_and_rows_of_before(sync_ledger: Shop) -> None:
     show = datetime(2026, 5, 1, 20, tzinfo=UTC)
 
     def scenario(session: Session) -> None:
@@ -187,7 +187,7 @@ def test_keys_of_several_columns_inheritance_and_rows_of_before(ledger: Shop) ->
 
     # On SQLite it is the context that makes one transaction of several statements.
     with holdfast.context(actor="ann"):
-        ledger.run(scenario)
+        sync_ledger.run(scenario)
 
 
 def test_a_row_that_was_there_before_has_a_version_0(postgresql_database: str, sqlite_database: str) -> None:

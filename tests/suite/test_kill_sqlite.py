@@ -220,7 +220,7 @@ class Copy:
 
 
 def told(row: Sequence[Any]) -> str:
-    *_, table, key, operation, before, after = row
+    *_, table, key, operation, _committed, before, after = row
     written = json.loads(after).get("code") if before and after else None
     return f"{table} {OPERATIONS[operation]} {key}{f' to {written}' if written else ''}"
 
