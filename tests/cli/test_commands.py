@@ -11,13 +11,16 @@ import pytest
 import holdfast
 from tests.cli.conftest import Shell
 
-COMMANDS = ["demo", "protect", "unprotect", "status", "log", "show", "undo", "explain"]
+COMMANDS = [
+    *("demo", "protect", "unprotect", "status", "log", "show", "tail", "undo", "versions", "revert", "as-of"),
+    *("maintain", "purge", "hold", "erase", "seal", "verify", "explain"),
+]
 
 
 def test_the_help_lists_every_command_and_the_exit_codes() -> None:
     outcome = Shell(None)("--help")
     assert outcome.code == 0
-    assert re.findall(r"^  (\w+)  ", outcome.out.partition("Commands:")[2], re.MULTILINE) == sorted(COMMANDS)
+    assert re.findall(r"^  ([\w-]+)  ", outcome.out.partition("Commands:")[2], re.MULTILINE) == sorted(COMMANDS)
     assert "130 interrupted" in outcome.out
     assert "_HOLDFAST_COMPLETE=bash_source" in outcome.out
 

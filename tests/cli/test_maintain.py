@@ -34,14 +34,14 @@ def dead(shop: Shop) -> None:
 def test_the_rules_are_declared_on_the_command_line_and_in_the_file(shop: Shop, empty_folder: pathlib.Path) -> None:
     assert shop.holdfast("protect", "orders", "--keep", "400d", "--yes").code == 0
     soft = ("--soft-delete", "--add-columns", "--yes")
-    assert shop.holdfast("protect", "order_lines", *soft).code == 0
-    assert shop.holdfast("protect", "orders", "--purge-after", "8w", *soft).code == 0
+    assert shop.holdfast("protect", "orders", "order_lines", *soft).code == 0
+    assert shop.holdfast("protect", "orders", "--purge-after", "8w", "--yes").code == 0
     (empty_folder / "holdfast.toml").write_text(
         '[tables.customers]\naudit = { keep = "36h" }\nsoft_delete = { purge_after = 30 }\n'
     )
     outcome = shop.holdfast("protect", "--add-columns", "--yes")
     assert "keep=36h" in outcome.out
-    assert "purge_after=30d" in outcome.out
+    assert "purge_after=30d" in outcome.out, outcome.err
     declared = {each.table.name: each.policies for each in shop.protected.inventory().relations.values()}
     assert find(declared["orders"], Audit) == Audit(keep=400)
     assert find(declared["orders"], SoftDelete) == SoftDelete(purge_after=56)

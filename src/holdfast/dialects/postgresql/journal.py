@@ -136,7 +136,8 @@ select
     t.application_name,
     t.client_address,
     c.xid,
-    c.relation
+    c.relation,
+    coalesce(t.committed, c.at) as committed
 from holdfast.change as c
 join holdfast.relation as r on r.id = c.relation
 left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
