@@ -19,7 +19,8 @@ from typing import Any
 from holdfast.consumer import Consumer
 from holdfast.database import Database
 from holdfast.errors import LockedError
-from holdfast.feed import Batch, position_of
+from holdfast.feed_cursor import position_of
+from holdfast.feed_page import Batch
 
 LIMIT = 150
 NAME = "index"

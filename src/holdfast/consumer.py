@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from holdfast.database import Database, execute, explained
 from holdfast.errors import LockedError, RequestError
-from holdfast.feed import Batch, Start, cursor_at, decode, moment_of, position_of
+from holdfast.feed import Start, cursor_at, moment_of
+from holdfast.feed_cursor import decode, position_of
+from holdfast.feed_page import Batch
 from holdfast.following import Reader
 
 

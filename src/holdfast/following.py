@@ -14,7 +14,9 @@ from typing import Any, Generic, Self, TypeVar
 from sqlalchemy import Connection
 
 from holdfast.database import Database, execute, explained
-from holdfast.feed import Batch, cursor_at, decode, moment_of, read_batch
+from holdfast.feed import cursor_at, moment_of
+from holdfast.feed_cursor import decode
+from holdfast.feed_page import Batch, read_batch
 
 B = TypeVar("B", bound=Batch)
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from holdfast.cli.opening import Settings, settings_of, url_option
 from holdfast.cli.printing import note, plural, say, say_json
 from holdfast.cli.undo import user
-from holdfast.maintaining import Maintained, Progress
+from holdfast.maintaining import Maintained
 from holdfast.maintaining import maintain as do_maintain
+from holdfast.removing import Progress
 
 
 @click.command()

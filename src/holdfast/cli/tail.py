@@ -11,7 +11,8 @@ from holdfast.cli.opening import Settings, settings_of, url_option
 from holdfast.cli.printing import change_text, key_text, note, printable
 from holdfast.cli.times import Moment, local
 from holdfast.consumer import Consumer
-from holdfast.feed import Batch, Start, cursor_at, disable_wake_up, enable_wake_up
+from holdfast.feed import Start, cursor_at, disable_wake_up, enable_wake_up
+from holdfast.feed_page import Batch
 from holdfast.following import Follower
 from holdfast.journal import Change
 from holdfast.timeline import dumps

@@ -80,7 +80,9 @@ class Comparison:
             return True
         relation = _relation(self.before, was)
         if relation is None:
-            return False
+            # Of a partition: it may be detached and dropped. One that is still there has copies of the others.
+            tables = self.after.get("tables")
+            return tables is not None and was["schema"] not in (None, "holdfast") and _table(was) not in tables
         now = self.after["relations"].get(relation)
         # Its table was dropped, and an installation has taken note; or nobody can say which table it is, in a copy.
         return (now is None or not now["there"]) and (bool(self.installations) or not self.same_place)

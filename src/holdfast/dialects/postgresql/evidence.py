@@ -137,6 +137,13 @@ select json_build_object(
         select json_object_agg(concat(c.relation, '.', c.id),
             json_build_object('name', c.name, 'position', c.position, 'type', c.type, 'dropped', c.dropped))
         from holdfast.relation_column as c), '{{}}'),
+    -- Where any trigger of ours is, copies on partitions included.
+    'tables', coalesce((
+        select json_agg(distinct concat(n.nspname, '.', c.relname))
+        from pg_trigger as t
+        join pg_proc as f on f.oid = t.tgfoid and f.pronamespace = 'holdfast'::regnamespace
+        join pg_class as c on c.oid = t.tgrelid
+        join pg_namespace as n on n.oid = c.relnamespace), '[]'),
     'objects', coalesce((
         select json_agg(json_build_object(
             'kind', o.kind, 'name', o.name, 'schema', o.schema_name, 'table', o.table_name,
