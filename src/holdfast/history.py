@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -121,8 +121,9 @@ def versions_of(
             f"The journal has no change of {shown(stored.table)} {key}.",
             "See the keys with: holdfast log " + shown(stored.table) + ".",
         )
-    images = [_renamed(_document(row.before), names) for row in rows]
-    return _walked_back(rows, images, state, protection, dialect.past.time_text)
+    steps = [_Step(row, _renamed(_document(row.before), names), _renamed(_document(row.after), names)) for row in rows]
+    _leave_out_gap(steps, stored)
+    return _walked_back(steps, state, protection, dialect.past.time_text)
 
 
 def _present_names(stored: StoredRelation, protection: Protection) -> dict[str, str]:
@@ -145,9 +146,38 @@ def _present(connection: Connection, dialect: Dialect, protection: Protection, k
     return _document(images[0][0]) if images else None
 
 
+@dataclass(slots=True)
+class _Step:
+    """A change of the row, on the way back."""
+
+    row: AnyRow
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    beyond: bool = False
+    """Whether the row may have changed unrecorded since: then of what it left only its own words are known."""
+
+    @property
+    def came(self) -> bool:
+        return self.row.operation == "I" or (self.row.operation == "U" and self.before is None)
+
+    @property
+    def went(self) -> bool:
+        return self.row.operation in "DT" or (not self.came and self.row.after is None)
+
+
+def _leave_out_gap(steps: Sequence[_Step], stored: StoredRelation) -> None:
+    """The newest change before the time from which on the table is recorded without a gap."""
+    for step in steps:
+        if stored.since is None or moment(step.row.committed) < stored.since:
+            step.beyond = True
+            key = json.loads(step.row.key, parse_float=Decimal)
+            values = key if isinstance(key, list) and len(stored.key) > 1 else [key]
+            step.after = {**dict(zip(stored.key, values, strict=False)), **(step.after or {})}
+            return
+
+
 def _walked_back(
-    rows: Sequence[AnyRow],
-    images: Sequence[dict[str, Any] | None],
+    steps: Sequence[_Step],
     state: dict[str, Any] | None,
     protection: Protection | None,
     time_text: Callable[[datetime], str],
@@ -157,16 +187,19 @@ def _walked_back(
     timestamps = protection.get(Timestamps) if protection else None
     found: list[Version] = []
     newest: str | None = None
-    for row, before in zip(rows, images, strict=True):
+    for step in steps:
+        row, before = step.row, step.before
+        if step.beyond:
+            state = None if step.went else step.after
         if row.transaction != newest:
             newest = row.transaction
             values = dict(state) if state is not None else None
             if values is not None and timestamps and values.get(timestamps.updated, "") is None:
                 values[timestamps.updated] = time_text(moment(row.at))
             found.append(_version(row, values))
-        if row.operation == "I" or (row.operation == "U" and before is None):
+        if step.came:
             state = None
-        elif row.operation in "DT" or row.after is None:
+        elif step.went:
             state = before
         else:
             state = {**(state or {}), **(before or {})}
@@ -178,8 +211,7 @@ def _walked_back(
     if state is not None:
         found.append(Version(0, None, None, None, None, None, None, found[-1].key, state))
     last = len(found) - (state is not None)
-    numbered = [_numbered(each, last - position) for position, each in enumerate(found)]
-    return numbered[::-1]
+    return [replace(each, number=last - position) for position, each in enumerate(found)][::-1]
 
 
 def _version(row: AnyRow, values: dict[str, Any] | None) -> Version:
@@ -194,21 +226,6 @@ def _version(row: AnyRow, values: dict[str, Any] | None) -> Version:
         key=json.loads(row.key, parse_float=Decimal),
         values=values,
         change=row.id,
-    )
-
-
-def _numbered(version: Version, number: int) -> Version:
-    return Version(
-        number,
-        version.transaction,
-        version.at,
-        version.actor,
-        version.tenant,
-        version.reason,
-        version.operation,
-        version.key,
-        version.values,
-        version.change,
     )
 
 
@@ -227,6 +244,21 @@ def version_at(known: Sequence[Version], *, number: int | None = None, at: datet
             "See them with: holdfast versions.",
         )
     return found
+
+
+def check_writable(stored: StoredRelation, known: Sequence[Version], wanted: Version) -> None:
+    """HF437 where the version is the row's absence, HF435 where not all of it is known."""
+    name = f"Version {wanted.number} of {shown(stored.table)} {wanted.key}"
+    if wanted.values is None or wanted.operation == "delete":
+        raise HistoryError("HF437", f"{name} is its delete.", "Delete the row, or choose a version in which it lived.")
+    # Number 0 is what the first change found.
+    at = next((each.at for each in (wanted, *known) if each.at is not None), None)
+    if at is not None and (stored.since is None or at < stored.since):
+        raise HistoryError(
+            "HF435",
+            f"{name} is from a time since which changes may have gone unrecorded, so not all of it is known.",
+            "What is known of it is shown by: holdfast versions. Write that by hand.",
+        )
 
 
 def revert(
@@ -252,12 +284,7 @@ def revert(
         known = versions_of(connection, dialect, inventory, stored, json.dumps(key, default=str))
     wanted = version_at(known, number=version, at=at)
     protection = _protected(inventory, stored)
-    if wanted.values is None or wanted.operation == "delete":
-        raise HistoryError(
-            "HF437",
-            f"Version {wanted.number} of {shown(stored.table)} {wanted.key} is its delete.",
-            "Delete the row, or choose a version in which it lived.",
-        )
+    check_writable(stored, known, wanted)
     fields = diff(known[-1], wanted)
     bound = {
         "actor": actor,

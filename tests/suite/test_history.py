@@ -497,3 +497,26 @@ def test_chinook_at_every_mark(request: pytest.FixtureRequest, chinook: str) -> 
     for number, _ in marks:
         for name in tables:
             assert sums[f"past_{number}_{name}"] == sums[f"kept_{number}_{name}"], (number, name)
+
+
+def test_over_a_time_without_protection_nothing_is_made_up(database: str) -> None:
+    protected = Protected(database)
+    protected.run(
+        "create table item (id integer primary key, n integer, m integer)", "insert into item values (1, 0, 0)"
+    )
+    protected.protect({"item": [Audit()]})
+    protected.run("update item set n = 1")
+    protected.unprotect("item")
+    protected.run("update item set n = 50, m = 50")
+    protected.protect({"item": [Audit()]})
+    protected.run("update item set m = 51")
+    known = versions(protected.database, "item", 1)
+    assert [dict(each.values or {}) for each in known] == [
+        {"id": 1, "n": 0},
+        {"id": 1, "n": 1},
+        {"id": 1, "n": 50, "m": 51},
+    ]
+    for number in (0, 1):
+        with pytest.raises(HistoryError, match="HF435"):
+            revert(protected.database, "item", 1, version=number)
+    assert protected.rows("select n, m from item") == [(50, 51)]

@@ -18,9 +18,9 @@ from holdfast.declaration import protections_of
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect, Query
 from holdfast.errors import HistoryError, UnsupportedError
-from holdfast.history import Version, lock_row, version_at, versions_of, write_back
+from holdfast.history import Version, check_writable, lock_row, version_at, versions_of, write_back
 from holdfast.inspector import inspect as read_inventory
-from holdfast.inventory import Inventory
+from holdfast.inventory import Inventory, StoredRelation
 from holdfast.journal import ERASED, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -158,7 +158,8 @@ def revert(
     ``await session.run_sync(lambda session: revert(session, Order, 7, version=3))``.
 
     An instance that somebody else has changed since it was read raises ``StaleVersionError`` (HF202). HF436 where
-    there is no such version, HF437 where it is the row's delete, and what the database refuses.
+    there is no such version, HF437 where it is the row's delete, HF435 where it is from before a time in
+    which the table was not recorded, and what the database refuses.
     """
     if (version is None) == (at is None):
         raise TypeError("revert() needs either version= or at=")
@@ -169,6 +170,9 @@ def revert(
     states = next(each.states for each in history.known if each.row is wanted)
     if wanted.values is None or wanted.operation == "delete":
         raise _gone(mapper, identity, wanted.number)
+    for part, state in zip(history.parts, states, strict=True):
+        if state is not None:
+            check_writable(part.stored, part.known, state)
     for part in history.parts:
         lock_row(history.connection, history.dialect, part.protection, part.key)
     if isinstance(inspect(entity), InstanceState):
@@ -191,6 +195,7 @@ class _Part:
 
     table: Table
     protection: Protection
+    stored: StoredRelation
     key: str
     known: list[Version]
 
@@ -296,7 +301,7 @@ def _part(
         for name, each in zip(names, columns, strict=True)
     ]
     key = connection.execute(_text(dialect.recall.key(protection, names)).bindparams(*bound)).scalar_one()
-    return _Part(table, protection, key, versions_of(connection, dialect, inventory, stored, key))
+    return _Part(table, protection, stored, key, versions_of(connection, dialect, inventory, stored, key))
 
 
 def _merged(parts: Sequence[list[Version]]) -> list[_Known]:
