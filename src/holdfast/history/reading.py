@@ -1,0 +1,69 @@
+"""What every question about the past begins with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
+
+from holdfast.database import Database, execute
+from holdfast.declaration import protections_of
+from holdfast.dialects.base import Dialect, Query
+from holdfast.errors import HistoryError, UnsupportedError
+from holdfast.inspector import inspect
+from holdfast.inventory import Inventory, StoredRelation
+from holdfast.objects import Protection
+from holdfast.policies import Audit
+from holdfast.timeline import shown
+
+
+def inspected(connection: Connection, database: Database) -> tuple[Dialect, Inventory]:
+    dialect, inventory = inspect(connection, database.dialect, objects=False)
+    if not inventory.has_journal:
+        raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+    return dialect, inventory
+
+
+def protected(inventory: Inventory, stored: StoredRelation) -> Protection:
+    present = inventory.find(stored)
+    protection = protections_of(inventory).get(present.name) if present is not None else None
+    if protection is None or protection.get(Audit) is None:
+        raise UnsupportedError(
+            "HF303",
+            f"{shown(stored.table)} is not recorded now, so what it was cannot be told from what it is.",
+            f"Its changes are still there: holdfast log {shown(stored.table)}.",
+        )
+    return protection
+
+
+def document(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    document: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    return document
+
+
+def present_row(connection: Connection, dialect: Dialect, protection: Protection, key: str) -> dict[str, Any] | None:
+    past = dialect.past
+    select = past.documents(protection, past.present(protection))
+    images = execute(connection, Query(select, past.parameters(protection, key)))
+    return document(images[0][0]) if images else None
+
+
+@contextmanager
+def fitting(protection: Protection) -> Iterator[None]:
+    """HF439 where a value of then is none of the column's type of now."""
+    try:
+        yield
+    except DataError as error:
+        said = next(iter(str(error.orig).splitlines()), "")
+        raise HistoryError(
+            "HF439",
+            f"A value that {shown(protection.table.name)} had then does not fit its column now: {said}.",
+            "See the rows' own versions: holdfast versions.",
+        ) from error
