@@ -31,8 +31,8 @@ create table if not exists holdfast.hold (
 
 _PARTITIONS = """\
 select c.relname as name,
-    (regexp_match(b.bound, 'FROM \\(''([^'']+)''\\)'))[1]::timestamptz as lower,
-    (regexp_match(b.bound, 'TO \\(''([^'']+)''\\)'))[1]::timestamptz as upper,
+    (regexp_match(b.bound, 'FROM [(]''([^'']+)''[)]'))[1]::timestamptz as lower,
+    (regexp_match(b.bound, 'TO [(]''([^'']+)''[)]'))[1]::timestamptz as upper,
     b.bound = 'DEFAULT' as is_default
 from pg_inherits as i
 join pg_class as c on c.oid = i.inhrelid
