@@ -15,7 +15,7 @@ DONE, NO, USAGE, FAILED, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 BROKEN_PIPE = 141
 """What the shell reports of any program whose reader has gone."""
 
-_NOT_FOUND = {"HF303", "HF409", "HF410", "HF411", "HF422", "HF427"}
+_NOT_FOUND = {"HF303", "HF409", "HF410", "HF411", "HF422", "HF427", "HF436"}
 _WRONG_USAGE = {"HF401", "HF424", "HF425", "HF429", "HF430"}
 
 

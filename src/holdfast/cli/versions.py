@@ -65,11 +65,11 @@ def _told(before: Version | None, version: Version) -> str:
         return "gone"
     if before is None or before.values is None:
         return values_text(version.values)
-    return _difference(diff(before, version))
-
-
-def _difference(fields: dict[str, tuple[object, object]]) -> str:
-    return ", ".join(f"{name}: {value_text(a)} → {value_text(b)}" for name, (a, b) in fields.items()) or "the same"
+    fields = diff(before, version)
+    if not fields:
+        # It was another once: what made the difference was erased since, or is not kept.
+        return "not told"
+    return ", ".join(f"{name}: {value_text(a)} → {value_text(b)}" for name, (a, b) in fields.items())
 
 
 def _say_diff(known: list[Version], pair: tuple[int, int], *, as_json: bool) -> None:
