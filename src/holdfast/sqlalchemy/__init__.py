@@ -3,6 +3,7 @@
 from holdfast.sqlalchemy.async_repository import AsyncRepository
 from holdfast.sqlalchemy.bulk import bulk_delete, bulk_insert, bulk_insert_returning, bulk_update, upsert
 from holdfast.sqlalchemy.declaring import protect
+from holdfast.sqlalchemy.erasing import erase
 from holdfast.sqlalchemy.explaining import explained
 from holdfast.sqlalchemy.foreign_keys import unindexed_foreign_keys
 from holdfast.sqlalchemy.history import RowVersion, diff, revert, versions
@@ -67,6 +68,7 @@ __all__ = [
     "detect_n_plus_one",
     "diff",
     "enum_column",
+    "erase",
     "explained",
     "hard_delete",
     "include_deleted",

@@ -33,6 +33,26 @@ def erase(
     ``columns`` and the names in ``replace`` are attributes of the class. With a session it is part of its transaction;
     with an engine it is one of its own. One outcome for each table of the class. Asynchronous sessions call it by
     ``run_sync``. Raises what ``holdfast.erasure.erase`` raises.
+
+    >>> from sqlalchemy import Integer, String, create_engine
+    >>> from sqlalchemy.orm import DeclarativeBase, mapped_column
+    >>> import holdfast.sqlalchemy
+    >>> from holdfast.sqlalchemy import Audited, Session, erase, install
+    >>> class Base(DeclarativeBase): ...
+    >>> class Customer(Base, Audited):
+    ...     __tablename__ = "customers"
+    ...     id = mapped_column(Integer, primary_key=True)
+    ...     phone = mapped_column(String)
+    >>> engine = create_engine("sqlite://")
+    >>> holdfast.sqlalchemy.bind(engine)
+    >>> Base.metadata.create_all(engine)
+    >>> _ = install(engine, Base)
+    >>> with Session(engine) as session, session.begin():
+    ...     session.add(Customer(id=7, phone="555"))
+    >>> with Session(engine) as session, session.begin():
+    ...     [erased] = erase(session, Customer, 7, reason="asked for it")
+    ...     erased.columns, session.get_one(Customer, 7).phone
+    (('phone',), None)
     """
     mapper: Mapper[Any] = inspect(entity)
     if isinstance(session, Engine):
