@@ -275,6 +275,22 @@ def test_eight_writers_of_the_same_keys_lose_nothing(database: str) -> None:
             assert emails(session, Member.hits, Member.version) == dict.fromkeys(keys, (32, 32))
 
 
+def test_a_row_that_is_met_under_another_unique_key_first(postgresql_database: str) -> None:
+    """What another writer does in the moment between two indexes, done here by a trigger: it fails once."""
+    with club(postgresql_database) as maker, maker() as session:
+        session.execute(
+            sa.text(
+                "create sequence turns; create function once() returns trigger language plpgsql as $$ begin"
+                " if nextval('turns') = 1 then raise unique_violation using constraint = 'members_lower'; end if;"
+                " return new; end $$; create trigger once before insert on members for each row execute function once()"
+            )
+        )
+        assert put(session, {"email": "a", "name": "Ann"}, {"email": "b", "name": "Bo"}) == 2
+        assert emails(session, Member.name) == {"a": "Ann", "b": "Bo"}
+        with pytest.raises(UniqueError, match="members_lower"):
+            put(session, {"email": "A", "name": "Another"})
+
+
 def test_writers_who_read_a_version_never_overwrite_each_other(database: str) -> None:
     """Each reads the counter and writes it back, once more where somebody was faster."""
     together, failed = threading.Barrier(4), list[BaseException]()

@@ -51,6 +51,13 @@ def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> Co
     return max(found, key=lambda each: each.where is not None)
 
 
+def has_rivals(target: Target, conflict: ConflictTarget) -> bool:
+    """Whether rows of the table must be unique in something else too, beside their primary key."""
+    unique: list[Any] = [each for each in target.table.constraints if isinstance(each, UniqueConstraint)]
+    unique += [each for each in target.table.indexes if each.unique]
+    return any(str(each.name) != conflict.name for each in unique)
+
+
 def _declared(target: Target, dialect: str) -> Iterator[ConflictTarget]:
     """Deferrable ones, and those over expressions, leave no row to be named by its values."""
     table = target.table

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, null, select, true, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from holdfast.dialects import dialect_for
-from holdfast.errors import RowsError
+from holdfast.errors import RowsError, UniqueError
 from holdfast.sqlalchemy.bulk.batch import Duplicates, in_order
-from holdfast.sqlalchemy.bulk.conflicts import ConflictTarget, conflict_target
+from holdfast.sqlalchemy.bulk.conflicts import ConflictTarget, conflict_target, has_rivals
 from holdfast.sqlalchemy.bulk.defaults import completed, in_sql, left_out, on_update
 from holdfast.sqlalchemy.bulk.refreshing import Held
 from holdfast.sqlalchemy.bulk.rows import Chunk, Row, Values
@@ -29,6 +30,7 @@ Update = Iterable[str] | Mapping[str, Expression] | None
 __all__ = ["Duplicates", "Update", "upsert"]
 
 _BATCH = 500
+_ATTEMPTS = 3
 _INSERT: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
@@ -114,9 +116,26 @@ class _Upsert:
         self.assignments, self.held = assignments, held
         # A deleted row is in the way of a key that is not over the living alone.
         self.dead = target.mark if conflict.where is None else None
+        self.rivals = has_rivals(target, conflict)
 
     def write(self, chunk: Chunk) -> tuple[int, list[tuple[Values, Values]]]:
-        """How many rows were written; and, where that is asked for, the key of each and what it was matched by."""
+        """How many rows were written; and, where that is asked for, the key of each and what it was matched by.
+
+        A statement can wait for one unique key alone. A row that another writer makes at the same moment may be met
+        under another one first; once it is committed, the statement finds it under its own.
+        """
+        attempts = _ATTEMPTS if self.rivals else 1
+        for _ in range(1, attempts):
+            try:
+                with self.connection.begin_nested():
+                    return self._write(chunk)
+            except IntegrityError as error:
+                ours = dialect_for(self.connection.dialect.name).error(error.orig or error)
+                if not isinstance(ours, UniqueError):
+                    raise
+        return self._write(chunk)
+
+    def _write(self, chunk: Chunk) -> tuple[int, list[tuple[Values, Values]]]:
         statement, parameters = self._statement(chunk)
         if not self._says_which(chunk):
             counted = {"preserve_rowcount": True}
