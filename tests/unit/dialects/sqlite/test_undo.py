@@ -350,6 +350,29 @@ def test_many_changes(house: Any) -> None:
     assert house("select sum(id), sum(a), sum(c), count(*), sum(u) from t") == before
 
 
+@pytest.mark.parametrize("key", ["id integer primary key", "id text primary key"])
+def test_the_undo_of_an_insert_takes_time_in_proportion(house: Any, key: str) -> None:
+    """Counted in steps of the virtual machine, which no load changes."""
+    house(f"create table t ({key}, n integer)")
+    house.protect(t=Audit())
+    steps = []
+    for rows in (1_000, 4_000):
+        numbers = f"with recursive n (i) as (select 1 union all select i + 1 from n where i < {rows})"
+        transaction = house.work(f"insert into t {numbers} select i, i from n")
+        counted = [0]
+
+        def count(counted: list[int] = counted) -> int:
+            counted[0] += 1
+            return 0
+
+        house.connection.set_progress_handler(count, 100)
+        assert house.undo(transaction).conflicts == []
+        house.connection.set_progress_handler(None, 0)
+        steps.append(counted[0])
+    assert house("select count(*) from t") == [(0,)]
+    assert steps[1] < 6 * steps[0]
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_random_work_undone_back_to_the_start(house: Any, seed: int) -> None:
     dice = random.Random(seed)
