@@ -252,7 +252,7 @@ CHECKS = [
         "select plan('relation = 1 and key_last > 4 and key_last is not null') ~ '(?n)Index Cond: .*key_last'",
     ),
     Check("set local enable_seqscan = off", True, "select plan('at > now()') ~ '(?n)Index Cond: .*at >'"),
-    Check("set local enable_seqscan = off", True, "select plan('id > 7') ~ 'change_[0-9]+_id_idx'"),
+    Check("set local enable_seqscan = off", True, "select plan('id > 7') ~ 'change_[0-9]+_at_id_idx'"),
     Check(
         "update parent set n = 5 where id = 1;"
         " select set_config('holdfast_test.written', clock_timestamp()::text, true); set constraints all immediate",

@@ -47,13 +47,6 @@ create table if not exists holdfast.removed (
 )""",
 }
 
-# Numbers are given in the order of writing, so a span of them lies together.
-INDEXES = {
-    "change_number": """\
-create index if not exists change_number on holdfast.change using brin (id)
-    with (pages_per_range = 16, autosummarize = on)""",
-}
-
 LOCK = "hashtextextended('holdfast.seal', 0)"
 INSTALL_LOCK = "hashtextextended('holdfast.install', 0)"
 _TIME = """to_char({0} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
