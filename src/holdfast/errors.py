@@ -170,6 +170,10 @@ class HistoryError(HoldfastError):
     """HF43x: what was asked for is not in the journal, or cannot be had again from it."""
 
 
+HISTORY_ERRORS: Mapping[str, type[HoldfastError]] = {"HF303": UnsupportedError, "HF435": HistoryError}
+"""What the database answers that is asked for a past that it does not have, by the code with which it raises it."""
+
+
 class UndoConflictError(HoldfastError):
     """An undo would overwrite, or cannot bring back, something; nothing was written.
 

@@ -101,6 +101,11 @@ class Inventory:
     def has_journal(self) -> bool:
         return self.state["marker"] is not None
 
+    def check_journal(self, start: str = "holdfast protect") -> None:
+        """HF303 where there is no journal; ``start`` is the command that makes one."""
+        if not self.has_journal:
+            raise UnsupportedError("HF303", "Nothing is protected in this database.", f"Start with: {start}.")
+
     @property
     def version(self) -> tuple[int, ...]:
         return version_of(self.state)

@@ -102,8 +102,7 @@ def _locked(where: str) -> LockedError:
 def _inspected(database: Database) -> tuple[Dialect, Inventory]:
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
-    if not inventory.has_journal:
-        raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect --all.")
+    inventory.check_journal("holdfast protect --all")
     usable = inventory.state.get("roles")
     if usable is not None and inventory.state["journal_owner"] not in usable:
         raise UnsupportedError(

@@ -6,12 +6,10 @@ recorded in the journal like any delete, so it can be undone for as long as the 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -29,7 +27,7 @@ from holdfast.policies import SoftDelete
 from holdfast.retention import freeze
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.tables import TableName
-from holdfast.timeline import moment, shown
+from holdfast.timeline import loads, moment, shown
 
 Node = tuple[TableName, str]
 """A row: its table, and its key as JSON."""
@@ -254,10 +252,7 @@ class _Run:
         self.purged.update(counts)
         stays = [(top, family.why[top]) for top in tops if top in family.why]
         self.left_rows += len(stays)
-        self.left += [
-            Left(shown(top[0]), json.loads(top[1], parse_float=Decimal), why)
-            for top, why in stays[: MAX_LEFT - len(self.left)]
-        ]
+        self.left += [Left(shown(top[0]), loads(top[1]), why) for top, why in stays[: MAX_LEFT - len(self.left)]]
         return rows
 
     def _begin(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +15,7 @@ from holdfast.dialects.base import Dialect
 from holdfast.errors import HeldError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory, StoredRelation
-from holdfast.timeline import moment, shown
+from holdfast.timeline import loads, moment, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def holds(connection: Connection, dialect: Dialect, inventory: Inventory) -> lis
     """Every hold, the oldest first."""
     names = {number: shown(each.table) for number, each in inventory.relations.items()}
     return [
-        Hold(names[row.relation], json.loads(row.key, parse_float=Decimal), moment(row.at), row.actor, row.reason)
+        Hold(names[row.relation], loads(row.key), moment(row.at), row.actor, row.reason)
         for row in execute(connection, dialect.retention.holds())
     ]
 
@@ -117,8 +116,7 @@ def freeze(connection: Connection, dialect: Dialect) -> None:
 
 
 def _stored(inventory: Inventory, table: str) -> StoredRelation:
-    if not inventory.has_journal:
-        raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect --all.")
+    inventory.check_journal("holdfast protect --all")
     return inventory.recorded(table)
 
 

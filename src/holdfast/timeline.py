@@ -94,10 +94,10 @@ def _inserted_values(
     # The rows first: what changes one after that is among the changes, whatever snapshot each statement has.
     present = dict(map(tuple, execute(connection, Query(dialect.row_images(protection), given))))
     for position, before in execute(connection, Query(dialect.later_images(protection), given)):
-        images[position] = {**(_document(before) or {}), **images[position]}
+        images[position] = {**(document(before) or {}), **images[position]}
         moved_on.add(position)
     for position, row in present.items():
-        images[position] = {**(_document(row) or {}), **images[position]}
+        images[position] = {**(document(row) or {}), **images[position]}
     # These moved on with each change, and the journal leaves them out.
     version, timestamps = protection.get(Version), protection.get(Timestamps)
     for position in moved_on:
@@ -127,7 +127,7 @@ def find(connection: Connection, dialect: Dialect, name: str) -> Transaction:
         actor=row.actor,
         tenant=row.tenant,
         reason=row.reason,
-        context=_document(row.context) or {},
+        context=document(row.context) or {},
         session_user=row.session_user_name,
         application=row.application_name,
         client=row.client_address,
@@ -161,10 +161,10 @@ def change_of(row: Any) -> Change:
         tenant=row.tenant,
         reason=row.reason,
         table=shown(table),
-        key=json.loads(row.key, parse_float=Decimal),
+        key=loads(row.key),
         operation=OPERATIONS[row.operation],
-        before=_document(row.before),
-        after=_document(row.after),
+        before=document(row.before),
+        after=document(row.after),
     )
 
 
@@ -177,8 +177,11 @@ def moment(value: object) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
-def _document(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    document: dict[str, Any] = json.loads(text, parse_float=Decimal)
-    return document
+def loads(text: str) -> Any:
+    """What the journal wrote as JSON, with no digit of a number lost."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def document(text: str | None) -> dict[str, Any] | None:
+    """A change's values of one side; None where it has none."""
+    return None if text is None else loads(text)

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -22,7 +21,7 @@ from holdfast.journal import Conflict
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 from holdfast.tables import TableName
-from holdfast.timeline import find, shown
+from holdfast.timeline import find, loads, shown
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
@@ -74,8 +73,7 @@ def undo(
     """
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect, objects=False)
-        if not inventory.has_journal:
-            raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+        inventory.check_journal()
         found = find(connection, dialect, transaction)
         chosen = _protections(connection, dialect, inventory, transaction, tables)
     references = protections_of(inventory)
@@ -179,9 +177,9 @@ def _preview(
     return tuple(
         RowUndo(
             shown(names[row[0]]),
-            json.loads(row[1], parse_float=Decimal),
+            loads(row[1]),
             row[2],
-            json.loads(row[3], parse_float=Decimal) if row[3] else None,
+            loads(row[3]) if row[3] else None,
         )
         for row in execute(connection, query)
     )
@@ -193,7 +191,7 @@ def _conflicts(connection: Connection, queries: Sequence[Query], names: dict[int
         limited = Query(f"select * from (\n{query.sql}\n) as conflict\nlimit {MAX_CONFLICTS}", query.parameters)
         for relation, key, why, fields in execute(connection, limited):
             table = shown(names[relation])
-            conflict = Conflict(table, json.loads(key, parse_float=Decimal), why, _fields(fields))
+            conflict = Conflict(table, loads(key), why, _fields(fields))
             # The same row may be found twice, with its fields and without: keep the one that says more.
             if not found.get((table, key, why)) or conflict.fields:
                 found[table, key, why] = conflict
@@ -203,7 +201,7 @@ def _conflicts(connection: Connection, queries: Sequence[Query], names: dict[int
 def _fields(text: str | None) -> dict[str, tuple[Any, Any, Any]]:
     if not text:
         return {}
-    document = json.loads(text, parse_float=Decimal)
+    document = loads(text)
     parts = document if isinstance(document, list) else [document]
     return {name: (base, theirs, ours) for part in parts if part for name, (base, theirs, ours) in part.items()}
 

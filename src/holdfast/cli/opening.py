@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from holdfast.database import Database
 from holdfast.dialects.base import Dialect
-from holdfast.errors import UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
 from holdfast.toml import NAME, Configuration, read
@@ -74,8 +73,6 @@ def reading(database: Database, *, journal: bool = True) -> Iterator[tuple[Conne
     """
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect, objects=not journal)
-        if journal and not inventory.has_journal:
-            raise UnsupportedError(
-                "HF303", "Nothing is protected in this database.", "Start with: holdfast protect --all."
-            )
+        if journal:
+            inventory.check_journal("holdfast protect --all")
         yield connection, dialect, inventory

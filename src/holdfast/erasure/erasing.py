@@ -15,7 +15,7 @@ from holdfast.dialects.base import Dialect
 from holdfast.dialects.erasure import RowKey, Span
 from holdfast.erasure.keys import EVER, Found, RowKeys, value_of
 from holdfast.erasure.results import Erased, Erasing
-from holdfast.errors import ErasureError, UnsupportedError
+from holdfast.errors import ErasureError
 from holdfast.evidence import after_erasing, before_erasing, seal_lock
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory, StoredRelation
@@ -59,8 +59,7 @@ def erase(
     """
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
-        if not inventory.has_journal:
-            raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+        inventory.check_journal()
         stored = inventory.recorded(table)
     with database.connect() as connection, connection.begin() as transaction:
         for query in dialect.bind_context({"actor": actor, "reason": reason}):

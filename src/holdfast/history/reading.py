@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,13 +17,12 @@ from holdfast.inspector import inspect
 from holdfast.inventory import Inventory, StoredRelation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
-from holdfast.timeline import shown
+from holdfast.timeline import document, shown
 
 
 def inspected(connection: Connection, database: Database) -> tuple[Dialect, Inventory]:
     dialect, inventory = inspect(connection, database.dialect, objects=False)
-    if not inventory.has_journal:
-        raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+    inventory.check_journal()
     return dialect, inventory
 
 
@@ -39,13 +36,6 @@ def protected(inventory: Inventory, stored: StoredRelation) -> Protection:
             f"Its changes are still there: holdfast log {shown(stored.table)}.",
         )
     return protection
-
-
-def document(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    document: dict[str, Any] = json.loads(text, parse_float=Decimal)
-    return document
 
 
 def present_row(connection: Connection, dialect: Dialect, protection: Protection, key: str) -> dict[str, Any] | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,7 +18,7 @@ from holdfast.inventory import Inventory, StoredRelation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
 from holdfast.tables import TableName
-from holdfast.timeline import find, moment, shown
+from holdfast.timeline import find, loads, moment, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def rows_as_of(connection: Connection, dialect: Dialect, past: AsOf) -> Iterator
     with fitting(past.protection):
         rows = execute(connection, dialect.past.documents(past.protection, past.select))
     for (document,) in rows:
-        yield json.loads(document, parse_float=Decimal)
+        yield loads(document)
 
 
 def row_as_of(

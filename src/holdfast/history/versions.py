@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -15,13 +14,13 @@ from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
 from holdfast.dialects.base import Dialect, LogFilter
 from holdfast.errors import HistoryError
-from holdfast.history.reading import document, inspected, present_row
+from holdfast.history.reading import inspected, present_row
 from holdfast.inventory import Inventory, StoredRelation
 from holdfast.journal import OPERATIONS, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Timestamps
 from holdfast.policies import Version as Counted
-from holdfast.timeline import moment, shown
+from holdfast.timeline import document, loads, moment, shown
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
@@ -100,7 +99,7 @@ def versions_of(
     state = _renamed(state, names)
     if not rows and state is not None:
         # Nobody has changed it since it is recorded.
-        return [Version(0, None, None, None, None, None, None, json.loads(key, parse_float=Decimal), state)]
+        return [Version(0, None, None, None, None, None, None, loads(key), state)]
     if not rows:
         raise HistoryError(
             "HF436",
@@ -149,7 +148,7 @@ def _leave_out_gap(steps: Sequence[_Step], stored: StoredRelation) -> None:
     for step in steps:
         if stored.since is None or moment(step.row.committed) < stored.since:
             step.beyond = True
-            key = json.loads(step.row.key, parse_float=Decimal)
+            key = loads(step.row.key)
             values = key if isinstance(key, list) and len(stored.key) > 1 else [key]
             step.after = {**dict(zip(stored.key, values, strict=False)), **(step.after or {})}
             return
@@ -202,7 +201,7 @@ def _version(row: AnyRow, values: dict[str, Any] | None) -> Version:
         tenant=row.tenant,
         reason=row.reason,
         operation=OPERATIONS[row.operation],
-        key=json.loads(row.key, parse_float=Decimal),
+        key=loads(row.key),
         values=values,
         change=row.id,
     )

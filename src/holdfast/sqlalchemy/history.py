@@ -229,8 +229,7 @@ class _History:
     def of(cls, session: Session, mapper: Mapper[Any], identity: tuple[Any, ...]) -> _History:
         connection = session.connection(bind_arguments={"mapper": mapper})
         dialect, inventory = read_inventory(connection, dialect_for(connection.dialect.name), objects=False)
-        if not inventory.has_journal:
-            raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+        inventory.check_journal()
         tables = [each for each in mapper.tables if isinstance(each, Table)]
         parts = [_part(connection, dialect, inventory, mapper, identity, table) for table in tables]
         return cls(connection, dialect, mapper, identity, parts, _merged([part.known for part in parts]))

@@ -112,8 +112,7 @@ def _begin(connection: Connection, wanted: _Wanted) -> None:
     connection.execution_options(**options)
     refuse_autocommit(connection)
     dialect, inventory = read_inventory(connection, dialect, objects=False)
-    if not inventory.has_journal:
-        raise UnsupportedError("HF303", "Nothing is protected in this database.", "Start with: holdfast protect.")
+    inventory.check_journal()
     moment = moment_of(connection, dialect, at=wanted.at, transaction=wanted.transaction)
     views = _Views(dialect, inventory, moment, wanted, translated)
     for statement in views.statements():

@@ -6,6 +6,7 @@ import json
 
 from holdfast.dialects.explaining import broken, repeatable
 from holdfast.errors import (
+    HISTORY_ERRORS,
     REFUSALS,
     AbortedError,
     CheckError,
@@ -14,7 +15,6 @@ from holdfast.errors import (
     DeadlockError,
     ExclusionError,
     ForeignKeyError,
-    HistoryError,
     HoldfastError,
     LockTimeoutError,
     NotNullError,
@@ -39,9 +39,6 @@ _RETRYABLE: dict[str, type[RetryableError]] = {
     "55P03": LockTimeoutError,
 }
 
-# What the function as_of answers.
-_HISTORY: dict[str, type[HoldfastError]] = {"HF303": UnsupportedError, "HF435": HistoryError}
-
 
 def translate(error: BaseException) -> HoldfastError | None:
     state = getattr(error, "sqlstate", None)
@@ -53,8 +50,8 @@ def translate(error: BaseException) -> HoldfastError | None:
             table, known = _said(error, "table_name"), json.loads(_said(error, "detail") or "{}")
             return StaleVersionError(state, message or str(error), hint or "", table=table, **known)
         return REFUSALS[state](state, message or str(error), hint or "")
-    if state in _HISTORY:
-        return _HISTORY[state](state, _said(error, "message") or str(error), _said(error, "hint") or "")
+    if state in HISTORY_ERRORS:
+        return HISTORY_ERRORS[state](state, _said(error, "message") or str(error), _said(error, "hint") or "")
     if state.startswith("23"):
         column = _said(error, "column_name")
         return broken(

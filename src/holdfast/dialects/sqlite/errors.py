@@ -6,12 +6,12 @@ from typing import Any
 
 from holdfast.dialects.explaining import broken, repeatable
 from holdfast.errors import (
+    HISTORY_ERRORS,
     REFUSALS,
     BusyError,
     CheckError,
     ConstraintError,
     ForeignKeyError,
-    HistoryError,
     HoldfastError,
     NotNullError,
     UniqueError,
@@ -19,8 +19,6 @@ from holdfast.errors import (
 )
 
 _MISSING = "no such table: "
-# What a view answers that stands for a table of which the past is not known.
-_HISTORY: dict[str, type[HoldfastError]] = {"HF303": UnsupportedError, "HF435": HistoryError}
 
 
 def translate(error: BaseException) -> HoldfastError | None:
@@ -30,9 +28,9 @@ def translate(error: BaseException) -> HoldfastError | None:
         message, _, hint = rest.partition(" Hint: ")
         return REFUSALS[code](code, message, hint)
     code, _, rest = text.removeprefix(_MISSING).partition(": ")
-    if code in _HISTORY:
+    if code in HISTORY_ERRORS:
         message, _, hint = rest.partition(" Hint: ")
-        return _HISTORY[code](code, message, hint)
+        return HISTORY_ERRORS[code](code, message, hint)
     number = getattr(error, "sqlite_errorcode", None)
     if number is None:
         return None
