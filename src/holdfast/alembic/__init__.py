@@ -1,0 +1,1 @@
+"""Protection in Alembic's migrations, and migrations that hurt nobody."""
