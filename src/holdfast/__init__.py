@@ -12,7 +12,7 @@ from holdfast.errors import (
     UndoConflictError,
     UnsupportedError,
 )
-from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
+from holdfast.policies import Audit, Guard, SoftDelete, Tenant, Timestamps, Version
 from holdfast.undo import restore, undo
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "HoldfastError",
     "RefusedError",
     "SoftDelete",
+    "Tenant",
     "Timestamps",
     "UndoConflictError",
     "UnsupportedError",

@@ -18,6 +18,7 @@ from holdfast.errors import DriftError, LockedError, UnsupportedError
 from holdfast.inventory import Inventory, StoredColumn, StoredRelation, version_of
 from holdfast.objects import SCHEMA_VERSION, InstalledObject
 from holdfast.policies import from_json
+from holdfast.roles import Roles
 from holdfast.tables import Action, ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
 
 _ACTIONS: Mapping[str, Action] = {
@@ -55,7 +56,7 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
     if state["marker"] is not None and state.get("journal_owner") == "holdfast":
         dialect = dialect.with_owner("holdfast")
     if state["marker"] is None:
-        return dialect, Inventory(state, read_tables(connection, dialect))
+        return dialect.with_roles(Roles(), state), Inventory(state, read_tables(connection, dialect))
     if not state.get("may_read_journal", True):
         raise UnsupportedError(
             "HF404",
@@ -68,6 +69,7 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
             f"The journal has lost its table holdfast.{missing[0]}, and with it what was declared.",
             "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
         )
+    dialect = dialect.with_roles(_roles(connection, dialect, state), state)
     # First what is spelt from the catalog of now: the sooner, the less can have changed since the snapshot.
     installed = tuple(_installed(row) for row in execute(connection, dialect.installed())) if objects else ()
     relations = {
@@ -84,6 +86,13 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
         _gaps(connection, dialect, state),
         _held(connection, dialect, state),
     )
+
+
+def _roles(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> Roles:
+    query = dialect.roles()
+    if query is None or "role" not in (state["readable"] or ()):
+        return Roles()
+    return Roles(**{row.duty: row.name for row in execute(connection, query)})
 
 
 def _gaps(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> tuple[str, ...]:
@@ -190,7 +199,15 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
     name = TableName(document["schema"], document["name"])
     columns = tuple(ColumnInfo(**each) for each in document["columns"] or ())
     uniques = tuple(
-        UniqueKey(each["name"], tuple(each["columns"]), each["primary"], each["partial"], each.get("deferrable", False))
+        UniqueKey(
+            each["name"],
+            tuple(each["columns"]),
+            each["primary"],
+            each["partial"],
+            each.get("deferrable", False),
+            each.get("constraint", False),
+            each.get("ours", False),
+        )
         for each in document["uniques"] or ()
     )
     foreign_keys = tuple(
@@ -203,6 +220,8 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
             on_delete=_ACTIONS.get(each["on_delete"], each["on_delete"]),
             on_update=_ACTIONS.get(each["on_update"], each["on_update"]),
             let_go=tuple(each.get("let_go") or ()),
+            deferral=each.get("deferral") or "",
+            ours=bool(each.get("ours")),
         )
         for each in document["foreign_keys"] or ()
     )
@@ -221,6 +240,7 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
         row_triggers=tuple(document.get("row_triggers") or ()),
         row_security=tuple(TableName(*each) for each in document.get("row_security") or ()),
         inherits=bool(document.get("inherits")),
+        children=tuple(TableName(*each) for each in document.get("children") or ()),
         without_rowid=bool(document.get("without_rowid")),
         autoincrement=bool(document.get("autoincrement")),
     )

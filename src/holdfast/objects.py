@@ -11,7 +11,7 @@ from holdfast.journal import Relation
 from holdfast.policies import P, Policy, SoftDelete, Timestamps, Version, find
 from holdfast.tables import ForeignKey, TableInfo, TableName
 
-Kind = Literal["schema", "table", "view", "index", "function", "trigger"]
+Kind = Literal["schema", "table", "view", "index", "function", "trigger", "policy", "unique key", "foreign key"]
 State = Literal["current", "missing", "outdated", "altered", "disabled", "orphaned"]
 
 SCHEMA_VERSION = 1

@@ -15,6 +15,7 @@ from holdfast.durations import Duration, duration, spelled
 RawDelete = Literal["convert", "refuse", "allow"]
 Inserts = Literal["key", "full"]
 Form = Literal["auto", "statement", "row"]
+Reads = Literal["database", "application"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,31 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """A session sees and writes the rows of one tenant, keys and foreign keys included; without a tenant, nothing.
+
+    ``column`` says whose row it is; it is NOT NULL, comes from the context by itself, and never changes. A unique key
+    holds within each tenant, but for those named in ``global_keys`` (constraints or indexes), which hold over all
+    of them: by such a key a tenant can tell that another has a value. ``reads="application"`` accepts a database that cannot
+    hide rows: there writes are checked by the database, and reads by the ORM alone.
+
+    >>> Tenant("shop_id", global_keys={"shops_slug_key"}).column
+    'shop_id'
+    """
+
+    column: str = "tenant_id"
+    global_keys: frozenset[str] = frozenset()
+    reads: Reads = "database"
+
+    def __init__(
+        self, column: str = "tenant_id", *, global_keys: Iterable[str] = (), reads: Reads = "database"
+    ) -> None:
+        object.__setattr__(self, "column", column)
+        object.__setattr__(self, "global_keys", frozenset(global_keys))
+        object.__setattr__(self, "reads", reads)
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """An UPDATE or DELETE of more than ``max_rows`` rows, and a TRUNCATE, is refused unless it says so first.
 
@@ -130,9 +156,9 @@ class Guard:
     """Whether TRUNCATE is allowed."""
 
 
-Policy = Audit | SoftDelete | Timestamps | Version | Guard
-P = TypeVar("P", Audit, SoftDelete, Timestamps, Version, Guard)
-KINDS: tuple[type[Policy], ...] = (Audit, SoftDelete, Timestamps, Version, Guard)
+Policy = Audit | SoftDelete | Timestamps | Version | Tenant | Guard
+P = TypeVar("P", Audit, SoftDelete, Timestamps, Version, Tenant, Guard)
+KINDS: tuple[type[Policy], ...] = (Audit, SoftDelete, Timestamps, Version, Tenant, Guard)
 ORDER = {kind: position for position, kind in enumerate(KINDS)}
 
 
@@ -172,7 +198,8 @@ def from_json(documents: Iterable[dict[str, Any]]) -> tuple[Policy, ...]:
 
 
 def columns_needed(policies: Iterable[Policy]) -> tuple[tuple[str, str], ...]:
-    """The columns that the policies write, each with the sort of value it holds: ``time`` or ``count``."""
+    """The columns that the policies need, each with the sort of value it holds: ``time``, ``mark``, ``count`` or
+    ``tenant``."""
     needed: list[tuple[str, str]] = []
     for policy in policies:
         match policy:
@@ -182,6 +209,8 @@ def columns_needed(policies: Iterable[Policy]) -> tuple[tuple[str, str], ...]:
                 needed += [(policy.created, "time"), (policy.updated, "time")]
             case Version():
                 needed.append((policy.column, "count"))
+            case Tenant():
+                needed.append((policy.column, "tenant"))
             case Audit() | Guard():
                 pass
     return tuple(needed)

@@ -15,6 +15,9 @@ from holdfast.tables import TableName
 LOCK_TIMEOUT = 100
 """Milliseconds. Whoever waits behind a lock that we wait for waits no longer than this."""
 
+_ON_TABLE = ("trigger", "policy", "index", "unique key", "foreign key")
+"""The kinds of objects that are made under a lock on their table."""
+
 Identity = tuple[str, str, str]
 Installed = Mapping[Identity, InstalledObject]
 
@@ -71,7 +74,7 @@ def table_step(
         actions.append(f"drop {gone.kind} {gone.name}")
     for each in stale:
         there = installed.get(each.identity)
-        statements = locked if each.kind == "trigger" else unlocked
+        statements = locked if each.kind in _ON_TABLE else unlocked
         if there is not None and not there.replaceable:
             statements += each.drop
         statements += each.create
@@ -83,6 +86,7 @@ def table_step(
     touched = {each.table for each in stale if each.table is not None}
     touched |= {gone.table for gone in left_over if gone.table is not None}
     dropping = any(not each.replaceable for each in installed.values() if each.table in touched)
+    dropping = dropping or any(each.kind in _ON_TABLE and each.kind != "trigger" for each in stale)
     tables = sorted(touched | set(protection.table.partitions if touched else ()))
     locks = dialect.lock_tables(tables, exclusive=bool(left_over) or dropping, milliseconds=LOCK_TIMEOUT)
     return Step(
@@ -135,9 +139,12 @@ def left_over_step(dialect: Dialect, left_over: Iterable[InstalledObject]) -> St
     )
 
 
-def _drop_order(each: DatabaseObject | InstalledObject) -> tuple[bool, str]:
-    """Triggers go before the functions that they call."""
-    return each.kind != "trigger", each.name
+_DROP_ORDER = ("trigger", "policy", "foreign key", "index", "unique key")
+
+
+def _drop_order(each: DatabaseObject | InstalledObject) -> tuple[int, str]:
+    """Triggers go before the functions that they call, references before the keys that they refer to."""
+    return (_DROP_ORDER.index(each.kind) if each.kind in _DROP_ORDER else len(_DROP_ORDER)), each.name
 
 
 def journal_step(

@@ -50,6 +50,9 @@ class ForeignKey:
     on_update: Action = "NO ACTION"
     let_go: tuple[str, ...] = ()
     """The columns that SET NULL or SET DEFAULT is about, where it is not all of them."""
+    deferral: Literal["", "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"] = ""
+    ours: bool = False
+    """Whether holdfast made it in the place of the users' own, with the tenant in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ class UniqueKey:
     partial: bool = False
     deferrable: bool = False
     """Whether two rows may hold the same key for a moment."""
+    constraint: bool = False
+    """Whether it is a constraint, and not an index alone."""
+    ours: bool = False
+    """Whether holdfast made it, or put the tenant in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,9 @@ class TableInfo:
     """Which of the table and its partitions show each role its own rows only."""
     inherits: bool = False
     """Whether the table is a parent or a child in (non-partition) inheritance."""
+    children: tuple[TableName, ...] = ()
+    """Every table that can be read and written by itself, and whose rows are this table's too: partitions, also those
+    that have partitions themselves, and what inherits from it, at any depth."""
     without_rowid: bool = False
     autoincrement: bool = False
 

@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from holdfast.errors import DeclarationError, HoldfastError
 from holdfast.journal import Relation
-from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
-from holdfast.policies import Audit, Guard, Policy, RawDelete, SoftDelete, Timestamps, Version, columns_needed
+from holdfast.objects import DatabaseObject, InstalledObject, Kind, Protection, Protections
+from holdfast.policies import Audit, Guard, Policy, RawDelete, SoftDelete, Tenant, Timestamps, Version, columns_needed
+from holdfast.roles import Roles
 from holdfast.tables import ColumnInfo, TableName
 
 if TYPE_CHECKING:
     from holdfast.dialects.erasure import Erasure
     from holdfast.dialects.evidence import Evidence
     from holdfast.dialects.feed import Feed
+    from holdfast.dialects.migrating import Migrating
     from holdfast.dialects.past import Past
     from holdfast.dialects.purging import Purging
     from holdfast.dialects.recall import Recall
+    from holdfast.dialects.replication import Replication
     from holdfast.dialects.retention import Retention
+    from holdfast.dialects.tenancy import Tenancy
+
+
+# A trigger calls a function; a foreign key refers to an index.
+_CREATE_ORDER: Mapping[Kind, int] = {"unique key": 1, "index": 2, "policy": 3, "foreign key": 4, "trigger": 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,16 @@ class UndoStatements:
     outside_after: tuple[str, ...] = ()
 
 
+def refuse_unknown_owner(table: TableName, column: str, sort: str) -> None:
+    """HF102 for a column that only people can fill."""
+    if sort == "tenant":
+        raise DeclarationError(
+            "HF102",
+            f"{table} has no column {column!r}, and nobody but you can say whose rows are whose.",
+            "Add the column and fill it first, or name another one: Tenant('…').",
+        )
+
+
 class Dialect(ABC):
     """Turns protections into SQL for one database. Subclasses hold SQL, and nothing that needs a connection."""
 
@@ -130,6 +148,10 @@ class Dialect(ABC):
 
     def with_owner(self, owner: str | None) -> Dialect:
         """The dialect for a journal that belongs to that role; itself, where there are no roles."""
+        return self
+
+    def with_roles(self, roles: Roles, state: Mapping[str, Any]) -> Dialect:
+        """The dialect for a database where the duties are given to these roles; itself, where there are no roles."""
         return self
 
     def one_at_a_time(self) -> Dialect:
@@ -166,6 +188,10 @@ class Dialect(ABC):
     @abstractmethod
     def installed(self) -> str:
         """kind, name, schema, table, source, altered, enabled of every object that carries our marker."""
+
+    def roles(self) -> str | None:
+        """duty and name of each role that was given one; None where there are no roles."""
+        return None
 
     # ------------------------------------------------------------------ what is to be there
 
@@ -241,7 +267,7 @@ class Dialect(ABC):
         for policy in protection.policies:
             for each in self.compile(policy, protection, protections):
                 objects[each.identity] = each
-        return tuple(sorted(objects.values(), key=lambda each: each.kind == "trigger"))
+        return tuple(sorted(objects.values(), key=lambda each: _CREATE_ORDER.get(each.kind, 0)))
 
     def compile(self, policy: Policy, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
         match policy:
@@ -253,6 +279,8 @@ class Dialect(ABC):
                 return self.timestamps(policy, protection)
             case Version():
                 return self.version(policy, protection)
+            case Tenant():
+                return self.tenant(policy, protection, protections)
             case Guard():
                 return self.guard(policy, protection)
             case _:
@@ -271,6 +299,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def version(self, policy: Version, protection: Protection) -> tuple[DatabaseObject, ...]: ...
+
+    @abstractmethod
+    def tenant(
+        self, policy: Tenant, protection: Protection, protections: Protections
+    ) -> tuple[DatabaseObject, ...]: ...
 
     @abstractmethod
     def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]: ...
@@ -456,6 +489,11 @@ class Dialect(ABC):
 
     @property
     @abstractmethod
+    def migrating(self) -> Migrating:
+        """How to migrate while others work."""
+
+    @property
+    @abstractmethod
     def evidence(self) -> Evidence:
         """How to seal the journal and to verify it."""
 
@@ -464,6 +502,18 @@ class Dialect(ABC):
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
     ) -> Query:
         """Writes down what is done to the journal itself; one row, the intervention's id."""
+
+    # ------------------------------------------------------------------ several schemas, databases, servers
+
+    @property
+    def tenancy(self) -> Tenancy | None:
+        """How tenants have a schema or a database each; None where a database is a file and has no schemas."""
+        return None
+
+    @property
+    def replication(self) -> Replication | None:
+        """How far a replica has come; None where there are none."""
+        return None
 
     # ------------------------------------------------------------------ errors
 

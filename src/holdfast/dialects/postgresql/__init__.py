@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
+from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements, refuse_unknown_owner
 from holdfast.dialects.postgresql import catalog, interventions, journal, reading
 from holdfast.dialects.postgresql.audit import recording
 from holdfast.dialects.postgresql.erasure import PostgreSQLErasure
@@ -15,18 +15,23 @@ from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence, purge
 from holdfast.dialects.postgresql.feed import PostgreSQLFeed
 from holdfast.dialects.postgresql.guard import guarding
 from holdfast.dialects.postgresql.live_view import mark_live_view
+from holdfast.dialects.postgresql.migrating import PostgreSQLMigrating
 from holdfast.dialects.postgresql.past import PostgreSQLPast, past_function
 from holdfast.dialects.postgresql.purging import PostgreSQLPurging
 from holdfast.dialects.postgresql.recall import PostgreSQLRecall
+from holdfast.dialects.postgresql.replication import PostgreSQLReplication
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
+from holdfast.dialects.postgresql.tenancy import PostgreSQLTenancy
+from holdfast.dialects.postgresql.tenant import Isolation, drop_tenant_object, keeping_apart
 from holdfast.dialects.postgresql.undo import undo
 from holdfast.errors import HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
-from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version, to_json
+from holdfast.policies import Audit, Guard, SoftDelete, Tenant, Timestamps, Version, to_json
+from holdfast.roles import Roles
 from holdfast.tables import ColumnInfo, TableName
 
 _COLUMN_TYPES = {
@@ -66,9 +71,10 @@ class PostgreSQL(Dialect):
     takes_arrays = True
     refuses_second_update = True
 
-    def __init__(self, owner: str | None = None, *, batching: bool = True) -> None:
+    def __init__(self, owner: str | None = None, *, batching: bool = True, isolation: Isolation | None = None) -> None:
         self.owner = owner
         self.batching = batching
+        self.isolation = isolation or Isolation()
 
     # ------------------------------------------------------------------ what is there
 
@@ -87,13 +93,20 @@ class PostgreSQL(Dialect):
     def installed(self) -> str:
         return catalog.INSTALLED
 
+    def roles(self) -> str:
+        return "select r.duty, r.name from holdfast.role as r"
+
     # ------------------------------------------------------------------ what is to be there
 
     def with_owner(self, owner: str | None) -> PostgreSQL:
-        return PostgreSQL(owner, batching=self.batching)
+        return PostgreSQL(owner, batching=self.batching, isolation=self.isolation)
+
+    def with_roles(self, roles: Roles, state: Mapping[str, Any]) -> PostgreSQL:
+        isolation = Isolation(roles, bool(state.get("signed")), bool(state.get("distributed")))
+        return PostgreSQL(self.owner, batching=self.batching, isolation=isolation)
 
     def one_at_a_time(self) -> PostgreSQL:
-        return PostgreSQL(self.owner, batching=False)
+        return PostgreSQL(self.owner, batching=False, isolation=self.isolation)
 
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
         return journal.install(version, roles_apart)
@@ -112,6 +125,8 @@ class PostgreSQL(Dialect):
     def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
         if each.table is not None and each.kind == "view":
             return (f"drop view if exists {qualified(TableName(each.table.schema, each.name))}",)
+        if each.table is not None and each.kind != "trigger":
+            return drop_tenant_object(each)
         if each.table is not None:
             drop = f"drop trigger if exists {quote(each.name)} on {qualified(each.table)}"
             reading = self.owner is not None and each.name == "holdfast_record_truncate"
@@ -123,10 +138,7 @@ class PostgreSQL(Dialect):
         key = "array[" + ", ".join(literal(name) for name in table.key) + "]::text[]"
         added = "array[" + ", ".join(literal(name) for name in protection.added) + "]::text[]"
         policies = literal(_json(to_json(protection.policies)))
-        values = ",\n    ".join(
-            f"({relation.id}, {relation.column_id(c.name)}, {literal(c.name)}, {c.position}, {literal(c.type)}, false)"
-            for c in table.columns
-        )
+        values = ", ".join(f"({relation.column_id(c.name)}, {literal(c.name)})" for c in table.columns)
         return (
             "insert into holdfast.relation\n"
             "    (id, oid, journal_oid, system, schema_name, table_name, key_columns, policies, added_columns, protected)\n"
@@ -138,7 +150,12 @@ class PostgreSQL(Dialect):
             "    table_name = excluded.table_name, key_columns = excluded.key_columns,\n"
             "    policies = excluded.policies, added_columns = excluded.added_columns, protected = true",
             f"update holdfast.relation_column set dropped = true where relation = {relation.id}",
-            f"insert into holdfast.relation_column (relation, id, name, position, type, dropped)\nvalues\n    {values}\n"
+            # Position and type as they are here: a migration runs on tables that went other ways to the same columns.
+            "insert into holdfast.relation_column (relation, id, name, position, type, dropped)\n"
+            f"select {relation.id}, c.id, c.name, a.attnum, format_type(a.atttypid, a.atttypmod), false\n"
+            f"from (values {values}) as c (id, name)\n"
+            f"join pg_attribute as a on a.attrelid = {literal(qualified(table.name))}::regclass and a.attname = c.name\n"
+            "    and a.attnum > 0 and not a.attisdropped\n"
             "on conflict (relation, id) do update set name = excluded.name, position = excluded.position,\n"
             "    type = excluded.type, dropped = false",
         )
@@ -157,9 +174,12 @@ class PostgreSQL(Dialect):
         )
 
     def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
+        refuse_unknown_owner(table, column, sort)
         return (f"alter table {qualified(table)} add column {quote(column)} {_COLUMN_TYPES[sort]}",)
 
     def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
+        if sort == "tenant":
+            return ColumnInfo(name, "text", "text", position=position, nullable=False)
         if sort == "count":
             return ColumnInfo(name, "integer", "int4", position=position, nullable=False, default="1")
         return ColumnInfo(
@@ -196,6 +216,9 @@ class PostgreSQL(Dialect):
 
     def version(self, policy: Version, protection: Protection) -> tuple[DatabaseObject, ...]:
         return stamping(protection, "Timestamps" if protection.get(Timestamps) else "Version")
+
+    def tenant(self, policy: Tenant, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
+        return keeping_apart(policy, protection, protections, self.isolation)
 
     def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]:
         return guarding(policy, protection, self.owner)
@@ -292,10 +315,22 @@ class PostgreSQL(Dialect):
     def purging(self) -> PostgreSQLPurging:
         return PostgreSQLPurging()
 
+    @property
+    def tenancy(self) -> PostgreSQLTenancy:
+        return PostgreSQLTenancy()
+
+    @property
+    def replication(self) -> PostgreSQLReplication:
+        return PostgreSQLReplication()
+
     def record_intervention(
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
     ) -> Query:
         return interventions.record(kind, actor, reason, details)
+
+    @property
+    def migrating(self) -> PostgreSQLMigrating:
+        return PostgreSQLMigrating()
 
     @property
     def evidence(self) -> PostgreSQLEvidence:

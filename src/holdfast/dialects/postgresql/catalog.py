@@ -19,6 +19,16 @@ select json_build_object(
                  else 'ordinary' end,
     'inherits', not c.relispartition and c.relkind = 'r' and exists (
         select from pg_inherits as i where i.inhrelid = c.oid or i.inhparent = c.oid),
+    'children', (
+        with recursive below as (
+            select i.inhrelid as oid from pg_inherits as i where i.inhparent = c.oid
+            union
+            select i.inhrelid from below as b join pg_inherits as i on i.inhparent = b.oid
+        )
+        select json_agg(json_build_array(ln.nspname, l.relname) order by ln.nspname, l.relname)
+        from below as b
+        join pg_class as l on l.oid = b.oid
+        join pg_namespace as ln on ln.oid = l.relnamespace),
     'partitions', case when c.relkind = 'p' then (
         select json_agg(json_build_array(ln.nspname, l.relname) order by ln.nspname, l.relname)
         from pg_partition_tree(c.oid) as p
@@ -90,12 +100,16 @@ select json_build_object(
             'primary', i.indisprimary,
             'partial', i.indpred is not null or i.indexprs is not null,
             'deferrable', not i.indimmediate,
+            'constraint', u.oid is not null,
+            'ours', coalesce(obj_description(u.oid, 'pg_constraint'), obj_description(ic.oid, 'pg_class')) like 'holdfast:%',
             'columns', (select coalesce(json_agg(a.attname order by k.position), '[]')
                         from unnest(i.indkey::smallint[]) with ordinality as k (number, position)
                         join pg_attribute as a on a.attrelid = c.oid and a.attnum = k.number
                         where k.position <= i.indnkeyatts)
         ) order by i.indisprimary desc, ic.relname)
-        from pg_index as i join pg_class as ic on ic.oid = i.indexrelid
+        from pg_index as i
+        join pg_class as ic on ic.oid = i.indexrelid
+        left join pg_constraint as u on u.conindid = i.indexrelid and u.contype in ('p', 'u')
         where i.indrelid = c.oid and i.indisunique and i.indisvalid),
     'foreign_keys', (
         select json_agg(json_build_object(
@@ -114,7 +128,9 @@ select json_build_object(
                        from json_array_elements_text(case json_typeof(to_json(f) -> 'confdelsetcols')
                            when 'array' then to_json(f) -> 'confdelsetcols' end) as s (number)
                        join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = s.number::integer),
-            'on_update', f.confupdtype
+            'on_update', f.confupdtype,
+            'deferral', case when f.condeferred then 'DEFERRABLE INITIALLY DEFERRED' when f.condeferrable then 'DEFERRABLE' end,
+            'ours', obj_description(f.oid, 'pg_constraint') like 'holdfast:%'
         ) order by f.conname)
         from pg_constraint as f
         join pg_class as fc on fc.oid = f.confrelid
@@ -136,6 +152,7 @@ select json_build_object(
     'marker', (select obj_description(n.oid, 'pg_namespace') from pg_namespace as n where n.nspname = 'holdfast'),
     'schema_exists', exists (select from pg_namespace as n where n.nspname = 'holdfast'),
     'journal_owner', (select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'holdfast'),
+    'default_schema', coalesce(current_schema(), 'public'),
     'role', current_user,
     'superuser', r.rolsuper,
     'may_create_role', r.rolsuper or r.rolcreaterole,
@@ -157,8 +174,12 @@ select json_build_object(
                     where n.nspname = 'holdfast' and c.relname = w.name)),
     -- What else can be asked.
     'readable', (select json_agg(c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-                 where n.nspname = 'holdfast' and c.relname in ('change', 'change_default', 'hold')
+                 where n.nspname = 'holdfast' and c.relname in ('change', 'change_default', 'hold', 'role')
                      and has_table_privilege(c.oid, 'select')),
+    -- Whether a context counts only with a signature; whether tables may be spread over several servers.
+    'signed', exists (select from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+                      where n.nspname = 'holdfast' and p.proname = 'signed_tenant'),
+    'distributed', exists (select from pg_extension as e where e.extname = 'citus'),
     -- What no new view can be called, beside the tables.
     'other_names', (select json_agg(json_build_array(n.nspname, c.relname))
                     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
@@ -231,9 +252,61 @@ select 'function', p.proname, null, null, obj_description(p.oid, 'pg_proc'),
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
 cross join lateral (
-    select p.pronargs = 0 and p.proname ~ '^(record|past|guard|stamp|soft_delete)_([a-z_]+_)?[0-9]+(_[0-9]+)?$' as per_table
+    select p.pronargs = 0 and p.proname ~ '^(record|past|guard|stamp|soft_delete|tenant)_([a-z_]+_)?[0-9]+(_[0-9]+)?$' as per_table
 ) as own
 where n.nspname = 'holdfast' and p.prokind = 'f'
+union all
+select 'policy', p.polname, n.nspname, c.relname, obj_description(p.oid, 'pg_policy'),
+    concat_ws(' ', p.polcmd, p.polpermissive,
+        (select string_agg(coalesce(r.rolname, 'public'), ',' order by r.rolname)
+         from unnest(p.polroles) as g (oid) left join pg_roles as r on r.oid = g.oid),
+        pg_get_expr(p.polqual, c.oid), pg_get_expr(p.polwithcheck, c.oid),
+        -- The column that says whose row it is.
+        (select concat_ws(' ', a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
+         from pg_depend as u
+         join pg_attribute as a on a.attrelid = u.refobjid and a.attnum = u.refobjsubid
+         left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+         where u.classid = 'pg_policy'::regclass and u.objid = p.oid and u.refobjsubid > 0
+         limit 1)),
+    c.relrowsecurity and c.relforcerowsecurity,
+    true, true, p.polname ~ '^holdfast_(tenant|all_tenants)',
+    format('policy %I on %I.%I', p.polname, n.nspname, c.relname)
+from pg_policy as p
+join pg_class as c on c.oid = p.polrelid
+join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname <> 'holdfast'
+union all
+-- Keys that have the tenant in front.
+select case k.contype when 'f' then 'foreign key' else 'unique key' end, k.conname, n.nspname, c.relname,
+    obj_description(k.oid, 'pg_constraint'),
+    concat_ws(' ', k.contype, k.convalidated, k.condeferrable, k.condeferred, k.confupdtype, k.confdeltype,
+        f.relnamespace::regnamespace, f.relname,
+        (select string_agg(a.attname, ',' order by u.position)
+         from unnest(k.conkey) with ordinality as u (number, position)
+         join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = u.number),
+        (select string_agg(a.attname, ',' order by u.position)
+         from unnest(k.confkey) with ordinality as u (number, position)
+         join pg_attribute as a on a.attrelid = k.confrelid and a.attnum = u.number)),
+    true, true, true, false, format('constraint %I on %I.%I', k.conname, n.nspname, c.relname)
+from pg_constraint as k
+join pg_class as c on c.oid = k.conrelid
+join pg_namespace as n on n.oid = c.relnamespace
+left join pg_class as f on f.oid = k.confrelid
+where k.contype in ('f', 'u') and k.conparentid = 0 and n.nspname <> 'holdfast'
+union all
+select 'index', x.relname, n.nspname, c.relname, obj_description(x.oid, 'pg_class'),
+    concat_ws(' ', i.indisunique, i.indisvalid, m.amname,
+        (select string_agg(pg_get_indexdef(x.oid, u.position::integer, false), ',' order by u.position)
+         from generate_series(1, i.indnatts) as u (position)),
+        pg_get_expr(i.indpred, i.indrelid)),
+    i.indisvalid, true, true, x.relname ~ '^holdfast_tenant', format('index %I.%I', n.nspname, x.relname)
+from pg_index as i
+join pg_class as x on x.oid = i.indexrelid
+join pg_class as c on c.oid = i.indrelid
+join pg_namespace as n on n.oid = c.relnamespace
+join pg_am as m on m.oid = x.relam
+-- Of an index over a partitioned table those of the partitions are parts.
+where n.nspname not in ('holdfast', 'pg_catalog', 'pg_toast') and not x.relispartition
 union all
 select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then 'index' else 'table' end,
     c.relname, null, null, obj_description(c.oid, 'pg_class'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql import tenant
 from holdfast.dialects.postgresql.catalog import OBJECTS
 from holdfast.dialects.postgresql.sql import dollar
 from holdfast.objects import SCHEMA_VERSION
@@ -9,10 +10,22 @@ from holdfast.objects import SCHEMA_VERSION
 # Any client calls this once in its transaction; what it sets ends with the transaction. The SET LOCAL within
 # is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
 SET_CONTEXT = """\
+declare
+    v_present text := nullif(current_setting('holdfast.tenant', true), '');
 begin
+    if tenant is not null and tenant is distinct from v_present then
+        -- What the transaction has read of the one must not be written to the other.
+        if v_present is not null or tenant = '' then
+            raise exception using errcode = 'HF203',
+                message = case when tenant = '' then 'An empty text names no tenant.'
+                               else format('This transaction is of tenant %s, and cannot go over to %s.', v_present, tenant) end,
+                hint = 'Begin another transaction for another tenant.';
+        end if;
+        execute format('set local holdfast.tenant = %L', tenant);
+    end if;
     execute format(
         'set local holdfast.context = %L',
-        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'tenant', tenant, 'reason', reason)
+        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'tenant', coalesce(tenant, v_present), 'reason', reason)
             || coalesce(context, '{}'))
     );
 end"""
@@ -170,6 +183,16 @@ FUNCTIONS = {
         options=" stable\nset datestyle = 'ISO, YMD'",
         # A column may be of a type of the user's.
     ).replace("set search_path = pg_catalog, pg_temp\n", ""),
+    "keep(integer, text, text, text, text)": _function(
+        "keep(relation integer, part text, kind text, name text, target text)", "void", tenant.KEEP
+    ),
+    "put_back(integer, text, text, text, text)": _function(
+        "put_back(relation integer, part text, kind text, name text, target text)", "void", tenant.PUT_BACK
+    ),
+    "across_tenants()": _function(
+        "across_tenants()", "boolean", tenant.ACROSS_TENANTS, language="sql", definer=True, options=" stable"
+    ),
+    "all_tenants(text)": _function("all_tenants(reason text)", "void", tenant.ALL_TENANTS, definer=True),
     "named(integer, text)": _function(
         "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.dialects.postgresql import erasure, evidence, feed, interventions, retention
+from holdfast.dialects.postgresql import erasure, evidence, feed, interventions, retention, tenant
 from holdfast.dialects.postgresql.functions import FUNCTIONS
 from holdfast.dialects.postgresql.sql import literal, mark, quote
 from holdfast.objects import DatabaseObject, Kind
@@ -80,6 +80,7 @@ create table if not exists holdfast.relation_column (
     **retention.TABLES,
     **erasure.TABLES,
     **feed.TABLES,
+    **tenant.TABLES,
 }
 INDEXES = {
     "change_row": """\
@@ -96,6 +97,7 @@ create index if not exists change_at on holdfast.change using brin (at, id)
 create index if not exists transaction_at on holdfast.transaction using brin (at)
     with (pages_per_range = 16, autosummarize = on)""",
     **feed.INDEXES,
+    **tenant.INDEXES,
 }
 
 # What a statement outside of any transaction block writes is committed as soon as it is written; all else waits for

@@ -26,7 +26,6 @@ def live_view(policy: SoftDelete, protection: Protection) -> tuple[DatabaseObjec
     view = qualified(TableName(table.name.schema, name))
     create = (
         _view(view, policy, protection),
-        *([f"alter view {view} owner to {quote(table.owner)}"] if table.owner else []),
         _grants(view, table.name),
         # What it is the view of, however the two may be renamed; with the checksums once it is marked.
         f"comment on view {view} is 'holdfast: relation={protection.relation.id}'",
@@ -57,11 +56,14 @@ end"""
 
 
 def _grants(view: str, table: TableName) -> str:
-    """Whoever may read the table may read the view; one who may read some columns alone is refused by both."""
+    """It belongs to the table's owner. Whoever may read the table may read the view; one who may read some columns alone is refused by both."""
     body = f"""\
 declare
     v_each record;
 begin
+    execute format('alter view %s owner to %I', {literal(view)}, (
+        select pg_get_userbyid(c.relowner) from pg_class as c
+        where c.oid = {literal(qualified(table))}::regclass));
     for v_each in
         select coalesce(quote_ident(r.rolname), 'public') as grantee
         from ({granted(f"{literal(qualified(table))}::regclass")}) as g

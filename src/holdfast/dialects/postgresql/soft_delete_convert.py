@@ -57,7 +57,7 @@ end"""
 
 def _definer(name: str, body: str, purpose: str, table: TableInfo) -> DatabaseObject:
     """Runs with the rights of the table's owner: who may delete a row need not have the right to update it."""
-    return function(name, body, policy="SoftDelete", purpose=purpose, owner=table.owner or None, definer=True)
+    return function(name, body, policy="SoftDelete", purpose=purpose, owner=None, owner_of=table.name, definer=True)
 
 
 def _invoker(name: str, body: str, purpose: str) -> DatabaseObject:

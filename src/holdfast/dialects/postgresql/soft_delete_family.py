@@ -11,7 +11,7 @@ from holdfast.tables import ForeignKey, TableInfo
 
 def _definer(name: str, body: str, purpose: str, table: TableInfo) -> DatabaseObject:
     """Runs with the rights of the table's owner, as the database's own foreign-key actions do."""
-    return function(name, body, policy="SoftDelete", purpose=purpose, owner=table.owner or None, definer=True)
+    return function(name, body, policy="SoftDelete", purpose=purpose, owner=None, owner_of=table.name, definer=True)
 
 
 def locking(policy: SoftDelete, protection: Protection) -> list[DatabaseObject]:

@@ -57,8 +57,12 @@ def function(
     owner: str | None,
     definer: bool,
     settings: Sequence[tuple[str, str]] = (),
+    owner_of: TableName | None = None,
 ) -> DatabaseObject:
-    """A trigger function in the schema holdfast; ``definer`` runs it with its owner's rights, names pinned."""
+    """A trigger function in the schema holdfast; ``definer`` runs it with its owner's rights, names pinned.
+
+    It belongs to ``owner``, or to whoever owns the table ``owner_of`` where it is made.
+    """
     head = ["returns trigger", "language plpgsql"]
     if definer:
         head += ["security definer", "set search_path = pg_catalog, pg_temp"]
@@ -70,6 +74,8 @@ def function(
     create = [f"create or replace function {quoted}\n{chr(10).join(head)}\nas {dollar(text)}"]
     if owner is not None:
         create.append(hand_over(quoted, owner))
+    if owner_of is not None:
+        create.append(hand_to_owner(quoted, owner_of))
     create.append(f"revoke all on function {quoted} from public")
     return DatabaseObject("function", name, None, policy, tuple(create), (f"drop function if exists {quoted}",))
 
@@ -87,6 +93,26 @@ begin
     alter function {function} owner to {quote(owner)};
     if v_lend then
         revoke create on schema holdfast from {quote(owner)};
+    end if;
+end
+$holdfast$"""
+
+
+def hand_to_owner(function: str, table: TableName) -> str:
+    """Gives the function to the table's owner, who need not be called the same in every database."""
+    return f"""\
+do $holdfast$
+declare
+    v_owner name := (select pg_get_userbyid(c.relowner) from pg_class as c
+                     where c.oid = {literal(qualified(table))}::regclass);
+    v_lend boolean := not has_schema_privilege(v_owner, 'holdfast', 'create');
+begin
+    if v_lend then
+        execute format('grant create on schema holdfast to %I', v_owner);
+    end if;
+    execute format('alter function %s owner to %I', {literal(function)}, v_owner);
+    if v_lend then
+        execute format('revoke create on schema holdfast from %I', v_owner);
     end if;
 end
 $holdfast$"""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements
+from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements, refuse_unknown_owner
 from holdfast.dialects.sqlite import catalog, interventions, journal, reading
 from holdfast.dialects.sqlite.audit import recording
 from holdfast.dialects.sqlite.erasure import SQLiteErasure
@@ -14,6 +14,7 @@ from holdfast.dialects.sqlite.errors import translate
 from holdfast.dialects.sqlite.evidence import SQLiteEvidence
 from holdfast.dialects.sqlite.feed import SQLiteFeed
 from holdfast.dialects.sqlite.guard import guarding
+from holdfast.dialects.sqlite.migrating import SQLiteMigrating
 from holdfast.dialects.sqlite.past import SQLitePast
 from holdfast.dialects.sqlite.purging import SQLitePurging
 from holdfast.dialects.sqlite.recall import SQLiteRecall
@@ -22,11 +23,12 @@ from holdfast.dialects.sqlite.soft_delete import soft_deleting
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.stamp import stamping
 from holdfast.dialects.sqlite.statement import NOW
+from holdfast.dialects.sqlite.tenant import keeping_apart
 from holdfast.dialects.sqlite.undo import undo
 from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
-from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version, to_json
+from holdfast.policies import Audit, Guard, SoftDelete, Tenant, Timestamps, Version, to_json
 from holdfast.tables import ColumnInfo, TableName
 
 # TEXT is the one type for times that a STRICT table takes too.
@@ -127,10 +129,7 @@ class SQLite(Dialect):
         relation, table = protection.relation, protection.table
         documents = (list(table.key), to_json(protection.policies), list(protection.added))
         listed = ", ".join(literal(json.dumps(each, ensure_ascii=False)) for each in documents)
-        values = ",\n    ".join(
-            f"({relation.id}, {relation.column_id(c.name)}, {literal(c.name)}, {c.position}, {literal(c.type)}, 0)"
-            for c in table.columns
-        )
+        values = ", ".join(f"({relation.column_id(c.name)}, {literal(c.name)})" for c in table.columns)
         return (
             "insert into main.holdfast_relation (id, name, key_columns, policies, added_columns, protected, since)\n"
             f"values ({relation.id}, {literal(table.name.name)}, {listed}, 1, {NOW})\n"
@@ -138,8 +137,12 @@ class SQLite(Dialect):
             "    policies = excluded.policies, added_columns = excluded.added_columns, protected = 1,\n"
             "    since = coalesce(since, excluded.since)",
             f"update main.holdfast_column set dropped = 1 where relation = {relation.id}",
+            # Position and type as they are here: a migration runs on tables that went other ways to the same columns.
+            f"with c (id, name) as (values {values})\n"
             "insert into main.holdfast_column (relation, id, name, position, type, dropped)\n"
-            f"values\n    {values}\n"
+            f"select {relation.id}, c.id, c.name, x.cid + 1, x.type, 0\n"
+            f"from c join pragma_table_xinfo({literal(table.name.name)}, 'main') as x on x.name = c.name\n"
+            "where true\n"
             "on conflict (relation, id) do update set name = excluded.name, position = excluded.position,\n"
             "    type = excluded.type, dropped = 0",
         )
@@ -151,9 +154,12 @@ class SQLite(Dialect):
         return journal.forget(relation.id)
 
     def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
+        refuse_unknown_owner(table, column, sort)
         return (f"alter table {qualified(table)} add column {quote(column)} {_COLUMN_TYPES[sort]}",)
 
     def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
+        if sort == "tenant":
+            return ColumnInfo(name, "TEXT", "text", position=position, nullable=False)
         if sort == "count":
             return ColumnInfo(name, "INTEGER", "integer", position=position, nullable=False, default="1")
         return ColumnInfo(name, "TEXT", "text", position=position)
@@ -196,6 +202,9 @@ class SQLite(Dialect):
 
     def version(self, policy: Version, protection: Protection) -> tuple[DatabaseObject, ...]:
         return stamping(protection, "Timestamps" if protection.get(Timestamps) else "Version")
+
+    def tenant(self, policy: Tenant, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
+        return keeping_apart(policy, protection, protections)
 
     def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]:
         return guarding(policy, protection)
@@ -288,6 +297,10 @@ class SQLite(Dialect):
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
     ) -> Query:
         return interventions.record(kind, actor, reason, details)
+
+    @property
+    def migrating(self) -> SQLiteMigrating:
+        return SQLiteMigrating()
 
     @property
     def evidence(self) -> SQLiteEvidence:

@@ -1,0 +1,137 @@
+"""What every dialect answers about changing a table that others read and write meanwhile.
+
+A table is named by its schema (None: where the session looks for it) and its name. ``body`` is a constraint as it is
+written in a CREATE TABLE, with its name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from holdfast.dialects.base import Query
+
+
+class Target(NamedTuple):
+    """A table, as a migration names it."""
+
+    schema: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """How to learn what the catalog would call something, without touching the table: an empty one like it.
+
+    ``prepare`` and ``asked`` run between ``begin`` and ``rollback``, whatever happens; ``asked`` gives one row, one text.
+    """
+
+    begin: str
+    prepare: tuple[str, ...]
+    asked: Query
+    rollback: str
+
+
+class Changing(ABC):
+    """SQL for changes in several steps, each of which holds nobody up for long and can be found in the catalog."""
+
+    stepwise: bool
+    """Whether a constraint can be added first and checked against the rows that are there later."""
+
+    # ------------------------------------------------------------------ what is there
+
+    def table_kind(self, table: Target) -> Query | None:
+        """One row: ``plain`` or ``partitioned``; none where there is no such table."""
+        return None
+
+    def constraint(self, table: Target, name: str) -> Query:
+        """kind, valid, definition of the constraint of that name; no row where there is none."""
+        raise NotImplementedError
+
+    def foreign_key(self, table: Target, name: str, referred: Target) -> Query:
+        """valid, whether it refers to that table, then as ``ForeignKeyFacts`` has them."""
+        raise NotImplementedError
+
+    def not_null(self, table: Target, column: str) -> Query:
+        """One row: whether the column is NOT NULL, the name of its constraint and whether that is valid (NULL, NULL
+        where the database keeps none)."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def index(self, table: Target, name: str) -> Query:
+        """state (``building``, ``invalid``, ``valid``), definition of the index of that name; no row where none is."""
+
+    def enum_values(self, type_: Target) -> Query:
+        """The labels in their order."""
+        raise NotImplementedError
+
+    def twin(self, table: Target, statements: Sequence[str], *, constraint: str | None, index: str | None) -> Twin:
+        """What the catalog makes of a constraint, or of an index, of an empty table like this one; the statements name
+        that table ``twin_table``."""
+        raise NotImplementedError
+
+    def twin_table(self, table: Target) -> Target:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ steps
+
+    def separate_not_null(self, version: tuple[int, ...]) -> bool:
+        """Whether NOT NULL is itself a constraint that can be checked later."""
+        return False
+
+    def add_not_null(self, table: Target, column: str, name: str) -> str:
+        """NOT NULL as a constraint of that name, not checked yet."""
+        raise NotImplementedError
+
+    def add_not_valid(self, table: Target, body: str) -> str:
+        raise NotImplementedError
+
+    def is_not_null(self, name: str, column: str) -> str:
+        """The body of a check that says the same as NOT NULL."""
+        raise NotImplementedError
+
+    def validate(self, table: Target, name: str) -> str:
+        raise NotImplementedError
+
+    def set_not_null(self, table: Target, column: str) -> str:
+        raise NotImplementedError
+
+    def drop_not_null(self, table: Target, column: str) -> str:
+        raise NotImplementedError
+
+    def drop_constraint(self, table: Target, name: str) -> str:
+        raise NotImplementedError
+
+    def use_index(self, table: Target, name: str, deferring: str) -> str:
+        """Makes the unique index of that name the constraint of that name."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def drop_index(self, table: Target, name: str) -> str: ...
+
+    def add_enum_value(
+        self, type_: Target, value: str, side: Literal["before", "after"] | None, neighbour: str | None
+    ) -> str:
+        raise NotImplementedError
+
+    def nulls(self, table: Target, column: str) -> str:
+        """A query, for people, that finds the rows without a value."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeyFacts:
+    """A foreign key, comparable."""
+
+    columns: tuple[str, ...]
+    referred: tuple[str, ...]
+    on_update: str
+    on_delete: str
+    deferrable: bool
+    deferred: bool
+    full: bool

@@ -1,0 +1,119 @@
+"""What every dialect answers about migrating while others work: which locks, who has them, what a crash left behind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from holdfast.dialects.base import Query
+from holdfast.tables import TableName
+
+if TYPE_CHECKING:
+    from holdfast.dialects.changing import Changing
+
+
+class LockClass(Enum):
+    """What a statement's wait for its lock does to others."""
+
+    STRONG = "strong"
+    """Whoever reads or writes the table queues up behind it: it may wait for a moment only."""
+    LONG = "long"
+    """It holds nobody up, waits for old transactions and takes its time: cut short, it leaves ruins."""
+    WEAK = "weak"
+    """Reads and writes: as the session has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTimeouts:
+    """What the session had before: milliseconds, 0 for no limit; ``transaction`` is None on servers without one."""
+
+    lock: int
+    statement: int
+    transaction: int | None
+
+
+class Migrating(ABC):
+    """SQL and knowledge for the migrating connection."""
+
+    begin: str | None
+    """Begins a transaction that no other writer can be in; None where an advisory lock keeps other migrators away."""
+
+    @property
+    @abstractmethod
+    def changing(self) -> Changing:
+        """How a table is changed while others read and write it."""
+
+    # ------------------------------------------------------------------ timeouts
+
+    @abstractmethod
+    def lock_class(self, statement: str) -> LockClass:
+        """By the statement's leading words."""
+
+    @abstractmethod
+    def sets_timeouts(self, statement: str) -> bool:
+        """Whether the statement sets a timeout itself, which is then let be."""
+
+    def own_timeouts(self) -> str | None:
+        """One row: lock, statement and transaction timeout of the session; None where there are none to set."""
+        return None
+
+    @abstractmethod
+    def set_timeouts(self, lock_class: LockClass, strong: timedelta, own: OwnTimeouts) -> Query:
+        """For the statements of that class, until told otherwise."""
+
+    # ------------------------------------------------------------------ one migrator
+
+    @abstractmethod
+    def lock_name(self, version_table: TableName) -> str:
+        """What the migrators of one version table contend for, within one database."""
+
+    def default_schema(self) -> str | None:
+        """One row, the schema where the version table is when nothing else is said; None where there is but one."""
+        return None
+
+    def try_lock(self, name: str) -> Query | None:
+        """One boolean: whether this session now has the lock; None where ``begin`` keeps other migrators away."""
+        return None
+
+    def holds_lock(self, name: str) -> Query | None:
+        """One boolean: whether the very session that is asked has the lock."""
+        return None
+
+    def lock_holder(self, name: str) -> Query | None:
+        """Rows as ``blockers`` gives them, of the session that has the lock."""
+        return None
+
+    def release_lock(self, name: str) -> Query | None:
+        return None
+
+    def session_id(self) -> str | None:
+        """One number: the server's name for the session that is asked."""
+        return None
+
+    # ------------------------------------------------------------------ who is in the way, and what is left behind
+
+    def blockers(self, statement: str) -> Query | None:
+        """pid, application, state, seconds in transaction, lock mode, table, waits for (pids), head of the query: who
+        has a lock on a table that the statement names."""
+        return None
+
+    def long_transactions(self, at_least: timedelta) -> Query | None:
+        """Rows as ``blockers`` gives them, of transactions as old as that."""
+        return None
+
+    def invalid_indexes(self) -> str | None:
+        """schema, name, table, unique of indexes that nobody is building and nobody can use."""
+        return None
+
+    def built_index(self, statement: str) -> tuple[str | None, str] | None:
+        """Schema and name of the index that the statement builds without holding anybody up."""
+        return None
+
+    def drop_index(self, schema: str | None, name: str) -> str:
+        raise NotImplementedError
+
+    def rebuild_index(self, schema: str, name: str) -> str:
+        raise NotImplementedError

@@ -1,0 +1,170 @@
+"""Keys that carry the tenant: a reference cannot cross over to another one, and a duplicate says nothing of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from holdfast.dialects.postgresql.sql import literal, qualified, quote
+from holdfast.errors import DeclarationError
+from holdfast.objects import DatabaseObject, Protection, Protections
+from holdfast.policies import Tenant
+from holdfast.tables import ForeignKey, TableName, UniqueKey
+
+
+def unique_keys(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
+    """A unique key of the users' holds within each tenant: its columns with the tenant in front.
+
+    The primary key stays as it is: its values are given by the database, or cannot be guessed.
+    """
+    table = protection.table
+    referred = {_bare(key.target_columns, _tenant_of(key, protections)) for key in table.referenced_by}
+    for key in table.uniques:
+        if key.primary or key.name in policy.global_keys or key.name.startswith("holdfast_tenant"):
+            continue
+        if policy.column in key.columns and not key.ours:
+            continue
+        bare = tuple(name for name in key.columns if name != policy.column)
+        if key.partial or bare in referred:
+            why = "is partial or over an expression" if key.partial else "is what a foreign key refers to"
+            columns = ", ".join((policy.column, *(bare or ("…",))))
+            raise DeclarationError(
+                "HF116",
+                f"The unique key {key.name} of {table.name} holds over all tenants, and {why}, so it was left as it is: "
+                "by its duplicates a tenant can tell what others have.",
+                f"Make it anew over ({columns}), or accept it: Tenant(…, global_keys=[{key.name!r}]).",
+            )
+        yield _unique_key(policy, protection, key, bare)
+
+
+def _unique_key(policy: Tenant, protection: Protection, key: UniqueKey, bare: Sequence[str]) -> DatabaseObject:
+    table, name = protection.table.name, quote(key.name)
+    columns = _listed((policy.column, *bare))
+    if key.constraint:
+        deferrable = " deferrable" if key.deferrable else ""
+        return DatabaseObject(
+            "unique key",
+            key.name,
+            table,
+            "Tenant",
+            (
+                kept("keep", protection, "unique key", key.name, table),
+                f"alter table {qualified(table)}\n    drop constraint if exists {name},\n"
+                f"    add constraint {name} unique ({columns}){deferrable}",
+            ),
+            (
+                f"alter table {qualified(table)} drop constraint if exists {name}",
+                kept("put_back", protection, "unique key", key.name, table),
+            ),
+        )
+    index = f"{quote(table.schema)}.{name}"
+    return DatabaseObject(
+        "index",
+        key.name,
+        table,
+        "Tenant",
+        (
+            kept("keep", protection, "index", key.name, table),
+            f"drop index if exists {index}",
+            f"create unique index {name} on {qualified(table)} ({columns})",
+        ),
+        (f"drop index if exists {index}", kept("put_back", protection, "index", key.name, table)),
+    )
+
+
+def tenant_index(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
+    """What the foreign keys of the tenant's other tables refer to, and what finds a tenant's rows."""
+    table = protection.table
+    wanted = [table.key] if table.key else []
+    for key in table.referenced_by:
+        child = protections.get(key.table)
+        bare = _bare(key.target_columns, policy.column)
+        if child is not None and child.get(Tenant) is not None and bare not in wanted:
+            wanted.append(bare)
+    for number, columns in enumerate(wanted):
+        with_tenant = (policy.column, *(name for name in columns if name != policy.column))
+        if any(each.columns == with_tenant and not each.partial and not _is_made(each) for each in table.uniques):
+            continue
+        name = f"holdfast_tenant_{protection.relation.id}" + (f"_{number + 1}" if number else "")
+        index = f"{quote(table.name.schema)}.{quote(name)}"
+        yield DatabaseObject(
+            "index",
+            name,
+            table.name,
+            "Tenant",
+            (
+                f"drop index if exists {index}",
+                f"create unique index {quote(name)} on {qualified(table.name)} ({_listed(with_tenant)})",
+            ),
+            (f"drop index if exists {index}",),
+        )
+
+
+def foreign_keys(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
+    """A reference to a table that has tenants too goes to a row of the same tenant, and no further when it cascades."""
+    for key in protection.table.foreign_keys:
+        tenant = _tenant_of(key, protections)
+        if tenant is None or (policy.column in key.columns and not key.ours):
+            continue
+        columns = (policy.column, *_bare(key.columns, policy.column))
+        target = (tenant, *_bare(key.target_columns, tenant))
+        yield _foreign_key(protection, key, columns, target)
+
+
+def _foreign_key(
+    protection: Protection, key: ForeignKey, columns: Sequence[str], target: Sequence[str]
+) -> DatabaseObject:
+    table, name = protection.table.name, quote(key.name)
+    # The tenant stays: only what refers is let go.
+    let_go = key.let_go or columns[1:]
+    action = key.on_delete + (f" ({_listed(let_go)})" if key.on_delete in ("SET NULL", "SET DEFAULT") else "")
+    clauses = [f"on update {key.on_update.lower()}", f"on delete {action}"]
+    if key.deferral:
+        clauses.append(key.deferral.lower())
+    return DatabaseObject(
+        "foreign key",
+        key.name,
+        table,
+        "Tenant",
+        (
+            kept("keep", protection, "foreign key", key.name, table),
+            f"alter table {qualified(table)}\n    drop constraint if exists {name},\n"
+            f"    add constraint {name} foreign key ({_listed(columns)})\n"
+            f"        references {qualified(key.target)} ({_listed(target)})\n"
+            f"        {' '.join(clauses)}",
+        ),
+        (
+            f"alter table {qualified(table)} drop constraint if exists {name}",
+            kept("put_back", protection, "foreign key", key.name, table),
+        ),
+    )
+
+
+def _tenant_of(key: ForeignKey, protections: Protections) -> str | None:
+    """The column of the key's target that says whose row it is, if the target has tenants."""
+    target = protections.get(key.target)
+    policy = target.get(Tenant) if target is not None else None
+    return policy.column if policy is not None else None
+
+
+def _bare(columns: Iterable[str], tenant: str | None) -> tuple[str, ...]:
+    return tuple(name for name in columns if name != tenant)
+
+
+def _is_made(key: UniqueKey) -> bool:
+    """Whether the index is one that ``tenant_index`` made."""
+    return key.name.startswith("holdfast_tenant_")
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(map(quote, columns))
+
+
+def kept(
+    what: Literal["keep", "put_back"], protection: Protection, kind: str, name: str, table: TableName, part: str = ""
+) -> str:
+    """Writes down how something of the users' is, or gives it back as it was; ``part`` is a child of the table."""
+    return (
+        f"select holdfast.{what}({protection.relation.id}, {literal(part)}, {literal(kind)}, {literal(name)}, "
+        f"{literal(qualified(table))})"
+    )
