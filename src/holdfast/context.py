@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
-from holdfast.errors import UnsupportedError
+from holdfast.errors import DeclarationError, UnsupportedError
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _BOUND = "holdfast.context"
@@ -28,7 +29,7 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("holdfast_context", default
 def context(
     *,
     actor: str | None = None,
-    tenant: str | None = None,
+    tenant: str | int | UUID | None = None,
     reason: str | None = None,
     allow: str | int | None = None,
     **more: Any,
@@ -37,19 +38,32 @@ def context(
 
     Blocks nest: an inner one adds to the outer one and overrides it. ``allow`` announces what a guard would
     refuse: a number of rows, ``"mass"``, ``"truncate"`` or ``"hard_delete"``. The engine must be bound once
-    with ``bind``.
+    with ``bind``. HF120 for a ``tenant`` that names nobody: an empty text, a list.
 
     >>> with context(actor="alice", request_id="r-1") as bound:
     ...     bound["actor"], bound["request_id"]
     ('alice', 'r-1')
     """
-    given = {"actor": actor, "tenant": tenant, "reason": reason, "allow": allow, **more}
+    given = {"actor": actor, "tenant": _named(tenant), "reason": reason, "allow": allow, **more}
     merged = {**_context.get(), **{name: value for name, value in given.items() if value is not None}}
     token = _context.set(merged)
     try:
         yield merged
     finally:
         _context.reset(token)
+
+
+def _named(tenant: object) -> str | None:
+    """Never by what is true or false: 0 is a tenant, and an empty text must not pass for none."""
+    if tenant is None:
+        return None
+    if isinstance(tenant, bool) or not isinstance(tenant, str | int | UUID) or tenant == "":
+        raise DeclarationError(
+            "HF120",
+            f"{tenant!r} names no tenant.",
+            "Give the tenant's key: a text, a whole number or a UUID. What is for all tenants has no tenant.",
+        )
+    return str(tenant)
 
 
 def current() -> Mapping[str, Any]:

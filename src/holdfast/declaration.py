@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.dialects.base import Dialect
@@ -45,7 +44,7 @@ def protections_of(inventory: Inventory) -> dict[TableName, Protection]:
         table = matches.get(stored.id)
         if stored.protected and table is not None:
             protections[table.name] = Protection(
-                _as_declared(table, stored.policies), stored.for_table(table), stored.policies, stored.added
+                as_declared(table, stored.policies), stored.for_table(table), stored.policies, stored.added
             )
     return protections
 
@@ -60,7 +59,7 @@ def declare(
     """``declared`` beside what was declared before; HF102 where a column is missing and may not be added."""
     protections = protections_of(inventory)
     relations = {table.name: inventory.relations[number] for number, table in inventory.matches().items()}
-    taken = set(inventory.relations)
+    following = max(inventory.relations, default=0) + 1
     new_columns: dict[TableName, Sequence[tuple[str, str]]] = {}
     for name, policies in declared.items():
         table = inventory.tables[name]
@@ -76,35 +75,18 @@ def declare(
         if stored is not None:
             relation = stored.for_table(table)
         else:
-            relation = new_relation(table, taken)
-            taken.add(relation.id)
+            relation = Relation(following, name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
+            following += 1
         added = stored.added if stored is not None and stored.protected else ()
         if missing:
             new_columns[name] = missing
         protections[name] = Protection(
-            _as_declared(table, merged), relation, merged, (*added, *(column for column, _ in missing))
+            as_declared(table, merged), relation, merged, (*added, *(column for column, _ in missing))
         )
     return Declaration(protections, new_columns)
 
 
-_NUMBERS = 2**23 - 1
-"""What SQLite keeps in three bytes."""
-
-
-def new_relation(table: TableInfo, taken: Container[int]) -> Relation:
-    """What the journal is to call a table that it does not know: the same number in every database.
-
-    It comes from the name, so that SQL which holds it can be written before it runs, for many databases, and on
-    branches that are merged; where it is taken the next one is.
-    """
-    digest = hashlib.sha256("\0".join(table.name).encode()).digest()
-    number = int.from_bytes(digest[:8]) % _NUMBERS + 1
-    while number in taken:
-        number = number % _NUMBERS + 1
-    return Relation(number, table.name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
-
-
-def _as_declared(table: TableInfo, policies: Sequence[Policy]) -> TableInfo:
+def as_declared(table: TableInfo, policies: Sequence[Policy]) -> TableInfo:
     """The table as it is once its policies hold: what is made for it must not depend on whether it is already."""
     tenant = find(policies, Tenant)
     if tenant is None:

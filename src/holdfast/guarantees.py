@@ -20,6 +20,7 @@ QUESTIONS: Mapping[str, str] = {
     "guard_counts_statement": "`Guard(max_rows=…)` counts the rows of the whole statement",
     "live_view": "`SoftDelete(live_view=…)` makes a view of the living rows, from version",
     "stamps_before_write": "RETURNING already shows the times and the version that the database keeps",
+    "hides_rows": "`Tenant` hides the rows of other tenants from raw SQL too",
     "row_value_ranges": "A keyset page in one direction is one statement",
     "estimates_rows": "A page can have an estimated total, which costs no counting",
     "wakes_consumers": "A commit can wake who follows the changes, where that was switched on",

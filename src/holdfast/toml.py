@@ -26,7 +26,7 @@ from typing import Any, NoReturn, get_args
 from holdfast.durations import duration
 from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
-from holdfast.policies import Audit, Guard, Inserts, Policy, RawDelete, SoftDelete, Timestamps, Version
+from holdfast.policies import Audit, Guard, Inserts, Policy, RawDelete, Reads, SoftDelete, Tenant, Timestamps, Version
 from holdfast.tables import TableInfo
 
 NAME = "holdfast.toml"
@@ -123,11 +123,21 @@ def _guard(value: object, where: str) -> Policy:
     return Guard(max_rows=rows, truncate=truncate)
 
 
+def _tenant(value: object, where: str) -> Policy:
+    options = _options(value, where, ("column", "global_keys", "reads"), column="column")
+    return Tenant(
+        **_texts(options, where, "column"),
+        global_keys=_names(options.get("global_keys", []), f"{where}.global_keys"),
+        **_choices(options, where, "reads", get_args(Reads)),
+    )
+
+
 _READERS: Mapping[str, Callable[[object, str], Policy]] = {
     "audit": _audit,
     "soft_delete": _soft_delete,
     "timestamps": _timestamps,
     "version": _version,
+    "tenant": _tenant,
     "guard": _guard,
 }
 

@@ -17,7 +17,9 @@ from holdfast.policies import (
     Inserts,
     Policy,
     RawDelete,
+    Reads,
     SoftDelete,
+    Tenant,
     Timestamps,
     Version,
     find,
@@ -45,6 +47,9 @@ class Wanted:
     raw_delete: RawDelete | None = None
     live_view: bool = False
     purge_after: timedelta | None = None
+    tenant: str | None = None
+    global_key: tuple[str, ...] = ()
+    reads: Reads | None = None
 
     @property
     def any_policy(self) -> bool:
@@ -56,6 +61,7 @@ class Wanted:
             or self.purge_after
             or self.timestamps
             or self.version
+            or self.tenant
         )
 
 
@@ -107,6 +113,8 @@ def declare(
             # Without a word about policies, and for --all in any case.
             defaults=table.name not in written and (everything or not wanted.any_policy),
         ):
+            if everything and isinstance(each, Tenant) and table.column(each.column) is None:
+                continue
             policies[type(each)] = each
         result[table.name] = tuple(policies.values())
     return result
@@ -135,6 +143,8 @@ def _asked(
         asked.append(find(present, Timestamps) or Timestamps())
     if wanted.version is not None:
         asked.append(replace(find(present, Version) or Version(), **_column(wanted.version)))
+    if wanted.tenant is not None or wanted.global_key or wanted.reads:
+        asked.append(_tenant(find(present, Tenant), wanted))
     if wanted.guard is not None or defaults:
         guard = find(present, Guard) or Guard()
         asked.append(replace(guard, max_rows=wanted.guard) if wanted.guard is not None else guard)
@@ -155,6 +165,17 @@ def _soft_delete(present: SoftDelete | None, wanted: Wanted) -> SoftDelete:
         raw_delete=wanted.raw_delete or soft.raw_delete,
         live_view=wanted.live_view or soft.live_view,
         purge_after=wanted.purge_after or soft.purge_after,
+    )
+
+
+def _tenant(present: Tenant | None, wanted: Wanted) -> Tenant:
+    if present is None and wanted.tenant is None:
+        raise click.UsageError("--global-key and --reads are about --tenant COLUMN: say that too.")
+    tenant = present or Tenant()
+    return Tenant(
+        wanted.tenant or tenant.column,
+        global_keys={*tenant.global_keys, *wanted.global_key},
+        reads=wanted.reads or tenant.reads,
     )
 
 

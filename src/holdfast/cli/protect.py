@@ -12,7 +12,7 @@ from holdfast.cli.planning import carry_out
 from holdfast.cli.printing import note, plural, say
 from holdfast.cli.times import Length
 from holdfast.plan import plan_protect
-from holdfast.policies import Inserts, RawDelete
+from holdfast.policies import Inserts, RawDelete, Reads
 from holdfast.timeline import shown
 
 
@@ -40,6 +40,15 @@ from holdfast.timeline import shown
     flag_value=DEFAULT_COLUMN,
     metavar="[COLUMN]",
     help="The database counts changes in COLUMN (version); a stale write is refused.",
+)
+@click.option("--tenant", metavar="COLUMN", help="A session sees and writes the rows of one tenant, told by COLUMN.")
+@click.option(
+    "--global-key", multiple=True, metavar="KEY", help="Tenant: this unique key holds over all tenants, not in each."
+)
+@click.option(
+    "--reads",
+    type=click.Choice(get_args(Reads)),
+    help="Tenant: application accepts a database that cannot hide rows (database).",
 )
 @click.option("--exclude", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: keep this column out of every copy.")
 @click.option("--mask", multiple=True, metavar="[TABLE.]COLUMN", help="Audit: record that it changed, not the values.")
@@ -84,6 +93,9 @@ def protect(
     declared = declare(inventory, configuration, chosen, wanted, everything)
     for table, reason in left:
         note(f"Left out: {shown(table.name)} {reason}.")
+    for table in chosen:
+        if wanted.tenant is not None and everything and table.column(wanted.tenant) is None:
+            note(f"{shown(table.name)} has no column {wanted.tenant}: its rows belong to no tenant.")
     if not chosen:
         note("There are no tables to protect.")
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from holdfast.errors import DeclarationError, HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Kind, Protection, Protections
-from holdfast.policies import Audit, Guard, Policy, RawDelete, SoftDelete, Tenant, Timestamps, Version, columns_needed
+from holdfast.policies import Audit, Guard, Permit, Policy, RawDelete, SoftDelete, Tenant, Timestamps, Version, columns_needed
 from holdfast.roles import Roles
 from holdfast.tables import ColumnInfo, TableName
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from holdfast.dialects.feed import Feed
     from holdfast.dialects.migrating import Migrating
     from holdfast.dialects.past import Past
+    from holdfast.dialects.permitting import Permitting
     from holdfast.dialects.purging import Purging
     from holdfast.dialects.recall import Recall
     from holdfast.dialects.replication import Replication
     from holdfast.dialects.retention import Retention
+    from holdfast.dialects.revising import Revising
     from holdfast.dialects.tenancy import Tenancy
 
 
@@ -52,6 +54,8 @@ class Features:
     """Whether RETURNING already shows the times and the version that the database keeps."""
     live_view: tuple[int, ...]
     """The oldest version on which a view of the living rows shows each reader no more than the table does."""
+    hides_rows: bool
+    """Whether the database itself hides the rows of other tenants."""
     row_value_ranges: bool
     """Whether a range of an index serves a comparison of rows, ``(a, id) > (1, 2)``, to its last column."""
     estimates_rows: bool
@@ -281,6 +285,8 @@ class Dialect(ABC):
                 return self.version(policy, protection)
             case Tenant():
                 return self.tenant(policy, protection, protections)
+            case Permit():
+                return self.permit(policy, protection)
             case Guard():
                 return self.guard(policy, protection)
             case _:
@@ -304,6 +310,9 @@ class Dialect(ABC):
     def tenant(
         self, policy: Tenant, protection: Protection, protections: Protections
     ) -> tuple[DatabaseObject, ...]: ...
+
+    @abstractmethod
+    def permit(self, policy: Permit, protection: Protection) -> tuple[DatabaseObject, ...]: ...
 
     @abstractmethod
     def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]: ...
@@ -370,6 +379,10 @@ class Dialect(ABC):
     @abstractmethod
     def announce(self, words: str | None) -> tuple[Query, ...]:
         """From now on the transaction in hand has announced these words, and no others."""
+
+    @abstractmethod
+    def work_across_tenants(self, reason: str, actor: str | None) -> tuple[Query, ...]:
+        """Records why the transaction in hand works across tenants, and lets it."""
 
     # ------------------------------------------------------------------ writing many rows
 
@@ -494,6 +507,11 @@ class Dialect(ABC):
 
     @property
     @abstractmethod
+    def revising(self) -> Revising:
+        """How SQL is written now that runs later, and elsewhere."""
+
+    @property
+    @abstractmethod
     def evidence(self) -> Evidence:
         """How to seal the journal and to verify it."""
 
@@ -502,6 +520,11 @@ class Dialect(ABC):
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
     ) -> Query:
         """Writes down what is done to the journal itself; one row, the intervention's id."""
+
+    @property
+    @abstractmethod
+    def permitting(self) -> Permitting:
+        """Who may do what, and how a transaction carries that."""
 
     # ------------------------------------------------------------------ several schemas, databases, servers
 

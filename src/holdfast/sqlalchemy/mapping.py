@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import FetchedValue, Table, event
 from sqlalchemy.orm import Mapper
 
-from holdfast.policies import SoftDelete, Timestamps, Version, find
+from holdfast.policies import SoftDelete, Tenant, Timestamps, Version, find
 from holdfast.sqlalchemy.stamps import note_matched
 from holdfast.sqlalchemy.tables import declare_for, policies_of, policy_of
 
 SOFT_DELETED = "holdfast.soft_deleted"
-"""The key in ``MetaData.info`` of the mappers whose rows are marked, for the filter on reads."""
+"""The key in ``MetaData.info`` of the mappers whose rows are marked."""
+FILTERED = "holdfast.filtered"
+"""The same of those of whose rows a read leaves some out: marked ones, and those of other tenants."""
 PART = "holdfast.part"
 """The key in ``Table.info`` of a table that holds a part of a marked row, by joined inheritance."""
 
@@ -37,11 +39,17 @@ def configure(mapper: Mapper[Any]) -> None:
     if find(policies, Timestamps) or find(policies, Version):
         event.listen(mapper.class_, "refresh", note_matched, propagate=True)
     if find(policies, SoftDelete):
-        known = table.metadata.info.setdefault(SOFT_DELETED, [])
-        if mapper not in known:
-            known.append(mapper)
+        _note(table, SOFT_DELETED, mapper)
     elif mapper.inherits is not None:
         _join_parent(table, mapper.inherits)
+    if find(policies, SoftDelete) or find(policies, Tenant):
+        _note(table, FILTERED, mapper)
+
+
+def _note(table: Table, key: str, mapper: Mapper[Any]) -> None:
+    known = table.metadata.info.setdefault(key, [])
+    if mapper not in known:
+        known.append(mapper)
 
 
 def _join_parent(table: Table, parent: Mapper[Any]) -> None:

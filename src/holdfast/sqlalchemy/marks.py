@@ -1,4 +1,4 @@
-"""What a MetaData has of classes whose rows are marked, and which statements can meet one."""
+"""What a MetaData has of classes of whose rows some are left out, and which statements can meet one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from sqlalchemy.orm.interfaces import CriteriaOption
 from sqlalchemy.sql.visitors import InternalTraversal, iterate
 
 from holdfast.errors import DeclarationError
-from holdfast.policies import SoftDelete
-from holdfast.sqlalchemy.mapping import SOFT_DELETED
-from holdfast.sqlalchemy.narrowing import Rows, narrowed, table_of, tables_of
+from holdfast.policies import SoftDelete, Tenant
+from holdfast.sqlalchemy.mapping import FILTERED
+from holdfast.sqlalchemy.narrowing import Rows, is_filtered, meant, narrowed, table_of, tables_of
 from holdfast.sqlalchemy.tables import policy_of
+from holdfast.sqlalchemy.tenants import tenant_of
 
 _MARKS = "holdfast.marks"
 """The key in ``MetaData.info`` of its Marks."""
@@ -34,9 +35,10 @@ class RowsFilter(CriteriaOption):
     _cache_key_traversal = _KEY
     propagate_to_loaders = False
 
-    def __init__(self, key: tuple[Any, ...], rows: Iterable[tuple[Mapper[Any], Rows]]) -> None:
-        self.key = key
-        self.criteria = [_criterion(mapper, each) for mapper, each in rows if each != "all"]
+    def __init__(self, key: tuple[Any, ...], rows: Iterable[tuple[Mapper[Any], Rows]], *, across: bool = False) -> None:
+        self.key = (*key, across)
+        criteria = (_criterion(mapper, each, across) for mapper, each in rows)
+        self.criteria = [each for each in criteria if each is not None]
 
     def process_compile_state(self, compile_state: Any) -> None:
         self.get_global_criteria(compile_state.global_attributes)
@@ -57,14 +59,27 @@ class Marks:
         self.roots = tuple(each for each in roots if not any(one in roots for one in list(each.iterate_to_root())[1:]))
         self.mappers = frozenset(mapper for root in roots for mapper in root.self_and_descendants)
         self.filter = RowsFilter((self,), ((root, "live") for root in self.roots))
+        self.filter_across = RowsFilter((self,), ((root, "live") for root in self.roots), across=True)
+        self.tenanted = frozenset(mapper for mapper in self.mappers if tenant_of(mapper) is not None)
+        tables = {table for mapper in self.mappers for table in mapper.tables if isinstance(table, Table)}
+        self.as_they_are: dict[Table, Rows] = dict.fromkeys(tables, "all")
         self.attributes: dict[Mapper[Any], InstrumentedAttribute[Any] | None] = {}
         self._met: dict[Any, bool] = {}
         self._open: dict[Any, bool] = {}
+        self._core: dict[Any, bool] = {}
         self._reach: dict[tuple[Mapper[Any], bool], bool] = {}
 
     def are_met_by(self, statement: Any, mapper: Mapper[Any] | None) -> bool:
         """Whether the statement can read or write a marked row; one that cannot is left alone."""
         return _remembered(self._met, statement, lambda key: self._meets(statement, mapper, key))
+
+    def is_core(self, statement: Any) -> bool:
+        """Whether no entity is in the statement: then marked rows are read as they are."""
+
+        def find(key: Any) -> bool:
+            return key is not None and not any(isinstance(each, Mapper) for each in _parts(key))
+
+        return _remembered(self._core, statement, find)
 
     def leave_open(self, statement: Any) -> bool:
         """Whether the filters alone are not enough for the statement."""
@@ -75,8 +90,10 @@ class Marks:
         if key is None:
             return True
         if mapper is None:
-            # A statement of Core: its tables are read as they are, entities within it are not.
-            return any(isinstance(each, Mapper) and self._reaches(each, False) for each in _parts(key))
+            # A statement of Core: its tables are read as they are, but for other tenants' rows; entities within it not.
+            return any(
+                self._reaches(each, False) if isinstance(each, Mapper) else _has_tenant(each) for each in _parts(key)
+            )
         # A join along a relationship, and an option, can go wherever relationships go.
         far = bool(statement._with_options) or any(
             isinstance(each, Select) and each._setup_joins for each in (statement, *iterate(statement))
@@ -85,7 +102,7 @@ class Marks:
             if isinstance(each, Mapper):
                 if self._reaches(each, far):
                     return True
-            elif isinstance(each, Table) and policy_of(each, SoftDelete):
+            elif isinstance(each, Table) and is_filtered(each):
                 return True
         return False
 
@@ -98,11 +115,11 @@ class Marks:
 
 
 def marks_of(metadata: MetaData) -> Marks | None:
-    """The marks of a MetaData, or nothing where no class is marked; gathered again when classes were added.
+    """The marks of a MetaData, or nothing where no class is marked or has tenants; gathered anew for new classes.
 
     HF117 where a relationship goes through a marked table and does not look at the mark.
     """
-    known: list[Mapper[Any]] | None = metadata.info.get(SOFT_DELETED)
+    known: list[Mapper[Any]] | None = metadata.info.get(FILTERED)
     if not known:
         return None
     marks: Marks | None = metadata.info.get(_MARKS)
@@ -168,10 +185,14 @@ def live_link(secondary: Table, *columns: str) -> Callable[[], ColumnElement[boo
     return join
 
 
-def _criterion(mapper: Mapper[Any], rows: Rows) -> CriteriaOption:
-    mark = mark_of(mapper)
-    assert mark is not None
-    return with_loader_criteria(mapper, mark.is_(None) if rows == "live" else mark.is_not(None), include_aliases=True)
+def _criterion(mapper: Mapper[Any], rows: Rows, across: bool) -> CriteriaOption | None:
+    found = None if across else tenant_of(mapper)
+    tenant = None
+    if found is not None:
+        owner, policy = found
+        tenant = getattr(mapper.class_, owner.get_property_by_column(owner.local_table.c[policy.column]).key)
+    condition = meant(mark_of(mapper), rows, tenant)
+    return None if condition is None else with_loader_criteria(mapper, condition, include_aliases=True)
 
 
 def _remembered(known: dict[Any, bool], statement: Any, find: Callable[[Any], bool]) -> bool:
@@ -185,6 +206,10 @@ def _remembered(known: dict[Any, bool], statement: Any, find: Callable[[Any], bo
             known.clear()
         answer = known[cache_key.key] = find(cache_key.key)
     return answer
+
+
+def _has_tenant(part: Any) -> bool:
+    return isinstance(part, Table) and policy_of(part, Tenant) is not None
 
 
 def _parts(key: Any) -> Iterator[Any]:
@@ -221,10 +246,7 @@ def _is_computed(mapper: Mapper[Any], far: bool) -> bool:
             return True
         for column in attribute.columns:
             if not isinstance(column, Column) and any(
-                policy_of(table, SoftDelete)
-                for each in iterate(column)
-                if isinstance(each, Select)
-                for table in tables_of(each)
+                is_filtered(table) for each in iterate(column) if isinstance(each, Select) for table in tables_of(each)
             ):
                 return True
     return False

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ColumnElement, FetchedValue, Table, event, func
+from sqlalchemy import BigInteger, ColumnElement, FetchedValue, Table, Text, event, func
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
-from holdfast.policies import Audit, Policy, SoftDelete, Timestamps, Version, columns_needed
+from holdfast.policies import Audit, Policy, SoftDelete, Tenant, Timestamps, Version, columns_needed
 from holdfast.sqlalchemy.keys import UUIDKey
 from holdfast.sqlalchemy.mapping import configure
 from holdfast.sqlalchemy.tables import declare_for, policies_of
@@ -65,6 +65,17 @@ class Versioned:
     version: Mapped[int] = mapped_column(BigInteger, server_default="1", sort_order=_LAST + 3)
 
 
+class TenantOwned:
+    """A row belongs to one tenant: filled in from the context, never changed, seen and written by that tenant alone.
+
+    For another name or type declare a column of your own: ``@protect(Tenant("shop_id"))`` above the class.
+    """
+
+    __holdfast__: ClassVar[tuple[Policy, ...]] = (Tenant(),)
+
+    tenant_id: Mapped[str] = mapped_column(Text, sort_order=-_LAST + 1)
+
+
 class ProtectedModel(UUIDKey, Timestamped, SoftDeletable, Versioned, Audited):
     """All of it: a time-ordered key, times, soft delete, version and audit trail."""
 
@@ -83,5 +94,5 @@ def _declare(mapper: Mapper[Any], class_: type[Any]) -> None:
     configure(mapper)
 
 
-for _mixin in (Audited, Timestamped, SoftDeletable, Versioned):
+for _mixin in (Audited, Timestamped, SoftDeletable, Versioned, TenantOwned):
     event.listen(_mixin, "after_mapper_constructed", _declare, propagate=True)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Select,
     SelectBase,
     Table,
+    and_,
 )
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.interfaces import ORMOption
@@ -32,7 +33,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
-from holdfast.policies import SoftDelete
+from holdfast.policies import SoftDelete, Tenant
+from holdfast.sqlalchemy.present_tenant import is_own
 from holdfast.sqlalchemy.tables import policy_of
 
 # From 2.1 the criteria also reach an entity that stands in a WHERE alone.
@@ -45,27 +47,46 @@ _Source = tuple[FromClause, bool]
 """What is read, and whether it was named as an entity."""
 
 
-def narrowed(statement: Any, said: Mapping[Table, Rows] = _NOTHING) -> Any:
-    """The statement with the condition that a row lives wherever a marked table is named and nothing else filters it.
+def narrowed(statement: Any, said: Mapping[Table, Rows] = _NOTHING, *, across: bool = False) -> Any:
+    """The statement with the condition that a row lives, and is the present tenant's, wherever a table that says so is
+    named and nothing else filters it; ``across`` is for all tenants.
 
     The very same object where there is nothing to add; the one that was given is never changed. ``said`` are tables of
     which other rows are meant.
     """
-    return _narrowed(statement, _Meaning(said), frozenset())
+    return _narrowed(statement, _Meaning(said, across), frozenset())
 
 
 @dataclass(frozen=True)
 class _Meaning:
     said: Mapping[Table, Rows]
+    across: bool
 
     def condition(self, source: FromClause) -> ColumnElement[bool] | None:
         table = table_of(source)
-        policy = policy_of(table, SoftDelete) if table is not None else None
-        rows = self.said.get(table, "live") if table is not None else "all"
-        if policy is None or rows == "all":
+        if table is None:
             return None
-        mark = source.c[policy.column]
-        return mark.is_(None) if rows == "live" else mark.is_not(None)
+        soft_delete, tenant = policy_of(table, SoftDelete), policy_of(table, Tenant)
+        return meant(
+            None if soft_delete is None else source.c[soft_delete.column],
+            self.said.get(table, "live"),
+            None if tenant is None or self.across else source.c[tenant.column],
+        )
+
+
+def meant(mark: Any, rows: Rows, tenant: Any) -> ColumnElement[bool] | None:
+    """The condition of the rows that are meant, by the columns of the mark and of the tenant, where there are such."""
+    conditions = []
+    if mark is not None and rows != "all":
+        conditions.append(mark.is_(None) if rows == "live" else mark.is_not(None))
+    if tenant is not None:
+        conditions.append(is_own(tenant))
+    return and_(*conditions) if conditions else None
+
+
+def is_filtered(table: FromClause) -> bool:
+    """Whether rows of the table are left out of what is read: marked ones, or those of other tenants."""
+    return policy_of(table, SoftDelete) is not None or policy_of(table, Tenant) is not None
 
 
 def _narrowed(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -> Any:

@@ -22,6 +22,7 @@ from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.locking import stale_copy, stale_write, writes_of
 from holdfast.sqlalchemy.soft_delete import filter_rows, include_deleted, is_hidden, names_dead, revived
 from holdfast.sqlalchemy.stamps import fetch_stamps, renew_stamps, stamped_by
+from holdfast.sqlalchemy.tenants import check_tenants, hold_to_tenant, tenant_of
 
 _T = TypeVar("_T")
 _BOUND = "holdfast_bound"
@@ -58,6 +59,9 @@ class Session(sqlalchemy.orm.Session):
         # A copy of a row that is marked must not pass for a new row.
         given = (*(options or ()), include_deleted()) if self._merging else options
         found = super().get(entity, ident, options=given, **more)
+        if found is not None and tenant_of(inspect(found).mapper) is not None:
+            # It may have been in hand since before.
+            hold_to_tenant(self)
         if found is None or not is_hidden(found, options):
             return found
         if self._merging:
@@ -131,6 +135,7 @@ class AsyncSession(sqlalchemy.ext.asyncio.AsyncSession):
 
 event.listen(Session, "do_orm_execute", filter_rows)
 event.listen(Session, "do_orm_execute", renew_stamps)
+event.listen(Session, "before_flush", check_tenants)
 
 
 @event.listens_for(Session, "after_begin")

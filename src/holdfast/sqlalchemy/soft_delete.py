@@ -10,9 +10,12 @@ from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
 from holdfast.errors import DeclarationError
+from holdfast.policies import Tenant
 from holdfast.sqlalchemy.marks import Marks, RowsFilter, marks_of
 from holdfast.sqlalchemy.marks import mark_of as mark_of
 from holdfast.sqlalchemy.narrowing import Rows, metadata_of, narrowed, tables_of
+from holdfast.sqlalchemy.tables import policy_of
+from holdfast.sqlalchemy.tenants import ACROSS, hold_to_tenant
 
 
 class RowsOption(UserDefinedOption):
@@ -57,11 +60,24 @@ def filter_rows(state: ORMExecuteState) -> None:
     wanted = [option for option in state.user_defined_options if isinstance(option, RowsOption)]
     if not (wanted or mapper in marks.mappers or marks.are_met_by(statement, mapper)):
         return
-    rows, said = _wanted(state, marks, wanted) if wanted else (marks.filter, {})
+    across = ACROSS in state.session.info
+    if marks.tenanted and not across and _has_tenant(marks, mapper, statement):
+        hold_to_tenant(state.session)
+    if wanted:
+        rows, said = _wanted(state, marks, wanted, across)
+    else:
+        rows = marks.filter_across if across else marks.filter
+        said = marks.as_they_are if mapper is None and marks.is_core(statement) else {}
     filtered = statement.options(rows)
-    if not state.is_column_load and (wanted or marks.leave_open(filtered)):
-        filtered = narrowed(getattr(filtered, "_resolved", filtered), said)
+    if not state.is_column_load and (wanted or said or marks.leave_open(filtered)):
+        filtered = narrowed(getattr(filtered, "_resolved", filtered), said, across=across)
     state.statement = filtered
+
+
+def _has_tenant(marks: Marks, mapper: Mapper[Any] | None, statement: Any) -> bool:
+    if mapper is not None:
+        return mapper in marks.tenanted
+    return any(policy_of(table, Tenant) is not None for table in tables_of(statement))
 
 
 def is_hidden(instance: object, options: Iterable[ORMOption] | None) -> bool:
@@ -119,7 +135,9 @@ def _mappers(entities: Iterable[type[Any]]) -> tuple[Mapper[Any], ...]:
     return tuple(mappers)
 
 
-def _wanted(state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]) -> tuple[RowsFilter, Mapping[Table, Rows]]:
+def _wanted(
+    state: ORMExecuteState, marks: Marks, wanted: list[RowsOption], across: bool
+) -> tuple[RowsFilter, Mapping[Table, Rows]]:
     """The filter where a statement says which rows it means, and the same by table."""
     rows: dict[Mapper[Any], Rows] = dict.fromkeys(marks.roots, "live")
     for option in wanted:
@@ -128,7 +146,7 @@ def _wanted(state: ORMExecuteState, marks: Marks, wanted: list[RowsOption]) -> t
             if root is not None:
                 rows[root] = option.rows
     said = {table: each for mapper, each in rows.items() for table in mapper.tables if isinstance(table, Table)}
-    return RowsFilter((marks, *rows.values()), rows.items()), said
+    return RowsFilter((marks, *rows.values()), rows.items(), across=across), said
 
 
 def _own(state: ORMExecuteState, marks: Marks) -> set[Mapper[Any]]:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Mapper
 
 from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
-from holdfast.policies import ORDER, P, Policy, columns_needed, find
+from holdfast.policies import ORDER, P, Policy, Tenant, columns_needed, find
+from holdfast.sqlalchemy.present_tenant import give_default
 from holdfast.tables import TableInfo, TableName
 
 POLICIES = "holdfast"
@@ -25,6 +26,9 @@ def declare_for(table: Table, policies: Iterable[Policy]) -> None:
                 f"{table.fullname} has no column {column!r}, which its declaration names.",
                 "Add it to the model, take the mixin that brings it, or name another one.",
             )
+    for policy in policies:
+        if isinstance(policy, Tenant):
+            give_default(table.c[policy.column])
     by_kind = {type(policy): policy for policy in (*policies_of(table), *policies)}
     table.info[POLICIES] = tuple(sorted(by_kind.values(), key=lambda policy: ORDER[type(policy)]))
 

@@ -21,6 +21,7 @@ from holdfast.dialects.postgresql.purging import PostgreSQLPurging
 from holdfast.dialects.postgresql.recall import PostgreSQLRecall
 from holdfast.dialects.postgresql.replication import PostgreSQLReplication
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
+from holdfast.dialects.postgresql.revising import PostgreSQLRevising
 from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
@@ -58,6 +59,7 @@ class PostgreSQL(Dialect):
         guard_counts_statement=True,
         stamps_before_write=True,
         live_view=(15,),
+        hides_rows=True,
         row_value_ranges=True,
         estimates_rows=True,
         wakes_consumers=True,
@@ -240,6 +242,9 @@ class PostgreSQL(Dialect):
     def announce(self, words: str | None) -> tuple[Query, ...]:
         return (Query("select set_config('holdfast.allow', :words, true)", {"words": words or ""}),)
 
+    def work_across_tenants(self, reason: str, actor: str | None) -> tuple[Query, ...]:
+        return (Query("select holdfast.all_tenants(:reason)", {"reason": reason}),)
+
     def row_security(self, table: str) -> Query:
         return Query("select row_security_active(:table)", {"table": table})
 
@@ -331,6 +336,10 @@ class PostgreSQL(Dialect):
     @property
     def migrating(self) -> PostgreSQLMigrating:
         return PostgreSQLMigrating()
+
+    @property
+    def revising(self) -> PostgreSQLRevising:
+        return PostgreSQLRevising()
 
     @property
     def evidence(self) -> PostgreSQLEvidence:

@@ -18,9 +18,11 @@ from holdfast.errors import (
     HoldfastError,
     LockTimeoutError,
     NotNullError,
+    PermissionDeniedError,
     RetryableError,
     SerializationError,
     StaleVersionError,
+    TenantError,
     UniqueError,
     UnsupportedError,
 )
@@ -49,7 +51,17 @@ def translate(error: BaseException) -> HoldfastError | None:
         if state == "HF202":
             table, known = _said(error, "table_name"), json.loads(_said(error, "detail") or "{}")
             return StaleVersionError(state, message or str(error), hint or "", table=table, **known)
+        if state == "HF485":
+            return PermissionDeniedError(
+                state, message or str(error), hint or "", permission=_said(error, "detail")
+            )
         return REFUSALS[state](state, message or str(error), hint or "")
+    if state == "42501" and _said(error, "source_function") == "ExecWithCheckOptions":
+        return TenantError(
+            "HF203",
+            f"The row is not the present tenant's: {_said(error, 'message')}.",
+            "Begin the transaction within holdfast.context(tenant=…), with the tenant whose row it is.",
+        )
     if state in HISTORY_ERRORS:
         return HISTORY_ERRORS[state](state, _said(error, "message") or str(error), _said(error, "hint") or "")
     if state.startswith("23"):
@@ -124,6 +136,7 @@ def _said(error: BaseException, name: str) -> str | None:
         name = {"message": "message_primary", "hint": "message_hint", "detail": "message_detail"}.get(name, name)
         found = getattr(diagnostics, name, None)
     else:
+        name = {"source_function": "server_source_function"}.get(name, name)
         found = getattr(error, name, None) or getattr(error.__cause__, name, None)
     return str(found) if found else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast.dialects.postgresql.sql import function, literal, qualified, quote, trigger
 from holdfast.dialects.postgresql.tenant_keys import foreign_keys, kept, tenant_index, unique_keys
@@ -135,7 +135,7 @@ _TYPES = {
 class Isolation:
     """What of the database decides how its tenants are kept apart."""
 
-    roles: Roles = Roles()
+    roles: Roles = field(default_factory=Roles)
     signed: bool = False
     """Whether a context counts only with a signature."""
     distributed: bool = False
@@ -173,7 +173,7 @@ def _tenant_column(policy: Tenant, protection: Protection) -> ColumnInfo:
     if column.base_type not in _TYPES or column.generated or column.identity:
         what = "is computed" if column.generated or column.identity else f"is of type {column.type}"
         raise DeclarationError(
-            "HF115",
+            "HF119",
             f"{table.name}.{column.name} {what}, and cannot say whose row it is.",
             "Use a plain column of type bigint, integer, uuid or text: an index on it serves row security.",
         )

@@ -19,6 +19,7 @@ from holdfast.dialects.sqlite.past import SQLitePast
 from holdfast.dialects.sqlite.purging import SQLitePurging
 from holdfast.dialects.sqlite.recall import SQLiteRecall
 from holdfast.dialects.sqlite.retention import SQLiteRetention
+from holdfast.dialects.sqlite.revising import SQLiteRevising
 from holdfast.dialects.sqlite.soft_delete import soft_deleting
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.stamp import stamping
@@ -51,6 +52,7 @@ class SQLite(Dialect):
         guard_counts_statement=True,
         stamps_before_write=False,
         live_view=(3, 37),
+        hides_rows=False,
         row_value_ranges=False,
         estimates_rows=False,
         wakes_consumers=False,
@@ -66,6 +68,8 @@ class SQLite(Dialect):
             "stamps_before_write": "a BEFORE trigger of SQLite cannot change the row, so it is corrected right after it was "
             "written; RETURNING shows what was written first",
             "guard_counts_statement": "rows are counted one by one, within a statement as told above",
+            "hides_rows": "there is no row security: writes are checked by triggers, and reads by the ORM alone; "
+            'that is accepted by declaration: Tenant(…, reads="application")',
             "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
             "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
@@ -220,6 +224,9 @@ class SQLite(Dialect):
     def unbind_context(self) -> tuple[Query, ...]:
         return reading.unbind_context()
 
+    def work_across_tenants(self, reason: str, actor: str | None) -> tuple[Query, ...]:
+        return (*self.announce("all_tenants"), self.record_intervention("all_tenants", actor, reason, {}))
+
     def announced(self) -> Query:
         return reading.announced()
 
@@ -301,6 +308,10 @@ class SQLite(Dialect):
     @property
     def migrating(self) -> SQLiteMigrating:
         return SQLiteMigrating()
+
+    @property
+    def revising(self) -> SQLiteRevising:
+        return SQLiteRevising()
 
     @property
     def evidence(self) -> SQLiteEvidence:

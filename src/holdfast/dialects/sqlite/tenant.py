@@ -44,13 +44,12 @@ def _check_keys(policy: Tenant, protection: Protection) -> None:
 def _triggers(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
     table, relation, tenant = protection.table.name, protection.relation.id, quote(policy.column)
     named = literal(table.name)
-    # Text and number alike: the context is text, the column may be either.
-    of_another = "{row}.%s is null or cast({row}.%s as text) is not %s" % (tenant, tenant, _PRESENT)
     for event, row in (("insert", "new"), ("update", "old"), ("delete", "old")):
         refused = refusal(
             "HF203", f"A row of {table.name} belongs to another tenant, or the transaction to none.", _HINT
         )
-        steps = [f"select {refused}\nwhere not {_ACROSS} and ({of_another.format(row=row)});"]
+        own = _is_own(f"{row}.{tenant}")
+        steps = [f"select {refused}\nwhere not {_ACROSS} and not {own};"]
         if event == "update":
             moved = refusal(
                 "HF203",
@@ -73,6 +72,14 @@ def _triggers(policy: Tenant, protection: Protection, protections: Protections) 
             policy="Tenant",
             purpose=f"refuses an {event} of another tenant's row of {named}",
         )
+
+
+def _is_own(value: str) -> str:
+    """Text and number alike: the context is text, the column may be either; a UUID may be kept without its dashes."""
+    return (
+        f"coalesce(cast({value} as text) = {_PRESENT} or length({value}) = 32 and length({_PRESENT}) = 36\n"
+        f"        and {value} = replace({_PRESENT}, '-', ''), false)"
+    )
 
 
 def _reference(key: ForeignKey, tenant: str, other: str) -> str:

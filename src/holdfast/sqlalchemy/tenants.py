@@ -1,0 +1,75 @@
+"""Rows of one tenant at a time: what a session may read and write.
+
+The database holds it too, where it can hide rows: the condition that every read carries is what lets an index serve
+it, what is loud where no tenant is named, and what is left where there is no row security.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Mapper, Session, UOWTransaction
+
+from holdfast.errors import TenantError
+from holdfast.policies import Tenant
+from holdfast.sqlalchemy.present_tenant import present, present_tenant
+from holdfast.sqlalchemy.tables import policy_of
+
+ACROSS = "holdfast.across_tenants"
+"""The key in ``Session.info`` of a session that works across tenants, with its reason."""
+_TENANT = "holdfast.tenant"
+"""The key in ``Session.info`` of the one tenant that the session is of."""
+
+
+def hold_to_tenant(session: Session) -> None:
+    """A session has the rows of one tenant in hand, and must not go over to another; HF203."""
+    if ACROSS in session.info:
+        return
+    here = present_tenant()
+    known = session.info.setdefault(_TENANT, here)
+    if known != here:
+        raise TenantError(
+            "HF203",
+            f"This session is of tenant {known}, and cannot go over to {here}: it has rows of the former in hand.",
+            "Use a session of its own for each tenant.",
+        )
+
+
+def tenant_of(mapper: Mapper[Any]) -> tuple[Mapper[Any], Tenant] | None:
+    """The mapper of the table that says whose row it is, and the policy."""
+    for each in mapper.iterate_to_root():
+        policy = policy_of(each.local_table, Tenant)
+        if policy is not None:
+            return each, policy
+    return None
+
+
+def check_tenants(session: Session, flush: UOWTransaction, instances: Any) -> None:
+    """A listener for ``before_flush``: nothing is written for another tenant, and a new row is the present one's."""
+    for instance, key in _owned(session):
+        hold_to_tenant(session)
+        value = getattr(instance, key)
+        if ACROSS in session.info:
+            continue
+        here = present_tenant()
+        if value is None:
+            column = inspect(instance, raiseerr=True).mapper.columns[key]
+            setattr(instance, key, present(column.type)())
+        elif str(value) != here:
+            name = type(instance).__name__
+            raise TenantError(
+                "HF203",
+                f"A {name} of tenant {value} was to be written, and the work in hand is for tenant {here}.",
+                f"Leave {key} out: it is filled in by itself.",
+            )
+
+
+def _owned(session: Session) -> Iterator[tuple[Any, str]]:
+    for instance in (*session.new, *session.dirty, *session.deleted):
+        mapper: Mapper[Any] = inspect(instance).mapper
+        found = tenant_of(mapper)
+        if found is not None:
+            owner, policy = found
+            yield instance, owner.get_property_by_column(owner.local_table.c[policy.column]).key
