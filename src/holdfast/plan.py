@@ -234,9 +234,14 @@ def _leaving_steps(
         steps.append(leaving_step(dialect, protection, objects, () if added else last))
     if kept is not None:
         left = [each for each in inventory.installed if each.per_table and each.identity not in dropped | kept]
-        if left:
-            refuse_used(left)
-            steps.append(left_over_step(dialect, left))
+        refuse_used(left)
+        # A reference to what goes stands in the way of its key.
+        references = [each for each in left if each.kind == "foreign key"]
+        others = [each for each in left if each.kind != "foreign key"]
+        if references:
+            steps.insert(0, left_over_step(dialect, references))
+        if others:
+            steps.append(left_over_step(dialect, others))
     return steps + columns
 
 

@@ -1,5 +1,6 @@
 """holdfast for SQLAlchemy: declare on the model, and read and write rows that cannot be lost."""
 
+from holdfast.sqlalchemy.across import all_tenants, async_all_tenants
 from holdfast.sqlalchemy.async_repository import AsyncRepository
 from holdfast.sqlalchemy.bulk import bulk_delete, bulk_insert, bulk_insert_returning, bulk_update, upsert
 from holdfast.sqlalchemy.declaring import protect
@@ -12,7 +13,7 @@ from holdfast.sqlalchemy.keys import PublicId, UUIDKey, uuid7
 from holdfast.sqlalchemy.live import index_live, unique_live
 from holdfast.sqlalchemy.loading import strict
 from holdfast.sqlalchemy.marks import live_link
-from holdfast.sqlalchemy.mixins import Audited, ProtectedModel, SoftDeletable, Timestamped, Versioned
+from holdfast.sqlalchemy.mixins import Audited, ProtectedModel, SoftDeletable, TenantOwned, Timestamped, Versioned
 from holdfast.sqlalchemy.n_plus_one import NPlusOne, NPlusOneError, detect_n_plus_one
 from holdfast.sqlalchemy.naming import NAMING_CONVENTION, enum_column
 from holdfast.sqlalchemy.paging import OffsetPage, Page, async_keyset_page, async_offset_page, keyset_page, offset_page
@@ -48,11 +49,14 @@ __all__ = [
     "RowVersion",
     "Session",
     "SoftDeletable",
+    "TenantOwned",
     "Timestamped",
     "UTCDateTime",
     "UUIDKey",
     "Versioned",
+    "all_tenants",
     "as_of",
+    "async_all_tenants",
     "async_as_of",
     "async_keyset_page",
     "async_offset_page",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, MetaData, Select, Table
-from sqlalchemy.orm import InstrumentedAttribute, Mapper, RelationshipProperty, with_loader_criteria
+from sqlalchemy.orm import InstrumentedAttribute, LoaderCriteriaOption, Mapper, RelationshipProperty
 from sqlalchemy.orm.interfaces import CriteriaOption
 from sqlalchemy.sql.visitors import InternalTraversal, iterate
 
@@ -185,14 +186,41 @@ def live_link(secondary: Table, *columns: str) -> Callable[[], ColumnElement[boo
     return join
 
 
+class _Criterion(LoaderCriteriaOption):
+    """The rows of a class that are meant, in the terms of the very entity that is read.
+
+    SQLAlchemy takes a condition for an alias that is joined ON a condition of its own as it is: it would be about the
+    table, and leave the alias open.
+    """
+
+    def __init__(self, mapper: Mapper[Any], rows: Rows, mark: str | None, tenant: str | None) -> None:
+        self.rows: Rows = rows
+        self.mark = mark
+        self.tenant = tenant
+        super().__init__(mapper, self._condition(mapper.class_), include_aliases=True)
+
+    def _condition(self, entity: Any) -> Any:
+        return meant(
+            None if self.mark is None else getattr(entity, self.mark),
+            self.rows,
+            None if self.tenant is None else getattr(entity, self.tenant),
+        )
+
+    def _resolve_where_criteria(self, ext_info: Any) -> ColumnElement[bool]:
+        own = copy(self)
+        own.where_criteria = self._condition(ext_info.entity)
+        return LoaderCriteriaOption._resolve_where_criteria(own, ext_info)
+
+
 def _criterion(mapper: Mapper[Any], rows: Rows, across: bool) -> CriteriaOption | None:
-    found = None if across else tenant_of(mapper)
+    mark, found = mark_of(mapper), None if across else tenant_of(mapper)
     tenant = None
     if found is not None:
         owner, policy = found
-        tenant = getattr(mapper.class_, owner.get_property_by_column(owner.local_table.c[policy.column]).key)
-    condition = meant(mark_of(mapper), rows, tenant)
-    return None if condition is None else with_loader_criteria(mapper, condition, include_aliases=True)
+        tenant = owner.get_property_by_column(owner.local_table.c[policy.column]).key
+    if tenant is None and (mark is None or rows == "all"):
+        return None
+    return _Criterion(mapper, rows, None if mark is None else mark.key, tenant)
 
 
 def _remembered(known: dict[Any, bool], statement: Any, find: Callable[[Any], bool]) -> bool:

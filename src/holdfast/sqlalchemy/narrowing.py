@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -133,7 +134,8 @@ def metadata_of(statement: Any) -> MetaData | None:
     if not isinstance(statement, Select):
         return None
     tables = (table_of(source) for source, _ in (*_explicit(statement), *_named(_where(statement))))
-    return next((table.metadata for table in tables if table is not None), None)
+    inside = (table_of(each) for each in iterate(statement) if isinstance(each, Table))
+    return next((table.metadata for table in chain(tables, inside) if table is not None), None)
 
 
 def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -> Any:

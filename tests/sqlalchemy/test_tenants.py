@@ -1,0 +1,351 @@
+"""Tenants through the ORM: every read carries the tenant, every write is checked, a session is of one tenant."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+import holdfast
+import holdfast.sqlalchemy as hs
+from holdfast.errors import DeclarationError, HoldfastError, TenantError
+from holdfast.policies import Tenant
+
+ASYNC = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+SHOP = Tenant("shop_id", reads="application")
+
+
+class Base(orm.DeclarativeBase):
+    pass
+
+
+@hs.protect(SHOP)
+class Customer(Base):
+    __tablename__ = "customers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop_id: Mapped[int]
+    name: Mapped[str]
+    orders: Mapped[list[Order]] = relationship(back_populates="customer")
+
+
+@hs.protect(SHOP)
+class Order(hs.SoftDeletable, Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop_id: Mapped[int]
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customers.id"))
+    status: Mapped[str]
+    customer: Mapped[Customer] = relationship(back_populates="orders")
+
+
+@hs.protect(Tenant(reads="application"))
+class Note(hs.TenantOwned, Base):
+    __tablename__ = "notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+
+
+class OrderRepository(hs.Repository[Order]):
+    """Declares nothing but its model."""
+
+
+orders = Order.__table__
+
+
+@dataclass
+class Shops:
+    """Two shops, 1 and 2, of one customer and two orders each; the application's login, and one that sees all."""
+
+    url: sa.URL
+    engine: sa.Engine
+    owner: sa.Engine
+
+    def session(self) -> hs.Session:
+        return hs.Session(self.engine)
+
+
+def build(url: str) -> None:
+    engine = sa.create_engine(url)
+    hs.bind(engine)
+    Base.metadata.create_all(engine)
+    hs.install(engine, Base)
+    for shop in (1, 2):
+        with holdfast.context(tenant=shop), hs.Session(engine) as session:
+            statuses = [Order(status="new"), Order(status="paid")]
+            session.add_all([Customer(name=f"customer of {shop}", orders=statuses), Note(text=f"note of {shop}")])
+            session.commit()
+    engine.dispose()
+
+
+@pytest.fixture
+def shops(database: str) -> Iterator[Shops]:
+    owner = sa.create_engine(database, poolclass=sa.pool.NullPool)
+    hs.bind(owner)
+    url, name = sa.make_url(database), f"app_{uuid.uuid4().hex[:12]}"
+    if url.get_backend_name() == "postgresql":
+        with owner.begin() as connection:
+            for statement in (
+                f"create role {name} login",
+                f"grant select, insert, update, delete on all tables in schema public to {name}",
+                f"grant usage on all sequences in schema public to {name}",
+            ):
+                connection.exec_driver_sql(statement)
+        url = url.set(username=name)
+    engine = sa.create_engine(url, poolclass=sa.pool.QueuePool, pool_size=1, max_overflow=0)
+    hs.bind(engine)
+    yield Shops(url, engine, owner)
+    engine.dispose()
+    if url.get_backend_name() == "postgresql":
+        with owner.begin() as connection:
+            connection.exec_driver_sql(f"drop owned by {name}")
+            connection.exec_driver_sql(f"drop role {name}")
+
+
+pytestmark = pytest.mark.copy_of(build=build)
+
+A, B = orm.aliased(Order), orm.aliased(Order)
+FIRST = sa.select(Order).order_by(Order.id)
+READS: dict[str, Callable[[Any], Any]] = {
+    "entity": lambda s: [o.shop_id for o in s.scalars(FIRST)],
+    "columns": lambda s: s.scalars(sa.select(Order.shop_id)).all(),
+    "core": lambda s: s.scalars(sa.select(orders.c.shop_id)).all(),
+    "alias": lambda s: s.scalars(sa.select(A.shop_id)).all(),
+    "core alias": lambda s: s.scalars(sa.select(orders.alias("o").c.shop_id)).all(),
+    "join": lambda s: s.scalars(sa.select(Customer.shop_id).join(Order)).all(),
+    "join to an alias": lambda s: s.scalars(sa.select(A.shop_id).join(B, A.id == B.id)).all(),
+    "join of an alias": lambda s: s.scalars(sa.select(B.shop_id).select_from(Order).join(B, B.id != Order.id)).all(),
+    "core join": lambda s: s.scalars(sa.select(orders.c.shop_id).join_from(orders, Customer.__table__)).all(),
+    "cte": lambda s: s.scalars(sa.select(sa.select(Order.shop_id).cte().c.shop_id)).all(),
+    "subquery": lambda s: s.scalars(sa.select(sa.select(Order.shop_id).subquery().c.shop_id)).all(),
+    "core subquery": lambda s: s.scalars(sa.select(sa.select(orders.c.shop_id).subquery().c.shop_id)).all(),
+    "union": lambda s: s.scalars(sa.union_all(sa.select(Order.shop_id), sa.select(Customer.shop_id))).all(),
+    "exists": lambda s: s.scalars(sa.select(Customer.shop_id).where(Customer.orders.any())).all(),
+    "in": lambda s: s.scalars(sa.select(Customer.shop_id).where(Customer.id.in_(sa.select(Order.customer_id)))).all(),
+    "scalar subquery": lambda s: [s.scalar(sa.select(sa.select(sa.func.min(Order.shop_id)).scalar_subquery()))],
+    "aggregate": lambda s: s.execute(sa.select(sa.func.min(Order.shop_id), sa.func.max(Order.shop_id))).one(),
+    "query": lambda s: [o.shop_id for o in s.query(Order)],
+    "lazy": lambda s: [o.shop_id for c in s.scalars(sa.select(Customer)) for o in c.orders],
+    "selectin": lambda s: [
+        o.shop_id for c in s.scalars(sa.select(Customer).options(orm.selectinload(Customer.orders))) for o in c.orders
+    ],
+    "joined": lambda s: [
+        o.shop_id
+        for c in s.scalars(sa.select(Customer).options(orm.joinedload(Customer.orders))).unique()
+        for o in c.orders
+    ],
+    "deleted ones too": lambda s: [o.shop_id for o in s.scalars(FIRST.options(hs.include_deleted()))],
+    "lambda": lambda s: [o.shop_id for o in s.scalars(sa.lambda_stmt(lambda: sa.select(Order)))],
+    "repository": lambda s: [o.shop_id for o in OrderRepository(s).list(limit=9)],
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_no_read_leaves_the_tenant(shops: Shops, read: str) -> None:
+    for shop in (1, 2, 1):
+        with holdfast.context(tenant=shop), shops.session() as session:
+            assert set(READS[read](session)) == {shop}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_no_read_goes_without_a_tenant(shops: Shops, read: str) -> None:
+    with shops.session() as session, pytest.raises((TenantError, sa.exc.StatementError)) as refused:
+        READS[read](session)
+    cause = refused.value if isinstance(refused.value, TenantError) else refused.value.orig
+    assert isinstance(cause, TenantError)
+
+
+def test_another_tenants_row_is_not_got_by_its_key(shops: Shops) -> None:
+    with holdfast.context(tenant=1), shops.session() as session:
+        assert session.get(Order, 3) is None
+        with pytest.raises(sa.exc.NoResultFound):
+            session.get_one(Order, 3)
+
+
+def rows(shops: Shops) -> list[Any]:
+    """Of everybody, as the database has them."""
+    with hs.all_tenants(shops.owner, reason="the test looks") as session:
+        found = session.execute(sa.select(orders.c.id, orders.c.shop_id, orders.c.customer_id, orders.c.status))
+        return sorted(map(tuple, found))
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "add": lambda s: (s.add(Order(shop_id=2, customer_id=2, status="x")), s.flush()),
+    "move": lambda s: (setattr(s.get(Order, 1), "shop_id", 2), s.flush()),
+    "to another's parent": lambda s: (s.add(Order(customer_id=2, status="x")), s.flush()),
+    "bulk by key": lambda s: s.execute(sa.update(Order), [{"id": 3, "status": "x"}]),
+    "bulk insert": lambda s: s.execute(sa.insert(Order), [{"shop_id": 2, "customer_id": 2, "status": "x"}]),
+    "core insert": lambda s: s.connection().execute(sa.insert(orders).values(shop_id=2, customer_id=2, status="x")),
+    "core move": lambda s: s.connection().execute(sa.update(orders).values(shop_id=2)),
+    "merge": lambda s: (s.merge(Order(id=3, shop_id=2, customer_id=2, status="x")), s.flush()),
+    "repository": lambda s: OrderRepository(s).create(shop_id=2, customer_id=2, status="x"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_no_write_reaches_another_tenant(shops: Shops, write: str) -> None:
+    before = rows(shops)
+    with holdfast.context(tenant=1), shops.session() as session:
+        with pytest.raises((HoldfastError, DBAPIError, orm.exc.StaleDataError)):
+            WRITES[write](session)
+            session.commit()
+    assert rows(shops) == before
+
+
+NARROW: dict[str, Callable[[Any], Any]] = {
+    "update": lambda s: s.execute(sa.update(Order).values(status="x")),
+    "update from": lambda s: s.execute(
+        sa.update(Order).values(status="x").where(Order.customer_id == Customer.id, Customer.name != "")
+    ),
+}
+
+
+@pytest.mark.parametrize("write", NARROW)
+def test_a_write_of_all_rows_is_of_the_tenants_own(shops: Shops, write: str) -> None:
+    with holdfast.context(tenant=1), shops.session() as session:
+        NARROW[write](session)
+        session.commit()
+    assert [(row[1], row[3]) for row in rows(shops)] == [(1, "x"), (1, "x"), (2, "new"), (2, "paid")]
+
+
+def test_a_core_write_of_all_rows_is_of_the_tenants_own_or_refused(shops: Shops) -> None:
+    with holdfast.context(tenant=1), shops.session() as session:
+        if shops.url.get_backend_name() == "sqlite":
+            with pytest.raises(DBAPIError):
+                session.execute(sa.update(orders).values(status="x"))
+        else:
+            session.execute(sa.update(orders).values(status="x"))
+            session.commit()
+            assert [(row[1], row[3]) for row in rows(shops)] == [(1, "x"), (1, "x"), (2, "new"), (2, "paid")]
+
+
+def test_a_new_row_is_the_present_tenants_by_any_insert(shops: Shops) -> None:
+    with holdfast.context(tenant=2), shops.session() as session:
+        session.add(Order(customer_id=2, status="a"))
+        session.flush()
+        session.execute(sa.insert(Order), [{"customer_id": 2, "status": "b"}])
+        session.execute(sa.insert(orders).values(customer_id=2, status="c"))
+        session.execute(
+            sa.insert(Order).from_select(["customer_id", "status"], sa.select(Order.customer_id, Order.status))
+        )
+        hs.bulk_insert(session, Order, [{"customer_id": 2, "status": "d"}])
+        session.add(Note(text="mine"))
+        session.commit()
+        assert session.scalars(sa.select(Note.tenant_id).distinct()).all() == ["2"]
+    assert len([row for row in rows(shops) if row[1] == 2]) == 2 + 3 + 5 + 1
+
+
+def test_a_session_is_of_one_tenant(shops: Shops) -> None:
+    with shops.session() as session:
+        with holdfast.context(tenant=1):
+            session.get(Order, 1)
+            session.commit()
+        with holdfast.context(tenant=2):
+            for use in (
+                lambda: session.get(Order, 1),
+                lambda: session.scalars(FIRST).all(),
+                lambda: (session.add(Note(text="x")), session.flush()),
+            ):
+                with pytest.raises(TenantError):
+                    use()
+                session.rollback()
+
+
+def test_threads_and_one_connection_never_mix(shops: Shops) -> None:
+    wrong: list[Any] = []
+
+    def work(shop: int) -> None:
+        for _ in range(20):
+            with holdfast.context(tenant=shop), shops.session() as session:
+                found = set(session.scalars(sa.select(Order.shop_id)))
+                raw = (
+                    shop
+                    if shops.url.get_backend_name() == "sqlite"
+                    else session.scalar(sa.text("select max(shop_id) from orders"))
+                )
+                if found != {shop} or raw != shop:
+                    wrong.append((shop, found, raw))
+
+    threads = [threading.Thread(target=work, args=(shop,)) for shop in (1, 2, 1, 2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert wrong == []
+
+
+def test_tasks_and_a_cancelled_one_never_mix(shops: Shops) -> None:
+    async def look(sessions: async_sessionmaker[hs.AsyncSession], shop: int) -> set[int]:
+        with holdfast.context(tenant=shop):
+            async with sessions() as session:
+                return set(await session.scalars(sa.select(Order.shop_id)))
+
+    async def run() -> list[set[int]]:
+        engine = create_async_engine(shops.url.set(drivername=ASYNC[shops.url.get_backend_name()]), pool_size=2)
+        hs.bind(engine)
+        sessions = async_sessionmaker(engine, class_=hs.AsyncSession)
+        cancelled = [asyncio.create_task(look(sessions, 1)) for _ in range(5)]
+        await asyncio.sleep(0)
+        for each in cancelled:
+            each.cancel()
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        found = await asyncio.gather(*(look(sessions, shop) for shop in (1, 2) * 10))
+        await engine.dispose()
+        return list(found)
+
+    assert asyncio.run(run()) == [{1}, {2}] * 10
+
+
+def test_all_tenants_are_another_login_and_recorded(shops: Shops) -> None:
+    with holdfast.context(actor="ada"), hs.all_tenants(shops.owner, reason="invoices of the month") as session:
+        assert {o.shop_id for o in session.scalars(sa.select(Order))} == {1, 2}
+        session.get_one(Order, 1).status = "billed"
+        session.get_one(Order, 3).status = "billed"
+    assert [row[3] for row in rows(shops)].count("billed") == 2
+    table = "holdfast.intervention" if shops.url.get_backend_name() == "postgresql" else "holdfast_intervention"
+    with shops.owner.connect() as connection:
+        found = connection.exec_driver_sql(f"select actor, reason from {table} where kind = 'all_tenants' order by id")
+        assert tuple(found.first() or ()) == ("ada", "invoices of the month")
+
+
+def test_all_tenants_need_a_reason_a_duty_and_no_tenant(shops: Shops) -> None:
+    with pytest.raises(TenantError), hs.all_tenants(shops.owner, reason=" "):
+        pass
+    with holdfast.context(tenant=1), pytest.raises(TenantError), hs.all_tenants(shops.owner, reason="x"):
+        pass
+    if shops.url.get_backend_name() == "postgresql":
+        with pytest.raises(HoldfastError), hs.all_tenants(shops.engine, reason="x") as session:
+            session.scalars(FIRST).all()
+
+
+@pytest.mark.parametrize("tenant", ["", [], (), False, True, 1.5, object()])
+def test_what_names_nobody_is_no_tenant(tenant: Any) -> None:
+    with pytest.raises(DeclarationError) as refused, holdfast.context(tenant=tenant):
+        pass
+    assert refused.value.code == "HF120"
+
+
+def test_zero_is_a_tenant(shops: Shops) -> None:
+    with holdfast.context(tenant=0), shops.session() as session:
+        assert session.scalars(FIRST).all() == []
+
+
+def test_a_tenant_of_another_type_is_told(shops: Shops) -> None:
+    with (
+        holdfast.context(tenant="x"),
+        shops.session() as session,
+        pytest.raises((HoldfastError, sa.exc.StatementError)),
+    ):
+        session.scalars(FIRST).all()
