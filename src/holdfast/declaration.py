@@ -10,7 +10,7 @@ from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
 from holdfast.journal import Relation
 from holdfast.objects import Protection
-from holdfast.policies import ORDER, Audit, Policy, Tenant, columns_needed, find
+from holdfast.policies import ORDER, Audit, Permit, Policy, Tenant, columns_needed, find
 from holdfast.tables import TableInfo, TableName
 
 NewColumns = Mapping[TableName, Sequence[tuple[str, str]]]
@@ -43,8 +43,9 @@ def protections_of(inventory: Inventory) -> dict[TableName, Protection]:
     for stored in inventory.relations.values():
         table = matches.get(stored.id)
         if stored.protected and table is not None:
+            relation = stored.for_table(table)
             protections[table.name] = Protection(
-                as_declared(table, stored.policies), stored.for_table(table), stored.policies, stored.added
+                as_declared(table, relation, stored.policies), relation, stored.policies, stored.added
             )
     return protections
 
@@ -81,18 +82,25 @@ def declare(
         if missing:
             new_columns[name] = missing
         protections[name] = Protection(
-            as_declared(table, merged), relation, merged, (*added, *(column for column, _ in missing))
+            as_declared(table, relation, merged), relation, merged, (*added, *(column for column, _ in missing))
         )
     return Declaration(protections, new_columns)
 
 
-def as_declared(table: TableInfo, policies: Sequence[Policy]) -> TableInfo:
-    """The table as it is once its policies hold: what is made for it must not depend on whether it is already."""
+def as_declared(table: TableInfo, relation: Relation, policies: Sequence[Policy]) -> TableInfo:
+    """The table as it is once its policies hold: what is made for it must not depend on whether it is already.
+
+    Its columns are in the journal's order: where they lie in the table may differ between databases, and what is made
+    for it may not.
+    """
+    columns = tuple(sorted(table.columns, key=lambda column: relation.columns[column.name]))
+    table = replace(table, columns=columns)
     tenant = find(policies, Tenant)
-    if tenant is None:
+    if tenant is None and find(policies, Permit) is None:
         return table
     columns = tuple(
-        replace(column, nullable=False) if column.name == tenant.column else column for column in table.columns
+        replace(column, nullable=False) if tenant is not None and column.name == tenant.column else column
+        for column in table.columns
     )
     return replace(table, columns=columns, row_security=(table.name, *table.children))
 
@@ -143,6 +151,29 @@ def unrecorded_cascades(protections: Mapping[TableName, Protection]) -> list[str
                 notes.append(
                     f"{key.table} is not recorded, and a delete in {protection.table.name} changes its rows "
                     f"({key.name}, ON DELETE {key.on_delete}): an undo could not bring those back. Protect it too."
+                )
+    return notes
+
+
+def of_tenants(protections: Mapping[TableName, Protection]) -> list[str]:
+    """What changes for whoever knew the keys as they were, and which tables refer to a tenant's rows and have none."""
+    notes = []
+    for protection in protections.values():
+        policy = protection.get(Tenant)
+        if policy is None:
+            continue
+        for key in protection.table.uniques:
+            if not (key.primary or key.ours or key.name in policy.global_keys or policy.column in key.columns):
+                notes.append(
+                    f"{key.name} of {protection.table.name} holds within each tenant from now on: two may have the same "
+                    f"{', '.join(key.columns)}. Over all tenants: global_keys."
+                )
+        for reference in protection.table.referenced_by:
+            child = protections.get(reference.table)
+            if child is None or child.get(Tenant) is None:
+                notes.append(
+                    f"{reference.table} refers to {protection.table.name} ({reference.name}) and has no tenant: by its "
+                    "rows one tenant can meet another's. Give it the tenant's column, and Tenant."
                 )
     return notes
 

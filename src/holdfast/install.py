@@ -102,6 +102,10 @@ def _record(connection: Connection, dialect: Dialect, step: Step, found: list[li
 def _apply_step(
     database: Database, connection: Connection, step: Step, deadline: float, found: list[list[str | None]]
 ) -> None:
+    if step.online:
+        _apply_online(database, step)
+        step = Step(step.title, (), step.actions)
+
     def attempt() -> None:
         with explained(database.dialect), connection.begin():
             for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
@@ -109,6 +113,14 @@ def _apply_step(
             _record(connection, database.dialect, step, found)
 
     patiently(step.title, attempt, deadline)
+
+
+def _apply_online(database: Database, step: Step) -> None:
+    """Without a bound on the wait for locks: nobody waits behind it, and what gives up is left invalid."""
+    with database.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in step.online:
+            execute(connection, statement)
 
 
 def patiently(title: str, attempt: Callable[[], T], deadline: float) -> T:

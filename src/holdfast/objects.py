@@ -28,6 +28,10 @@ class DatabaseObject:
     policy: str
     create: tuple[str, ...]
     drop: tuple[str, ...]
+    online: tuple[str, ...] = ()
+    """Makes it while the table is written; each is a transaction by itself. Empty where ``create`` stops nobody."""
+    finish: tuple[str, ...] = ()
+    """What completes it, in a transaction after that of ``create``, for it takes long under a weaker lock."""
 
     @property
     def identity(self) -> tuple[str, str, str]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.declaration import declare, parents_first, protections_of, still_in_history, unrecorded_cascades
+from holdfast.declaration import (
+    declare,
+    of_tenants,
+    parents_first,
+    protections_of,
+    still_in_history,
+    unrecorded_cascades,
+)
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError, HeldError
 from holdfast.inventory import Inventory
@@ -18,9 +25,11 @@ from holdfast.steps import (
     check_views,
     columns_step,
     drop_columns_step,
+    finishing_steps,
     journal_step,
     leaving_step,
     left_over_step,
+    online_steps,
     refuse_used,
     table_step,
 )
@@ -43,8 +52,10 @@ class Plan:
         """Everything that would run, as a script."""
         parts = []
         for step in self.steps:
-            body = "".join(f"{statement.rstrip().rstrip(';')};\n\n" for statement in step.statements)
-            parts.append(f"-- {step.title}\nBEGIN;\n\n{body}COMMIT;\n")
+            body = "".join(f"{each.rstrip().rstrip(';')};\n\n" for each in step.online or step.statements)
+            parts.append(
+                f"-- {step.title}\n" + (body.rstrip("\n") + "\n" if step.online else f"BEGIN;\n\n{body}COMMIT;\n")
+            )
         return "\n".join(parts)
 
 
@@ -69,7 +80,11 @@ def plan_protect(
     left_over = _left_over(inventory, wanted)
     refuse_used(left_over)
     for protection in declaration.parents_first():
+        steps += online_steps(dialect, protection, objects[protection.table.name], installed)
+    finishing: list[Step] = []
+    for protection in declaration.parents_first():
         name = protection.table.name
+        finishing += finishing_steps(dialect, protection, objects[name], installed)
         step = table_step(
             dialect,
             protection,
@@ -82,13 +97,13 @@ def plan_protect(
             steps.append(step)
     if elsewhere := [each for each in left_over if each.table not in protections]:
         steps.append(left_over_step(dialect, elsewhere))
+    steps += finishing
     steps += _gone_steps(dialect, inventory)
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
-    return Plan(
-        tuple(steps), (*notes, *unrecorded_cascades(protections), *still_in_history(inventory, protections)), inventory
-    )
+    told = (*unrecorded_cascades(protections), *still_in_history(inventory, protections), *of_tenants(protections))
+    return Plan(tuple(steps), (*notes, *told), inventory)
 
 
 def _left_over(inventory: Inventory, wanted: Iterable[DatabaseObject]) -> list[InstalledObject]:

@@ -15,7 +15,7 @@ from holdfast.tables import TableName
 LOCK_TIMEOUT = 100
 """Milliseconds. Whoever waits behind a lock that we wait for waits no longer than this."""
 
-_ON_TABLE = ("trigger", "policy", "index", "unique key", "foreign key")
+ON_TABLE = ("trigger", "policy", "index", "unique key", "foreign key")
 """The kinds of objects that are made under a lock on their table."""
 
 Identity = tuple[str, str, str]
@@ -32,6 +32,8 @@ class Step:
     """What it does, a line each, for people."""
     tables: tuple[TableName, ...] = ()
     """The tables whose owner's rights it needs."""
+    online: tuple[str, ...] = ()
+    """The same as ``statements``, each a transaction by itself, so that the table is written meanwhile."""
 
 
 def is_current(wanted: DatabaseObject, there: InstalledObject | None) -> bool:
@@ -63,7 +65,7 @@ def table_step(
     registered: bool,
 ) -> Step | None:
     """Functions first, which lock nothing; triggers last, under locks that are all taken at once."""
-    stale = [each for each in objects if not is_current(each, installed.get(each.identity))]
+    stale = [each for each in objects if not each.online and not is_current(each, installed.get(each.identity))]
     if registered and not stale and not left_over:
         return None
     actions = [] if registered else ["write down what is declared"]
@@ -74,11 +76,12 @@ def table_step(
         actions.append(f"drop {gone.kind} {gone.name}")
     for each in stale:
         there = installed.get(each.identity)
-        statements = locked if each.kind in _ON_TABLE else unlocked
+        statements = locked if each.kind in ON_TABLE else unlocked
         if there is not None and not there.replaceable:
             statements += each.drop
         statements += each.create
-        statements += dialect.mark(each, __version__)
+        if not each.finish:
+            statements += dialect.mark(each, __version__)
         on = f" on {each.table}" if each.table not in (None, protection.table.name) else ""
         actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}{on}")
     if locked:
@@ -86,7 +89,7 @@ def table_step(
     touched = {each.table for each in stale if each.table is not None}
     touched |= {gone.table for gone in left_over if gone.table is not None}
     dropping = any(not each.replaceable for each in installed.values() if each.table in touched)
-    dropping = dropping or any(each.kind in _ON_TABLE and each.kind != "trigger" for each in stale)
+    dropping = dropping or any(each.kind in ON_TABLE and each.kind != "trigger" for each in stale)
     tables = sorted(touched | set(protection.table.partitions if touched else ()))
     locks = dialect.lock_tables(tables, exclusive=bool(left_over) or dropping, milliseconds=LOCK_TIMEOUT)
     return Step(
@@ -97,11 +100,44 @@ def table_step(
     )
 
 
+def online_steps(
+    dialect: Dialect, protection: Protection, objects: Sequence[DatabaseObject], installed: Installed
+) -> list[Step]:
+    """What takes long to make, such as an index: before all else, and without keeping anybody from writing."""
+    return [
+        Step(
+            str(protection.table.name),
+            (*each.create, *dialect.mark(each, __version__)),
+            (f"{'replace' if each.identity in installed else 'create'} {each.kind} {each.name}",),
+            (protection.table.name,),
+            online=(*each.online, *dialect.mark(each, __version__)),
+        )
+        for each in objects
+        if each.online and not is_current(each, installed.get(each.identity))
+    ]
+
+
+def finishing_steps(
+    dialect: Dialect, protection: Protection, objects: Sequence[DatabaseObject], installed: Installed
+) -> list[Step]:
+    """What completes what a table's step has begun, such as looking whether every row keeps a new constraint."""
+    return [
+        Step(
+            str(protection.table.name),
+            (*each.finish, *dialect.mark(each, __version__)),
+            (f"validate {each.kind} {each.name}",),
+            (protection.table.name,),
+        )
+        for each in objects
+        if each.finish and not is_current(each, installed.get(each.identity))
+    ]
+
+
 def leaving_step(
     dialect: Dialect, protection: Protection, objects: Sequence[DatabaseObject], last: Iterable[str]
 ) -> Step:
     """Takes a table's triggers away, then their functions; ``last`` is what else its end asks for."""
-    ordered = sorted(objects, key=_drop_order)
+    ordered = sorted(objects, key=drop_order)
     tables = sorted({each.table for each in ordered if each.table is not None} | set(protection.table.partitions))
     return Step(
         str(protection.table.name),
@@ -130,7 +166,7 @@ def drop_columns_step(dialect: Dialect, protection: Protection, columns: Sequenc
 
 
 def left_over_step(dialect: Dialect, left_over: Iterable[InstalledObject]) -> Step:
-    ordered = sorted(left_over, key=_drop_order)
+    ordered = sorted(left_over, key=drop_order)
     return Step(
         "left over",
         dialect.batch([statement for each in ordered for statement in dialect.drop_installed(each)]),
@@ -142,7 +178,7 @@ def left_over_step(dialect: Dialect, left_over: Iterable[InstalledObject]) -> St
 _DROP_ORDER = ("trigger", "policy", "foreign key", "index", "unique key")
 
 
-def _drop_order(each: DatabaseObject | InstalledObject) -> tuple[int, str]:
+def drop_order(each: DatabaseObject | InstalledObject) -> tuple[int, str]:
     """Triggers go before the functions that they call, references before the keys that they refer to."""
     return (_DROP_ORDER.index(each.kind) if each.kind in _DROP_ORDER else len(_DROP_ORDER)), each.name
 

@@ -17,17 +17,20 @@ from tests.harness import Protected
 from tests.servers import pg_dump_schema
 from tests.suite.test_soft_delete import made
 
-SHOP = (
-    "create table customers (id bigint primary key, shop_id bigint not null, email text, constraint email unique (email))",
-    "create table orders (id bigint primary key, shop_id bigint not null,"
-    " customer_id bigint constraint customer references customers on delete cascade, status text)",
-)
+SHOP = [
+    """create table customers (
+        id bigint primary key, shop_id bigint not null, email text, constraint email unique (email))""",
+    """create table orders (
+        id bigint primary key, shop_id bigint not null,
+        customer_id bigint constraint customer references customers on delete cascade, status text)""",
+]
 ROWS = (
     "insert into customers values (1, 1, 'a@x'), (2, 2, 'b@x')",
     "insert into orders values (10, 1, 1, 'new'), (11, 1, 1, 'paid'), (20, 2, 2, 'new')",
 )
 TENANT = Tenant("shop_id")
 TABLES = ("customers", "orders")
+ON_CONFLICT = "on conflict (id) do update set status = 'theirs'"
 
 
 class Login:
@@ -64,7 +67,7 @@ def login(shop: Protected, *, schema: str = "public") -> Iterator[Login]:
 
 @pytest.fixture
 def shop(postgresql_database: str) -> Protected:
-    return made(postgresql_database, *SHOP, *ROWS, protect=dict.fromkeys(TABLES, [TENANT]))
+    return made(postgresql_database, *SHOP, *ROWS, protect={table: [TENANT] for table in TABLES})
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_each_sees_its_own_rows_and_nobody_sees_any(shop: Protected, app: Login)
     "write",
     [
         "insert into orders values (30, 2, 2, 'new')",
-        "insert into orders (id, shop_id, status) values (10, 2, 'new') on conflict (id) do update set status = 'theirs'",
+        f"insert into orders (id, shop_id, status) values (10, 2, 'new') {ON_CONFLICT}",
         "update orders set shop_id = 2",
         "update orders set shop_id = 2 where id = 10",
         "insert into orders values (30, null, 1, 'new')",
@@ -91,9 +94,8 @@ def test_each_sees_its_own_rows_and_nobody_sees_any(shop: Protected, app: Login)
 )
 def test_nothing_is_written_for_another(shop: Protected, app: Login, write: str) -> None:
     before = shop.checksum("orders")
-    with pytest.raises(TenantError) as refused, app.database.begin() as connection:
-        execute(connection, "select holdfast.set_context(tenant => '1')")
-        execute(connection, write)
+    with pytest.raises(TenantError) as refused:
+        app.run(write, tenant=1)
     assert refused.value.code == "HF203"
     assert shop.checksum("orders") == before
 
@@ -205,17 +207,17 @@ def test_a_policy_that_somebody_adds_opens_nothing(shop: Protected, app: Login) 
     assert app.ids("orders") == []
 
 
-PARTITIONED = (
-    "create table events (id bigint, shop_id bigint not null, at date not null, primary key (id, at)) partition by range (at)",
-    "create table events_old partition of events for values from ('2020-01-01') to ('2021-01-01')",
-    "insert into events values (1, 1, '2020-05-05'), (2, 2, '2020-05-05')",
-)
+PARTITIONED = """
+create table events (id bigint, shop_id bigint not null, at date not null, primary key (id, at))
+    partition by range (at);
+create table events_old partition of events for values from ('2020-01-01') to ('2021-01-01');
+insert into events values (1, 1, '2020-05-05'), (2, 2, '2020-05-05')"""
 
 
 def test_partitions_and_children_are_covered_and_new_ones_are_found(postgresql_database: str) -> None:
     events = made(
         postgresql_database,
-        *PARTITIONED,
+        PARTITIONED,
         "create table notes (id bigint, shop_id bigint not null)",
         "create table notes_child () inherits (notes)",
         "insert into notes_child values (1, 1), (2, 2)",
@@ -254,24 +256,23 @@ def test_what_is_taken_away_is_seen_and_mended(shop: Protected, change: str) -> 
     assert shop.drift() == []
 
 
-BEFORE = (
-    "create table shops (id bigint primary key)",
-    "create table people (id bigint primary key, shop bigint default 7, name text,"
-    " constraint one unique (name) deferrable, boss bigint)",
-    "comment on constraint one on people is 'a name is one''s own: 100%'",
-    "create unique index two on people (boss, name) with (fillfactor = 70)",
-    "alter table people add constraint boss foreign key (boss) references people on delete set null deferrable"
-    " initially deferred",
-    "alter table people add constraint shop foreign key (shop) references shops",
-    "create table visits (id bigint primary key, shop bigint not null, person bigint references people on update cascade)",
-    "alter table visits enable row level security",
-    "create policy mine on visits using (true)",
-)
+BEFORE = """
+create table shops (id bigint primary key);
+create table people (id bigint primary key, shop bigint default 7, name text, boss bigint,
+    constraint one unique (name) deferrable);
+comment on constraint one on people is 'a name is one''s own: 100%';
+create unique index two on people (boss, name) with (fillfactor = 70);
+alter table people
+    add constraint boss foreign key (boss) references people on delete set null deferrable initially deferred,
+    add constraint shop foreign key (shop) references shops;
+create table visits (id bigint primary key, shop bigint not null, person bigint references people on update cascade);
+alter table visits enable row level security;
+create policy mine on visits using (true)"""
 
 
 def test_what_was_there_before_comes_back(postgresql_database: str) -> None:
     people = Protected(postgresql_database)
-    people.run(*BEFORE)
+    people.run(BEFORE)
     before = pg_dump_schema(people.url)
     people.protect({"people": [Tenant("shop"), Audit()], "visits": [Tenant("shop")]})
     assert pg_dump_schema(people.url) != before
@@ -310,7 +311,7 @@ def test_what_cannot_hold_is_refused_before_anything_is_done(postgresql_database
 
 
 def test_a_delete_can_be_undone_by_who_sees_all(postgresql_database: str) -> None:
-    shop = made(postgresql_database, *SHOP, *ROWS, protect=dict.fromkeys(TABLES, [TENANT, Audit()]))
+    shop = made(postgresql_database, *SHOP, *ROWS, protect={table: [TENANT, Audit()] for table in TABLES})
     before = shop.checksums(*TABLES)
     shop.write("delete from customers")
     shop.undo()
@@ -323,7 +324,7 @@ def test_soft_delete_and_tenants_go_together(postgresql_database: str) -> None:
         *SHOP,
         *ROWS,
         *(f"alter table {each} add column deleted_at timestamptz" for each in TABLES),
-        protect=dict.fromkeys(TABLES, [TENANT, SoftDelete(), Audit()]),
+        protect={table: [TENANT, SoftDelete(), Audit()] for table in TABLES},
     )
     with login(shop) as app, app.database.begin() as connection:
         execute(connection, "select holdfast.set_context(tenant => '1')")
@@ -368,9 +369,8 @@ def test_a_database_that_cannot_hide_rows_says_so(sqlite_database: str) -> None:
 def test_sqlite_checks_every_write(sqlite_database: str, write: str) -> None:
     shop = sqlite_shop(sqlite_database)
     before = shop.checksum("orders")
-    with pytest.raises(TenantError), shop.database.begin() as connection:
-        execute(connection, "insert into holdfast_context (tenant) values ('1')")
-        execute(connection, write)
+    with pytest.raises(TenantError):
+        shop.run("insert into holdfast_context (tenant) values ('1')", write)
     assert shop.checksum("orders") == before
     with pytest.raises(TenantError):
         shop.run(write)
@@ -386,3 +386,13 @@ def test_sqlite_lets_a_tenant_write_its_own(sqlite_database: str) -> None:
         "delete from holdfast_context",
     )
     assert shop.rows("select id, status from orders where shop_id = 1 order by id") == [(10, "sent"), (30, "sent")]
+
+
+def test_the_plan_says_what_changes_for_those_who_knew_the_keys(postgresql_database: str) -> None:
+    shop = Protected(postgresql_database)
+    shop.run(*SHOP)
+    told = " ".join(shop.plan({"customers": [TENANT]}).notes)
+    assert "email of public.customers holds within each tenant" in told
+    assert "public.orders refers to public.customers (customer) and has no tenant" in told
+    shop.protect({table: [TENANT] for table in TABLES})
+    assert shop.plan({table: [TENANT] for table in TABLES}).notes == ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.dialects.postgresql.sql import function, literal, qualified, quote, trigger
-from holdfast.dialects.postgresql.tenant_keys import foreign_keys, kept, tenant_index, unique_keys
+from holdfast.dialects.postgresql.tenant_keys import check_distributed, foreign_keys, kept, tenant_index, unique_keys
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
 from holdfast.policies import Tenant
@@ -140,12 +140,16 @@ class Isolation:
     """Whether a context counts only with a signature."""
     distributed: bool = False
     """Whether the tables may be spread over several servers, which refuses subqueries in policies."""
+    keys: bool = False
+    """Whether there is a table of keys to sign contexts with."""
 
     def present(self, column: ColumnInfo) -> str:
         """An expression: the tenant of the present transaction, as a value of the column; NULL where there is none."""
-        source = "holdfast.signed_tenant()" if self.signed else "nullif(current_setting('holdfast.tenant', true), '')"
-        kind = _TYPES[column.base_type]
-        return source if kind == "text" else f"{source}::{kind}"
+        return _cast("holdfast.signed_tenant()", column) if self.signed else self.claimed(column)
+
+    def claimed(self, column: ColumnInfo) -> str:
+        """The tenant that the transaction says it is of. Cheap enough to be asked for each row; the policies check it."""
+        return _cast("nullif(current_setting('holdfast.tenant', true), '')", column)
 
     def is_own(self, column: ColumnInfo) -> str:
         """A condition: the row is the present tenant's. Asked once for a statement, where subqueries are allowed."""
@@ -153,10 +157,17 @@ class Isolation:
         return f"{quote(column.name)} = " + (present if self.distributed else f"(select {present})")
 
 
+def _cast(expression: str, column: ColumnInfo) -> str:
+    kind = _TYPES[column.base_type]
+    return expression if kind == "text" else f"{expression}::{kind}"
+
+
 def keeping_apart(
     policy: Tenant, protection: Protection, protections: Protections, isolation: Isolation
 ) -> tuple[DatabaseObject, ...]:
     column = _tenant_column(policy, protection)
+    if isolation.distributed:
+        check_distributed(policy, protection, protections)
     return (
         *unique_keys(policy, protection, protections),
         *tenant_index(policy, protection, protections),
@@ -187,11 +198,15 @@ def row_security(protection: Protection, column: ColumnInfo, isolation: Isolatio
     whatever policies are added later.
     """
     own = isolation.is_own(column)
-    scoped = ", ".join(map(quote, isolation.roles.scoped)) or "public"
+    roles = isolation.roles
+    scoped = ", ".join(map(quote, roles.scoped)) or "public"
+    # The functions that act for a table's owner work within the tenant too. It is not restricted further, or its
+    # members could not work across tenants.
+    owner = f", {quote(roles.owner)}" if roles.scoped and roles.owner is not None else ""
     for table in (protection.table.name, *protection.table.children):
         part = "" if table == protection.table.name else str(table)
         first = () if part else _column(protection, column, isolation)
-        yield _policy("holdfast_tenant", protection, table, f"for all to {scoped}", own, first)
+        yield _policy("holdfast_tenant", protection, table, f"for all to {scoped}{owner}", own, first)
         yield _policy("holdfast_tenant_only", protection, table, f"as restrictive for all to {scoped}", own)
         if isolation.roles.all_tenants is not None:
             said = "holdfast.across_tenants()" if isolation.distributed else "(select holdfast.across_tenants())"
@@ -231,7 +246,7 @@ def _column(protection: Protection, column: ColumnInfo, isolation: Isolation) ->
             for each in (table.name, *table.children)
         ),
         f"alter table {qualified(table.name)}\n"
-        f"    alter column {name} set default {isolation.present(column)},\n"
+        f"    alter column {name} set default {isolation.claimed(column)},\n"
         f"    alter column {name} set not null",
     )
 

@@ -75,28 +75,30 @@ def _unique_key(policy: Tenant, protection: Protection, key: UniqueKey, bare: Se
 def tenant_index(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
     """What the foreign keys of the tenant's other tables refer to, and what finds a tenant's rows."""
     table = protection.table
-    wanted = [table.key] if table.key else []
+    wanted = [_bare(table.key, policy.column)] if table.key else []
     for key in table.referenced_by:
         child = protections.get(key.table)
         bare = _bare(key.target_columns, policy.column)
         if child is not None and child.get(Tenant) is not None and bare not in wanted:
             wanted.append(bare)
     for number, columns in enumerate(wanted):
-        with_tenant = (policy.column, *(name for name in columns if name != policy.column))
+        with_tenant = (policy.column, *columns)
         if any(each.columns == with_tenant and not each.partial and not _is_made(each) for each in table.uniques):
             continue
         name = f"holdfast_tenant_{protection.relation.id}" + (f"_{number + 1}" if number else "")
         index = f"{quote(table.name.schema)}.{quote(name)}"
+        over = f"{quote(name)} on {qualified(table.name)} ({_listed(with_tenant)})"
+        drop = f"drop index if exists {index}"
+        online = (f"drop index concurrently if exists {index}", f"create unique index concurrently {over}")
         yield DatabaseObject(
             "index",
             name,
             table.name,
             "Tenant",
-            (
-                f"drop index if exists {index}",
-                f"create unique index {quote(name)} on {qualified(table.name)} ({_listed(with_tenant)})",
-            ),
-            (f"drop index if exists {index}",),
+            (drop, f"create unique index {over}"),
+            (drop,),
+            # Of a partitioned table no index can be made so.
+            online=() if table.kind == "partitioned" else online,
         )
 
 
@@ -111,16 +113,39 @@ def foreign_keys(policy: Tenant, protection: Protection, protections: Protection
         yield _foreign_key(protection, key, columns, target)
 
 
+def check_distributed(policy: Tenant, protection: Protection, protections: Protections) -> None:
+    """HF119 where a table that is spread over several servers could not have its keys."""
+    table = protection.table
+    if table.key and policy.column not in table.key:
+        raise DeclarationError(
+            "HF119",
+            f"The key of {table.name} is ({', '.join(table.key)}), and on a distributed table a key must hold the tenant.",
+            f"Make it ({', '.join((policy.column, *table.key))}).",
+        )
+    for key in table.foreign_keys:
+        if key.on_delete in ("SET NULL", "SET DEFAULT") and _tenant_of(key, protections) is not None:
+            raise DeclarationError(
+                "HF119",
+                f"{key.name} of {table.name} says ON DELETE {key.on_delete}, which a distributed table cannot have "
+                "where the key holds the tenant.",
+                "Make it NO ACTION or CASCADE.",
+            )
+
+
 def _foreign_key(
     protection: Protection, key: ForeignKey, columns: Sequence[str], target: Sequence[str]
 ) -> DatabaseObject:
     table, name = protection.table.name, quote(key.name)
     # The tenant stays: only what refers is let go.
     let_go = key.let_go or columns[1:]
-    action = key.on_delete + (f" ({_listed(let_go)})" if key.on_delete in ("SET NULL", "SET DEFAULT") else "")
+    action = key.on_delete.lower() + (f" ({_listed(let_go)})" if key.on_delete in ("SET NULL", "SET DEFAULT") else "")
     clauses = [f"on update {key.on_update.lower()}", f"on delete {action}"]
     if key.deferral:
         clauses.append(key.deferral.lower())
+    # Of a partitioned table PostgreSQL adds none that is still to be validated.
+    later = protection.table.kind != "partitioned"
+    if later:
+        clauses.append("not valid")
     return DatabaseObject(
         "foreign key",
         key.name,
@@ -132,11 +157,13 @@ def _foreign_key(
             f"    add constraint {name} foreign key ({_listed(columns)})\n"
             f"        references {qualified(key.target)} ({_listed(target)})\n"
             f"        {' '.join(clauses)}",
+            f"comment on constraint {name} on {qualified(table)} is 'holdfast: to be validated'",
         ),
         (
             f"alter table {qualified(table)} drop constraint if exists {name}",
             kept("put_back", protection, "foreign key", key.name, table),
         ),
+        finish=(f"alter table {qualified(table)} validate constraint {name}",) if later else (),
     )
 
 
