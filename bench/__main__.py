@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bench import bulk, figures, journal, lite, page, paging, peers, repository, sealing
+from bench import bulk, figures, journal, lite, page, paging, peers, repository, sealing, signing, tenants
 from bench.cases import Case, Line, cases, run_add_all, run_case
 from bench.sizes import FULL, QUICK, Sizes
 from bench.subjects import SETTINGS, Bench
@@ -22,6 +22,8 @@ _REPOSITORY = "Repository"
 _BULK = "Bulk"
 _JOURNAL = "Journal"
 _SEALING = "Sealing"
+_TENANTS = "Tenants"
+_SIGNING = "Signed context"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 
 
@@ -59,7 +61,9 @@ def run(
         versions: dict[str, str] = {}
         missing: dict[str, str] = {}
         # Those that protect tables are not asked for pages.
-        if with_peers and not (only and only.lower() in (_PAGING + _REPOSITORY + _BULK + _JOURNAL + _SEALING).lower()):
+        if with_peers and not (
+            only and only.lower() in (_PAGING + _REPOSITORY + _BULK + _JOURNAL + _SEALING + _TENANTS + _SIGNING).lower()
+        ):
             versions, missing = _add_peers(bench)
         lines: list[Line] = []
         for title, measure in _measurements(bench):
@@ -75,6 +79,10 @@ def run(
             lines += _told(_JOURNAL, lambda: journal.lines(bench))
         if only.lower() in _SEALING.lower():
             lines += _told(_SEALING, lambda: sealing.lines(bench))
+        if only.lower() in _TENANTS.lower():
+            lines += _told(_TENANTS, lambda: tenants.lines(bench))
+        if only.lower() in _SIGNING.lower():
+            lines += _told(_SIGNING, lambda: signing.lines(bench))
         sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if only.lower() in "sqlite" else []
         return page.render(sizes, lines, sqlite_lines, versions, missing, bench.version)
 
