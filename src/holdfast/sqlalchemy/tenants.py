@@ -61,7 +61,7 @@ def check_tenants(session: Session, flush: UOWTransaction, instances: Any) -> No
             name = type(instance).__name__
             raise TenantError(
                 "HF203",
-                f"A {name} of tenant {value} was to be written, and the work in hand is for tenant {here}.",
+                f"{name} of tenant {value} was to be written, and the work in hand is for tenant {here}.",
                 f"Leave {key} out: it is filled in by itself.",
             )
 
