@@ -396,3 +396,51 @@ def test_the_plan_says_what_changes_for_those_who_knew_the_keys(postgresql_datab
     assert "public.orders refers to public.customers (customer) and has no tenant" in told
     shop.protect({table: [TENANT] for table in TABLES})
     assert shop.plan({table: [TENANT] for table in TABLES}).notes == ()
+
+
+MARKED = [*SHOP, *ROWS, *(f"alter table {each} add column deleted_at timestamptz" for each in TABLES)]
+
+
+@contextmanager
+def owned(url: str, *, roles: bool) -> Iterator[tuple[Protected, Login]]:
+    """Tables whose rows are marked, of an owner who is no superuser; with roles, each has its duty."""
+    shop, owner = Protected(url), f"owner_{uuid.uuid4().hex[:12]}"
+    shop.run(*MARKED, f"create role {owner}", *(f"alter table {each} owner to {owner}" for each in TABLES))
+    shop.protect({table: [TENANT, SoftDelete(), Audit()] for table in TABLES})
+    try:
+        with login(shop) as app:
+            if roles:
+                name = app.database.url.username
+                shop.run(f"insert into holdfast.role values ('application', '{name}'), ('owner', '{owner}')")
+                shop.protect({table: [TENANT] for table in TABLES})
+                assert shop.drift() == []
+            yield shop, app
+            if roles:
+                shop.run("delete from holdfast.role")
+                shop.protect({table: [TENANT] for table in TABLES})
+    finally:
+        shop.run(f"reassign owned by {owner} to current_user", f"drop owned by {owner}", f"drop role {owner}")
+
+
+@pytest.mark.parametrize(("who", "roles"), [("application", False), ("application", True), ("superuser", True)])
+def test_a_soft_delete_reaches_the_children(postgresql_database: str, who: str, roles: bool) -> None:
+    with owned(postgresql_database, roles=roles) as (shop, app):
+        with (app if who == "application" else shop).database.begin() as connection:
+            if who == "application":
+                execute(connection, "select holdfast.set_context(tenant => '1')")
+            execute(connection, "delete from customers where id = 1")
+        assert shop.rows("select id from customers where deleted_at is null") == [(2,)]
+        assert shop.rows("select id from orders where deleted_at is null") == [(20,)]
+
+
+def test_a_soft_delete_that_could_mark_nothing_is_an_error(postgresql_database: str) -> None:
+    with owned(postgresql_database, roles=False) as (shop, _), pytest.raises(TenantError):
+        shop.run("delete from customers where id = 1")
+
+
+def test_a_new_owner_is_seen(postgresql_database: str) -> None:
+    with owned(postgresql_database, roles=True) as (shop, _):
+        shop.run("alter table orders owner to current_user")
+        assert ("policy holdfast_tenant_owner", "altered") in {(each.object, each.state) for each in shop.drift()}
+        shop.protect({"orders": [TENANT]})
+        assert "policy holdfast_tenant_owner" not in {each.object for each in shop.drift()}

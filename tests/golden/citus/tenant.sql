@@ -38,6 +38,17 @@ create policy "holdfast_all_tenants" on "public"."orders" for all to "shop_all_t
 
 alter table "public"."orders" enable row level security, force row level security;
 
+drop policy if exists holdfast_tenant_owner on "public"."orders";
+
+do $holdfast$
+begin
+    execute format('create policy holdfast_tenant_owner on "public"."orders" for all to %I
+    using (pg_trigger_depth() > 0)
+    with check (pg_trigger_depth() > 0)',
+        (select pg_get_userbyid(c.relowner) from pg_class as c where c.oid = '"public"."orders"'::regclass));
+end
+$holdfast$;
+
 select holdfast.keep(1, '', 'foreign key', 'customer', '"public"."orders"');
 
 alter table "public"."orders"
@@ -93,3 +104,14 @@ create policy "holdfast_all_tenants" on "public"."customers" for all to "shop_al
     with check (holdfast.across_tenants());
 
 alter table "public"."customers" enable row level security, force row level security;
+
+drop policy if exists holdfast_tenant_owner on "public"."customers";
+
+do $holdfast$
+begin
+    execute format('create policy holdfast_tenant_owner on "public"."customers" for all to %I
+    using (pg_trigger_depth() > 0)
+    with check (pg_trigger_depth() > 0)',
+        (select pg_get_userbyid(c.relowner) from pg_class as c where c.oid = '"public"."customers"'::regclass));
+end
+$holdfast$;

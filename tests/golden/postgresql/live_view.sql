@@ -57,6 +57,22 @@ begin
 end
 $holdfast$;
 
+do $holdfast$
+declare
+    v_owner name := (select pg_get_userbyid(c.relowner) from pg_class as c
+                     where c.oid = '"public"."orders"'::regclass);
+    v_lend boolean := not has_schema_privilege(v_owner, 'holdfast', 'create');
+begin
+    if v_lend then
+        execute format('grant create on schema holdfast to %I', v_owner);
+    end if;
+    execute format('alter function %s owner to %I', 'holdfast."soft_delete_lock_1"()', v_owner);
+    if v_lend then
+        execute format('revoke create on schema holdfast from %I', v_owner);
+    end if;
+end
+$holdfast$;
+
 revoke all on function holdfast."soft_delete_lock_1"() from public;
 
 create or replace function holdfast."soft_delete_follow_1"()
@@ -82,6 +98,22 @@ begin
 end
 $holdfast$;
 
+do $holdfast$
+declare
+    v_owner name := (select pg_get_userbyid(c.relowner) from pg_class as c
+                     where c.oid = '"public"."orders"'::regclass);
+    v_lend boolean := not has_schema_privilege(v_owner, 'holdfast', 'create');
+begin
+    if v_lend then
+        execute format('grant create on schema holdfast to %I', v_owner);
+    end if;
+    execute format('alter function %s owner to %I', 'holdfast."soft_delete_follow_1"()', v_owner);
+    if v_lend then
+        execute format('revoke create on schema holdfast from %I', v_owner);
+    end if;
+end
+$holdfast$;
+
 revoke all on function holdfast."soft_delete_follow_1"() from public;
 
 create or replace function holdfast."soft_delete_parent_1_1"()
@@ -103,6 +135,22 @@ begin
             hint = 'Restore the row of public.orders first, or refer to a living one.';
     end if;
     return null;
+end
+$holdfast$;
+
+do $holdfast$
+declare
+    v_owner name := (select pg_get_userbyid(c.relowner) from pg_class as c
+                     where c.oid = '"public"."orders"'::regclass);
+    v_lend boolean := not has_schema_privilege(v_owner, 'holdfast', 'create');
+begin
+    if v_lend then
+        execute format('grant create on schema holdfast to %I', v_owner);
+    end if;
+    execute format('alter function %s owner to %I', 'holdfast."soft_delete_parent_1_1"()', v_owner);
+    if v_lend then
+        execute format('revoke create on schema holdfast from %I', v_owner);
+    end if;
 end
 $holdfast$;
 
@@ -140,6 +188,9 @@ do $holdfast$
 declare
     v_each record;
 begin
+    execute format('alter view %s owner to %I', '"public"."orders_live"', (
+        select pg_get_userbyid(c.relowner) from pg_class as c
+        where c.oid = '"public"."orders"'::regclass));
     for v_each in
         select coalesce(quote_ident(r.rolname), 'public') as grantee
         from (select a.grantee

@@ -15,7 +15,7 @@ from holdfast.dialects.postgresql.values import (
     pinned_settings,
 )
 from holdfast.objects import DatabaseObject, Protection
-from holdfast.policies import Audit, SoftDelete
+from holdfast.policies import Audit, SoftDelete, Tenant
 from holdfast.tables import ColumnInfo
 
 # Written once for each transaction that changes something. The flag is a setting that ends with the
@@ -24,7 +24,6 @@ RECORD_TRANSACTION = """\
 if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
     perform holdfast.record_transaction();
 end if;"""
-CHANGE = "insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,19 @@ class Recorder:
         """Triggers run in the order of their names, and this one before what the users' own write."""
         first = "00_" if event in self.protection.table.row_triggers else ""
         return f"{first}holdfast_record_{event}"
+
+    @property
+    def into(self) -> str:
+        tenant = ", tenant" if self.protection.get(Tenant) else ""
+        return f"insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after{tenant})"
+
+    def tenant(self, *rows: str) -> str:
+        """What follows the after-image: whose row it is, of the first of the rows that is there."""
+        policy = self.protection.get(Tenant)
+        if policy is None:
+            return ""
+        values = [f"{row}.{quote(policy.column)}::text" for row in rows]
+        return ",\n    " + (values[0] if len(values) == 1 else f"coalesce({', '.join(values)})")
 
     @property
     def key_is_integer(self) -> bool:
@@ -149,26 +161,18 @@ class Recorder:
 
     # ------------------------------------------------------------------ statements
 
-    def insert_change(
-        self, operation: str, key: str, before: str = "null", after: str = "null", last: str = "null"
-    ) -> str:
+    def insert_change(self, row: str, operation: str, key: str, before: str = "null", after: str = "null") -> str:
         return (
-            f"{CHANGE}\nvalues (pg_current_xact_id(), now(), {self.relation_id}, {operation}, {key}, {last},\n"
-            f"{indent(before, '    ')},\n{indent(after, '    ')});"
+            f"{self.into}\nvalues (pg_current_xact_id(), now(), {self.relation_id}, {operation}, {key}, null,\n"
+            f"{indent(before, '    ')},\n{indent(after, '    ')}{self.tenant(row)});"
         )
 
     def select_change(
-        self,
-        source: str,
-        operation: str,
-        key: str,
-        before: str = "null",
-        after: str = "null",
-        last: str = "null",
+        self, source: str, rows: Sequence[str], operation: str, key: str, before: str = "null", after: str = "null"
     ) -> str:
         return (
-            f"{CHANGE}\nselect pg_current_xact_id(), now(), {self.relation_id}, {operation}, {key}, {last},\n"
-            f"{indent(before, '    ')},\n{indent(after, '    ')}\n{source};"
+            f"{self.into}\nselect pg_current_xact_id(), now(), {self.relation_id}, {operation}, {key}, null,\n"
+            f"{indent(before, '    ')},\n{indent(after, '    ')}{self.tenant(*rows)}\n{source};"
         )
 
     def update_one(self, old: str, new: str) -> str:
@@ -179,9 +183,9 @@ class Recorder:
             f"if not ({self.same_key(old, new)}) then\n"
             "    -- The row went from one key to another: it left the one and came to the other.\n"
             + indent(
-                self.insert_change("'U'", self.key(old), before=self.image(old))
+                self.insert_change(old, "'U'", self.key(old), before=self.image(old))
                 + "\n"
-                + self.insert_change("'U'", self.key(new), after=self.image(new))
+                + self.insert_change(new, "'U'", self.key(new), after=self.image(new))
                 + "\nreturn null;",
                 "    ",
             )
@@ -197,6 +201,7 @@ class Recorder:
             )
         steps.append(
             self.insert_change(
+                old,
                 self.operation(old, new),
                 self.key(old),
                 before="'{' || substr(v_before, 2) || '}'",
@@ -218,6 +223,7 @@ class Recorder:
             f"full join new_rows as n on {self.same_key('o', 'n')}\n"
             f"where o.{first} is null or n.{first} is null\n"
             f"   or {self.changed('o', 'n', self._compared_and_key())}",
+            ("o", "n"),
             f"case when o.{first} is null or n.{first} is null then 'U' else {self.operation('o', 'n')} end"
             if self.protection.get(SoftDelete)
             else "'U'",
@@ -257,30 +263,38 @@ class Recorder:
         if self.policy.inserts == "key" and self.key_is_integer:
             return self._insert_runs()
         after = self.image("n") if self.policy.inserts == "full" else "null"
-        return self._by_statement(self.select_change("from new_rows as n", "'I'", self.key("n"), after=after))
+        return self._by_statement(self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"), after=after))
 
     def _insert_runs(self) -> str:
         """Integer keys, kept as runs: a statement that inserts 1 to 100,000 is one change."""
         key = quote(self.protection.table.key[0])
         relation = self.relation_id
+        policy = self.protection.get(Tenant)
+        declared = found = into = value = several = ""
+        if policy is not None:
+            tenant = f"n.{quote(policy.column)}::text"
+            declared, value = "\n    v_tenant text;\n    v_other text;", ", v_tenant"
+            found, into = f", min({tenant}), max({tenant})", ", v_tenant, v_other"
+            each = self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"))
+            several = "\n    elsif v_tenant <> v_other then\n        -- A run is of one tenant.\n" + indent(each, " " * 8)
         return f"""\
 declare
     v_first bigint;
     v_last bigint;
-    v_rows bigint;
+    v_rows bigint;{declared}
 begin
-    select min(n.{key}), max(n.{key}), count(*) into v_first, v_last, v_rows from new_rows as n;
+    select min(n.{key}), max(n.{key}), count(*){found} into v_first, v_last, v_rows{into} from new_rows as n;
     if v_rows = 0 then
         return null;
     end if;
 {indent(RECORD_TRANSACTION, "    ")}
     if v_rows = 1 then
-        {CHANGE}
-        values (pg_current_xact_id(), now(), {relation}, 'I', v_first::text, null, null, null);
+        {self.into}
+        values (pg_current_xact_id(), now(), {relation}, 'I', v_first::text, null, null, null{value});{several}
     else
-        {CHANGE}
+        {self.into}
         select pg_current_xact_id(), now(), {relation}, 'I', run.first_key::text,
-               nullif(run.last_key, run.first_key), null, null
+               nullif(run.last_key, run.first_key), null, null{value}
         from (
             select min(island.key) as first_key, max(island.key) as last_key
             from (
@@ -298,19 +312,19 @@ end"""
 
     def insert_by_row(self) -> str:
         after = self.image("new") if self.policy.inserts == "full" else "null"
-        return self._by_row(self.insert_change("'I'", self.key("new"), after=after))
+        return self._by_row(self.insert_change("new", "'I'", self.key("new"), after=after))
 
     def delete_by_statement(self) -> str:
         return self._by_statement(
-            self.select_change("from old_rows as o", "'D'", self.key("o"), before=self.image("o"))
+            self.select_change("from old_rows as o", ["o"], "'D'", self.key("o"), before=self.image("o"))
         )
 
     def delete_by_row(self) -> str:
-        return self._by_row(self.insert_change("'D'", self.key("old"), before=self.image("old")))
+        return self._by_row(self.insert_change("old", "'D'", self.key("old"), before=self.image("old")))
 
     def truncate(self) -> str:
         """Every row is recorded before it goes. The table is named at run time: it may be any partition."""
-        statement = self.select_change("from only", "'T'", self.key("o"), before=self.image("o"))
+        statement = self.select_change("from only", ["o"], "'T'", self.key("o"), before=self.image("o"))
         template = statement.replace("%", "%%").removesuffix(";") + " %I.%I as o"
         return (
             "declare\n    v_rows bigint;\nbegin\n"

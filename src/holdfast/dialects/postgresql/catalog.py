@@ -48,6 +48,9 @@ select json_build_object(
         join pg_class as l on l.oid = r.relid
         join pg_namespace as ln on ln.oid = l.relnamespace
         where l.relrowsecurity),
+    'own_policies', exists (
+        select from pg_policy as p where p.polrelid = c.oid and p.polpermissive and p.polname !~ '^holdfast_'),
+    'closed', c.relrowsecurity and not exists (select from pg_policy as p where p.polrelid = c.oid),
     'row_triggers', (
         select json_agg(distinct e.event)
         from pg_trigger as t
@@ -179,6 +182,8 @@ select json_build_object(
     -- Whether a context counts only with a signature; whether tables may be spread over several servers.
     'signed', exists (select from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
                       where n.nspname = 'holdfast' and p.proname = 'signed_tenant'),
+    'keys', exists (select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                    where n.nspname = 'holdfast' and c.relname = 'signing_key'),
     'distributed', exists (select from pg_extension as e where e.extname = 'citus'),
     -- What no new view can be called, beside the tables.
     'other_names', (select json_agg(json_build_array(n.nspname, c.relname))
@@ -252,14 +257,16 @@ select 'function', p.proname, null, null, obj_description(p.oid, 'pg_proc'),
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
 cross join lateral (
-    select p.pronargs = 0 and p.proname ~ '^(record|past|guard|stamp|soft_delete|tenant)_([a-z_]+_)?[0-9]+(_[0-9]+)?$' as per_table
+    select p.pronargs = 0 and p.proname ~ '^(record|past|guard|stamp|soft_delete|tenant|permit)_([a-z_]+_)?[0-9]+(_[0-9]+)?$' as per_table
 ) as own
 where n.nspname = 'holdfast' and p.prokind = 'f'
 union all
 select 'policy', p.polname, n.nspname, c.relname, obj_description(p.oid, 'pg_policy'),
     concat_ws(' ', p.polcmd, p.polpermissive,
-        (select string_agg(coalesce(r.rolname, 'public'), ',' order by r.rolname)
-         from unnest(p.polroles) as g (oid) left join pg_roles as r on r.oid = g.oid),
+        -- The owner of a table may be another one tomorrow, and then the policy is for that one.
+        case when p.polname = 'holdfast_tenant_owner' then (p.polroles = array[c.relowner])::text
+             else (select string_agg(coalesce(r.rolname, 'public'), ',' order by r.rolname)
+                   from unnest(p.polroles) as g (oid) left join pg_roles as r on r.oid = g.oid) end,
         pg_get_expr(p.polqual, c.oid), pg_get_expr(p.polwithcheck, c.oid),
         -- The column that says whose row it is.
         (select concat_ws(' ', a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
@@ -269,7 +276,7 @@ select 'policy', p.polname, n.nspname, c.relname, obj_description(p.oid, 'pg_pol
          where u.classid = 'pg_policy'::regclass and u.objid = p.oid and u.refobjsubid > 0
          limit 1)),
     c.relrowsecurity and c.relforcerowsecurity,
-    true, true, p.polname ~ '^holdfast_(tenant|all_tenants)',
+    true, true, p.polname ~ '^holdfast_(tenant|all_tenants|permit)',
     format('policy %I on %I.%I', p.polname, n.nspname, c.relname)
 from pg_policy as p
 join pg_class as c on c.oid = p.polrelid

@@ -62,7 +62,7 @@ def _spelled(*values: str) -> str:
 
 
 _HEAD = {
-    "change": f"concat_ws(',', m.id, m.xid, {_MOMENT.format('m.at')}, m.relation, m.operation)",
+    "change": f"concat_ws(',', m.id, m.xid, {_MOMENT.format('m.at')}, m.relation, m.operation, m.tenant)",
     "transaction": f"concat_ws(',', m.id, m.xid, {_MOMENT.format('m.at')})",
     "intervention": f"concat_ws(',', m.id, {_MOMENT.format('m.at')})",
 }
@@ -182,10 +182,19 @@ class PostgreSQLEvidence(Evidence):
         return f"select pg_advisory_xact_lock({LOCK})"
 
     def moment(self) -> str:
+        # A snapshot ends with the last transaction that is over. Those after it that had begun by then may have numbers
+        # below the highest that is sealed, so they are named too; the next one is that from which age() counts.
         return (
-            f"select {_TIME.format('clock_timestamp()')} as sealed_at, pg_current_snapshot()::text as snapshot,\n"
+            f"select {_TIME.format('clock_timestamp()')} as sealed_at,\n"
+            "    concat(pg_snapshot_xmin(n.s), ':', n.next, ':', (select string_agg(r.xid, ',' order by r.xid::bigint) from (\n"
+            "        select x::text as xid from pg_snapshot_xip(n.s) as x\n"
+            "        union all\n"
+            "        select generate_series(n.over, n.next - 1)::text) as r)) as snapshot,\n"
             "    concat((select c.system_identifier from pg_control_system() as c), '/', "
-            "'holdfast.relation'::regclass::oid) as place"
+            "'holdfast.relation'::regclass::oid) as place\n"
+            "from (select s, pg_snapshot_xmax(s)::text::bigint as over,\n"
+            "        pg_snapshot_xmax(s)::text::bigint + age(pg_snapshot_xmax(s)::xid) as next\n"
+            "    from pg_current_snapshot() as s) as n"
         )
 
     def reached(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.dialects.postgresql import erasure, evidence, feed, interventions, retention, tenant
-from holdfast.dialects.postgresql.functions import FUNCTIONS
+from holdfast.dialects.postgresql import erasure, evidence, feed, interventions, permissions, retention, signing, tenant
+from holdfast.dialects.postgresql.functions import FUNCTIONS, SIGNED_FUNCTIONS
 from holdfast.dialects.postgresql.sql import literal, mark, quote
 from holdfast.objects import DatabaseObject, Kind
 from holdfast.tables import TableName
@@ -44,7 +44,9 @@ create table if not exists holdfast.change (
     key_last bigint,
     key text collate "C",
     before text,
-    after text
+    after text,
+    -- Whose row it is, where the table has tenants.
+    tenant text
 ) partition by range (at)""",
     "change_default": """\
 create table if not exists holdfast.change_default partition of holdfast.change default""",
@@ -81,6 +83,7 @@ create table if not exists holdfast.relation_column (
     **erasure.TABLES,
     **feed.TABLES,
     **tenant.TABLES,
+    **permissions.TABLES,
 }
 INDEXES = {
     "change_row": """\
@@ -96,8 +99,8 @@ create index if not exists change_at on holdfast.change using brin (at, id)
     "transaction_at": """\
 create index if not exists transaction_at on holdfast.transaction using brin (at)
     with (pages_per_range = 16, autosummarize = on)""",
-    **feed.INDEXES,
     **tenant.INDEXES,
+    **permissions.INDEXES,
 }
 
 # What a statement outside of any transaction block writes is committed as soon as it is written; all else waits for
@@ -180,17 +183,22 @@ end
 $holdfast$"""
 
 
-def objects(owner: str | None) -> tuple[DatabaseObject, ...]:
+def objects(owner: str | None, isolation: tenant.Isolation) -> tuple[DatabaseObject, ...]:
     """The journal's own objects, in the order in which they are made."""
     made: list[tuple[Kind, str, tuple[str, ...]]] = [("table", name, (create,)) for name, create in TABLES.items()]
+    if isolation.keys:
+        made.append(("table", "signing_key", signing.KEYS))
     made += [("index", name, (create,)) for name, create in INDEXES.items()]
-    for signature, create in (FUNCTIONS | feed.FUNCTIONS).items():
+    functions = FUNCTIONS | feed.FUNCTIONS | (SIGNED_FUNCTIONS if isolation.signed else {}) | permissions.FUNCTIONS
+    for signature, create in (functions | (permissions.SIGNED_FUNCTIONS if isolation.signed else {})).items():
         rights = [f"revoke all on function holdfast.{signature} from public"]
         if owner is not None:
             rights.insert(0, f"alter function holdfast.{signature} owner to {quote(owner)}")
+        if isolation.roles.all_tenants is not None and signature in _ACROSS_TENANTS:
+            rights.append(f"grant execute on function holdfast.{signature} to {quote(isolation.roles.all_tenants)}")
         made.append(("function", signature.partition("(")[0], (create, *rights)))
     made.append(("view", "timeline", (TIMELINE,)))
-    made.append(("schema", "holdfast", (*_ownership(owner), CLOSE, *OPEN)))
+    made.append(("schema", "holdfast", (*_ownership(owner), CLOSE, *OPEN, *(signing.OPEN if isolation.signed else ()))))
     objects = [DatabaseObject(kind, name, None, "", create, ()) for kind, name, create in made]
     objects.insert(
         -1, DatabaseObject("trigger", "holdfast_committed", TableName("holdfast", "transaction"), "", (COMMITTED,), ())
@@ -247,15 +255,21 @@ $holdfast$"""
 OPEN = (
     "grant usage on schema holdfast to public",
     "grant execute on function holdfast.set_context(text, text, text, jsonb) to public",
+    "grant execute on function holdfast.set_signed_context(text) to public",
     # It reads with the rights of who asks.
     "grant execute on function holdfast.as_of(anyelement, timestamptz) to public",
+    # So does this; the view of the journal calls it as its reader.
+    "grant execute on function holdfast.named(integer, text) to public",
+    *permissions.OPEN,
 )
 
+_ACROSS_TENANTS = ("all_tenants(text)", "across_tenants()")
 
-def install(version: str, roles_apart: bool) -> tuple[str, ...]:
+
+def install(version: str, roles_apart: bool, isolation: tenant.Isolation) -> tuple[str, ...]:
     """The statements that make the journal, each harmless where its object is there already."""
     owner = ROLE if roles_apart else None
-    made = objects(owner)
+    made = objects(owner, isolation)
     return (
         *([_role(ROLE)] if roles_apart else []),
         "create schema if not exists holdfast" + (f" authorization {quote(ROLE)}" if roles_apart else ""),

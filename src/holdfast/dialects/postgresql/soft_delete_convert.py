@@ -214,9 +214,22 @@ begin
         where t.{column} is null and t.ctid = any (array(
             select currtid2({literal(table)}, place) from unnest(v_places) as place
         ));
+        if v_marked = 0 and not found and row_security_active({literal(table)}) then
+            {_hidden(protection.table)}
+        end if;
     end if;
     return null;
 end"""
+
+
+def _hidden(table: TableInfo) -> str:
+    """The function has the rights of the table's owner, to whom row security shows nothing either."""
+    return (
+        "raise exception using errcode = 'HF203',\n"
+        f"                message = {literal(f'Rows of {table.name} are to be marked, and row security hides them from its owner.')},\n"
+        "                hint = 'Name the tenant first: select holdfast.set_context(tenant => …). What is for all tenants "
+        "asks for roles of their own: holdfast roles.';"
+    )
 
 
 # ---------------------------------------------------------------------- row by row
@@ -254,6 +267,9 @@ begin{moving}
     update {qualified(table.name)} as t
     set {column} = statement_timestamp()
     where t.tableoid = tg_relid and t.ctid = old.ctid;
+    if not found and row_security_active(tg_relid) then
+        {_hidden(table)}
+    end if;
     return null;
 end"""
     objects = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.dialects.postgresql.sql import function, literal, qualified, quote, trigger
+from holdfast.dialects.postgresql.sql import dollar, function, literal, qualified, quote, trigger
 from holdfast.dialects.postgresql.tenant_keys import check_distributed, foreign_keys, kept, tenant_index, unique_keys
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
@@ -198,20 +198,18 @@ def row_security(protection: Protection, column: ColumnInfo, isolation: Isolatio
     whatever policies are added later.
     """
     own = isolation.is_own(column)
-    roles = isolation.roles
-    scoped = ", ".join(map(quote, roles.scoped)) or "public"
-    # The functions that act for a table's owner work within the tenant too. It is not restricted further, or its
-    # members could not work across tenants.
-    owner = f", {quote(roles.owner)}" if roles.scoped and roles.owner is not None else ""
+    scoped = ", ".join(map(quote, isolation.roles.scoped)) or "public"
     for table in (protection.table.name, *protection.table.children):
         part = "" if table == protection.table.name else str(table)
         first = () if part else _column(protection, column, isolation)
-        yield _policy("holdfast_tenant", protection, table, f"for all to {scoped}{owner}", own, first)
+        yield _policy("holdfast_tenant", protection, table, f"for all to {scoped}", own, first)
         yield _policy("holdfast_tenant_only", protection, table, f"as restrictive for all to {scoped}", own)
         if isolation.roles.all_tenants is not None:
             said = "holdfast.across_tenants()" if isolation.distributed else "(select holdfast.across_tenants())"
             whom = f"for all to {quote(isolation.roles.all_tenants)}"
             yield _policy("holdfast_all_tenants", protection, table, whom, said)
+        if isolation.roles.scoped:
+            yield _owners_policy(protection, table, isolation)
 
 
 def _policy(
@@ -235,6 +233,25 @@ def _policy(
         assert policy is not None
         drop.append(kept("put_back", protection, "column", policy.column, table, part))
     return DatabaseObject("policy", name, table, "Tenant", create, tuple(drop))
+
+
+def _owners_policy(protection: Protection, table: TableName, isolation: Isolation) -> DatabaseObject:
+    """What a trigger does with the owner's rights, such as to mark children, reaches the rows, whoever set it off."""
+    within = "pg_trigger_depth() > 0" if isolation.distributed else "(select pg_trigger_depth() > 0)"
+    statement = (
+        f"create policy holdfast_tenant_owner on {qualified(table).replace('%', '%%')} for all to %I\n"
+        f"    using ({within})\n    with check ({within})"
+    )
+    # The owner need not be called the same in every database.
+    create = f"""\
+do {
+        dollar(f'''begin
+    execute format({literal(statement)},
+        (select pg_get_userbyid(c.relowner) from pg_class as c where c.oid = {literal(qualified(table))}::regclass));
+end''')
+    }"""
+    drop = f"drop policy if exists holdfast_tenant_owner on {qualified(table)}"
+    return DatabaseObject("policy", "holdfast_tenant_owner", table, "Tenant", (drop, create), (drop,))
 
 
 def _column(protection: Protection, column: ColumnInfo, isolation: Isolation) -> tuple[str, ...]:
