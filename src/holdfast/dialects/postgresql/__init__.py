@@ -9,29 +9,35 @@ from typing import Any
 from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements, refuse_unknown_owner
 from holdfast.dialects.postgresql import catalog, interventions, journal, reading
 from holdfast.dialects.postgresql.audit import recording
+from holdfast.dialects.postgresql.doctor import PostgreSQLDoctor
 from holdfast.dialects.postgresql.erasure import PostgreSQLErasure
 from holdfast.dialects.postgresql.errors import translate
 from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence, purge
 from holdfast.dialects.postgresql.feed import PostgreSQLFeed
+from holdfast.dialects.postgresql.granting import PostgreSQLGranting
 from holdfast.dialects.postgresql.guard import guarding
 from holdfast.dialects.postgresql.live_view import mark_live_view
 from holdfast.dialects.postgresql.migrating import PostgreSQLMigrating
 from holdfast.dialects.postgresql.past import PostgreSQLPast, past_function
+from holdfast.dialects.postgresql.permissions import PostgreSQLPermitting
+from holdfast.dialects.postgresql.permit import permitting
 from holdfast.dialects.postgresql.purging import PostgreSQLPurging
 from holdfast.dialects.postgresql.recall import PostgreSQLRecall
 from holdfast.dialects.postgresql.replication import PostgreSQLReplication
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.revising import PostgreSQLRevising
+from holdfast.dialects.postgresql.signing import PostgreSQLSigning
 from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
 from holdfast.dialects.postgresql.tenancy import PostgreSQLTenancy
+from holdfast.dialects.postgresql.tenant_life import PostgreSQLTenantLife
 from holdfast.dialects.postgresql.tenant import Isolation, drop_tenant_object, keeping_apart
 from holdfast.dialects.postgresql.undo import undo
 from holdfast.errors import HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
-from holdfast.policies import Audit, Guard, SoftDelete, Tenant, Timestamps, Version, to_json
+from holdfast.policies import Audit, Guard, Permit, SoftDelete, Tenant, Timestamps, Version, to_json
 from holdfast.roles import Roles
 from holdfast.tables import ColumnInfo, TableName
 
@@ -60,9 +66,11 @@ class PostgreSQL(Dialect):
         stamps_before_write=True,
         live_view=(15,),
         hides_rows=True,
+        refuses_reads=True,
         row_value_ranges=True,
         estimates_rows=True,
         wakes_consumers=True,
+        signs_context=True,
         reasons={
             "raw_delete": "a converted DELETE reports 0 rows and returns none: the row was not deleted",
             "live_view": "before 15 a view reads with the rights of its owner, past grants and row security: there it is refused",
@@ -104,17 +112,20 @@ class PostgreSQL(Dialect):
         return PostgreSQL(owner, batching=self.batching, isolation=self.isolation)
 
     def with_roles(self, roles: Roles, state: Mapping[str, Any]) -> PostgreSQL:
-        isolation = Isolation(roles, bool(state.get("signed")), bool(state.get("distributed")))
+        keys, signed, distributed = (bool(state.get(name)) for name in ("keys", "signed", "distributed"))
+        return self.with_isolation(Isolation(roles, signed, distributed, keys))
+
+    def with_isolation(self, isolation: Isolation) -> PostgreSQL:
         return PostgreSQL(self.owner, batching=self.batching, isolation=isolation)
 
     def one_at_a_time(self) -> PostgreSQL:
         return PostgreSQL(self.owner, batching=False, isolation=self.isolation)
 
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
-        return journal.install(version, roles_apart)
+        return journal.install(version, roles_apart, self.isolation)
 
     def journal_objects(self) -> tuple[DatabaseObject, ...]:
-        return journal.objects(self.owner)
+        return journal.objects(self.owner, self.isolation)
 
     def remove_journal(self) -> tuple[str, ...]:
         return journal.remove()
@@ -151,6 +162,8 @@ class PostgreSQL(Dialect):
             "    system = excluded.system, schema_name = excluded.schema_name,\n"
             "    table_name = excluded.table_name, key_columns = excluded.key_columns,\n"
             "    policies = excluded.policies, added_columns = excluded.added_columns, protected = true",
+            *PostgreSQLGranting().on_schema(table.name.schema, self.isolation.roles),
+            *PostgreSQLGranting().on_table(table.name, self.isolation.roles),
             f"update holdfast.relation_column set dropped = true where relation = {relation.id}",
             # Position and type as they are here: a migration runs on tables that went other ways to the same columns.
             "insert into holdfast.relation_column (relation, id, name, position, type, dropped)\n"
@@ -221,6 +234,9 @@ class PostgreSQL(Dialect):
 
     def tenant(self, policy: Tenant, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
         return keeping_apart(policy, protection, protections, self.isolation)
+
+    def permit(self, policy: Permit, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return permitting(policy, protection, self.isolation, self.owner)
 
     def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]:
         return guarding(policy, protection, self.owner)
@@ -321,12 +337,32 @@ class PostgreSQL(Dialect):
         return PostgreSQLPurging()
 
     @property
+    def permitting(self) -> PostgreSQLPermitting:
+        return PostgreSQLPermitting()
+
+    @property
     def tenancy(self) -> PostgreSQLTenancy:
         return PostgreSQLTenancy()
 
     @property
+    def tenant_life(self) -> PostgreSQLTenantLife:
+        return PostgreSQLTenantLife()
+
+    @property
+    def signing(self) -> PostgreSQLSigning:
+        return PostgreSQLSigning(self)
+
+    @property
     def replication(self) -> PostgreSQLReplication:
         return PostgreSQLReplication()
+
+    @property
+    def granting(self) -> PostgreSQLGranting:
+        return PostgreSQLGranting()
+
+    @property
+    def doctor(self) -> PostgreSQLDoctor:
+        return PostgreSQLDoctor()
 
     def record_intervention(
         self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]

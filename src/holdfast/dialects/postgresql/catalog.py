@@ -275,13 +275,13 @@ select 'policy', p.polname, n.nspname, c.relname, obj_description(p.oid, 'pg_pol
          left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
          where u.classid = 'pg_policy'::regclass and u.objid = p.oid and u.refobjsubid > 0
          limit 1)),
-    c.relrowsecurity and c.relforcerowsecurity,
-    true, true, p.polname ~ '^holdfast_(tenant|all_tenants|permit)',
+    -- The journal's owner writes it, and is above this.
+    c.relrowsecurity and (c.relforcerowsecurity or n.nspname = 'holdfast'),
+    true, n.nspname <> 'holdfast', p.polname ~ '^holdfast_(tenant|all_tenants|permit)',
     format('policy %I on %I.%I', p.polname, n.nspname, c.relname)
 from pg_policy as p
 join pg_class as c on c.oid = p.polrelid
 join pg_namespace as n on n.oid = c.relnamespace
-where n.nspname <> 'holdfast'
 union all
 -- Keys that have the tenant in front.
 select case k.contype when 'f' then 'foreign key' else 'unique key' end, k.conname, n.nspname, c.relname,
@@ -320,7 +320,9 @@ select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then '
     case when c.relkind = 'v' then replace(pg_get_viewdef(c.oid), 'holdfast.', '')
          when c.relkind in ('i', 'I') then replace(pg_get_indexdef(c.oid), 'holdfast.', '') || (
              select i.indisvalid::text from pg_index as i where i.indexrelid = c.oid)
-         else concat_ws(' ', c.relpersistence, c.relhasrules, c.relrowsecurity,
+         else concat_ws(' ', c.relpersistence, c.relhasrules,
+             c.relrowsecurity and not exists (
+                 select from pg_policy as p where p.polrelid = c.oid and p.polname = 'holdfast_tenant_everyone'),
              (select string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                           a.atthasdef, a.attidentity), ', ' order by a.attname)
               from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from holdfast.dialects.base import Query
@@ -97,20 +96,14 @@ class PostgreSQLChanging(Changing):
             {"type": _name(type_)},
         )
 
-    def twin(self, table: Target, statements: Sequence[str], *, constraint: str | None, index: str | None) -> Twin:
-        twin = self.twin_table(table)
-        asked = self.index(twin, index) if index is not None else self.constraint(twin, constraint or "")
+    def twin(self, table: Target) -> Twin:
+        # Of the same name, so that a condition may name the table; it hides the real one until the rollback.
         return Twin(
             "begin",
-            (f"create temporary table {quote(table.name)} (like {_name(table)})", *statements),
-            Query(f"select each.definition from (\n{asked.sql}\n) as each (state, valid, definition)", asked.parameters)
-            if index is None
-            else Query(f"select each.definition from (\n{asked.sql}\n) as each (state, definition)", asked.parameters),
+            f"create temporary table {quote(table.name)} (like {_name(table)})",
+            Target("pg_temp", table.name),
             "rollback",
         )
-
-    def twin_table(self, table: Target) -> Target:
-        return Target("pg_temp", table.name)
 
     # ------------------------------------------------------------------ steps
 
@@ -120,11 +113,12 @@ class PostgreSQLChanging(Changing):
     def add_not_null(self, table: Target, column: str, name: str) -> str:
         return f"alter table {_name(table)} add constraint {quote(name)} not null {quote(column)} not valid"
 
-    def add_not_valid(self, table: Target, body: str) -> str:
-        return f"alter table {_name(table)} add {body} not valid"
+    def add_is_not_null(self, table: Target, column: str, name: str) -> str:
+        check = f"check ({quote(column)} is not null)"
+        return f"alter table {_name(table)} add constraint {quote(name)} {check} not valid"
 
-    def is_not_null(self, name: str, column: str) -> str:
-        return f"constraint {quote(name)} check ({quote(column)} is not null)"
+    def is_not_null(self, column: str) -> tuple[str, ...]:
+        return tuple(f"CHECK (({name} IS NOT NULL))" for name in (column, quote(column)))
 
     def validate(self, table: Target, name: str) -> str:
         return f"alter table {_name(table)} validate constraint {quote(name)}"
@@ -149,6 +143,3 @@ class PostgreSQLChanging(Changing):
     ) -> str:
         place = "" if side is None or neighbour is None else f" {side} {literal(neighbour)}"
         return f"alter type {_name(type_)} add value if not exists {literal(value)}{place}"
-
-    def nulls(self, table: Target, column: str) -> str:
-        return f"select * from {_name(table)} where {quote(column)} is null limit 10"

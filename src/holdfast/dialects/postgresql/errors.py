@@ -52,9 +52,7 @@ def translate(error: BaseException) -> HoldfastError | None:
             table, known = _said(error, "table_name"), json.loads(_said(error, "detail") or "{}")
             return StaleVersionError(state, message or str(error), hint or "", table=table, **known)
         if state == "HF485":
-            return PermissionDeniedError(
-                state, message or str(error), hint or "", permission=_said(error, "detail")
-            )
+            return PermissionDeniedError(state, message or str(error), hint or "", permission=_said(error, "detail"))
         return REFUSALS[state](state, message or str(error), hint or "")
     if state == "42501" and _said(error, "source_function") == "ExecWithCheckOptions":
         return TenantError(

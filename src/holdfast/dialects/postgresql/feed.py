@@ -4,6 +4,11 @@ Numbers are given when a row is written, and transactions commit in another orde
 the next: what is committed in this one and was not in the last one, by number. Of two changes of one row the later one
 has the higher number, since the row was locked, and is seen in no snapshot without the other. Ordered by the numbers of the
 transactions, which are given when each first writes, the two could come the wrong way round.
+
+Where to look is told by marks: (transaction, change), of which a batch makes one when it has been read. A change that
+was visible had its number before it was asked which transaction would begin next, so that one and all after it have
+higher numbers. A snapshot does not say it: its end is the last transaction that is over, and later ones may be running
+that have written already.
 """
 
 from __future__ import annotations
@@ -37,12 +42,6 @@ create table if not exists holdfast.consumer (
     holder text not null,
     entered timestamptz not null default clock_timestamp()
 )""",
-}
-
-# What was committed since a snapshot is found by the transactions. Equal entries are kept as one, so it is small.
-INDEXES: dict[str, str] = {
-    "change_xid": """\
-create index if not exists change_xid on holdfast.change (xid)""",
 }
 
 # While nobody writes. What was recorded here is younger than the triggers, and a restore makes those after the rows.
@@ -115,6 +114,21 @@ class Snapshot:
         _, xmax, running = text.split(":")
         return cls(int(xmax), frozenset(int(each) for each in running.split(",") if each))
 
+    def ended_since(self, earlier: Self) -> frozenset[int]:
+        """Of those that were running then."""
+        return frozenset(each for each in earlier.running - self.running if each < self.xmax)
+
+
+def _above(marks: Sequence[tuple[int, int]], transaction: int) -> int:
+    """The changes of that transaction and of all later ones have higher numbers."""
+    return max((change for begins, change in marks if begins <= transaction), default=0)
+
+
+def _kept(marks: Sequence[tuple[int, int]], done: Snapshot) -> tuple[tuple[int, int], ...]:
+    """Those that say the most of what is not over yet, or may come to do so."""
+    said = {_above(marks, each) for each in (*done.running, done.xmax)}
+    return tuple(each for each in marks if each[0] > done.xmax or each[1] in said)
+
 
 def _batch(position: Position, origin: Origin) -> str:
     """A condition: the change is of that life, and was committed between the two snapshots."""
@@ -123,7 +137,7 @@ def _batch(position: Position, origin: Origin) -> str:
     since = (
         f"c.xid >= '{done.xmax}'::xid8 and c.xid < '{reading.xmax}'::xid8 and c.xid <> all ({_xids(reading.running)})"
     )
-    came = done.running - reading.running
+    came = reading.ended_since(done)
     return f"{life} and ({since} or c.xid = any ({_xids(came)}))" if came else f"{life} and {since}"
 
 
@@ -145,7 +159,10 @@ class PostgreSQLFeed(Feed):
             "    concat((select c.system_identifier from pg_control_system() as c), '/',\n"
             "        'holdfast.change'::regclass::oid) as identity,\n"
             "    (select json_agg(json_build_array(o.number, concat(o.system, '/', o.journal_oid), o.first_change)\n"
-            "         order by o.number) from holdfast.origin as o)::text as origins\n"
+            "         order by o.number) from holdfast.origin as o)::text as origins,\n"
+            # The next transaction, without beginning one: age() counts from it, unless this one has a number itself.
+            "    case when x is null then (pg_snapshot_xmax(s)::text::numeric + age(pg_snapshot_xmax(s)::xid))::text end"
+            " as following\n"
             "from pg_current_snapshot() as s, pg_current_xact_id_if_assigned() as x",
             {},
         )
@@ -160,12 +177,23 @@ class PostgreSQLFeed(Feed):
     def is_far(self, position: Position, later: Position) -> bool:
         return Snapshot.parse(later.done).xmax - Snapshot.parse(position.done).xmax >= _FAR
 
-    def now(self, origin: Origin, snapshot: str) -> Position:
-        return Position(origin.number, done=snapshot)
+    def now(self, origin: Origin, snapshot: str, following: int | None, highest: int) -> Position:
+        marks = () if following is None or not highest else ((following, highest),)
+        return Position(origin.number, done=snapshot, highest=highest, marks=marks)
 
-    def opened(self, position: Position, snapshot: str) -> Position:
+    def opened(self, position: Position, snapshot: str, following: int | None) -> Position:
         # What is committed late has lower numbers than what was read already.
-        return replace(position, batch=position.batch + 1, reading=snapshot, change=0)
+        done = Snapshot.parse(position.done)
+        above = _above(position.marks, min((*Snapshot.parse(snapshot).ended_since(done), done.xmax)))
+        return replace(position, batch=position.batch + 1, reading=snapshot, change=above, following=following or 0)
+
+    def closed(self, position: Position) -> Position:
+        closed = position.closed()
+        begins, highest = max(position.marks, default=(0, 0))
+        marks = position.marks
+        if position.following > begins and position.highest > highest:
+            marks += ((position.following, position.highest),)
+        return replace(closed, following=0, marks=_kept(marks, Snapshot.parse(closed.done)))
 
     def since(self, at: datetime, origin: Origin) -> Query:
         return Query(
@@ -177,15 +205,25 @@ class PostgreSQLFeed(Feed):
     def before(self, transaction: int, origin: Origin) -> Position:
         return Position(origin.number, done=f"{transaction}:{transaction}:")
 
+    def is_empty(self, opened: Position) -> bool:
+        done, reading = Snapshot.parse(opened.done), Snapshot.parse(opened.reading or "")
+        return done.xmax == reading.xmax and not reading.ended_since(done)
+
     def size(self, opened: Position, origin: Origin, most: int) -> Query:
+        first = max(opened.change + 1, origin.first)
         return Query(
             "select count(*) as changes from (\n"
-            f"    select from holdfast.change as c where {_batch(opened, origin)} limit {most}\n) as c",
+            f"    select from holdfast.change as c where c.id >= {first} and c.id < {origin.end} limit {most}\n) as c",
             {},
         )
 
-    def first(self, opened: Position, origin: Origin) -> Query:
-        return Query(f"select min(c.id) as change from holdfast.change as c where {_batch(opened, origin)}", {})
+    def highest(self, origin: Origin, snapshot: str) -> Query:
+        return Query(
+            "select coalesce(max(c.id), 0) as change from holdfast.change as c\n"
+            "where c.at >= (select min(w.at) from (select t.at from holdfast.transaction as t order by t.id desc limit 10) as w)\n"
+            f"    and c.id >= {origin.first} and pg_visible_in_snapshot(c.xid, cast(cast(:snapshot as text) as pg_snapshot))",
+            {"snapshot": snapshot},
+        )
 
     def page(
         self,

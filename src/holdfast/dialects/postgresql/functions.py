@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.postgresql import tenant
+from holdfast.dialects.postgresql import signing, tenant
 from holdfast.dialects.postgresql.catalog import OBJECTS
 from holdfast.dialects.postgresql.sql import dollar
 from holdfast.objects import SCHEMA_VERSION
@@ -80,6 +80,8 @@ begin
             cross join lateral aclexplode(p.proacl) as a
             join pg_roles as r on r.oid = a.grantee
             where p.proname = mark.name and p.pronamespace = 'holdfast'::regnamespace and a.grantee <> p.proowner
+                and not (mark.name in ('all_tenants', 'across_tenants') and exists (
+                    select from holdfast.role as h where h.duty = 'all_tenants' and h.name = r.rolname))
         loop
             execute format('revoke all on function holdfast.%I from %s', mark.name, v_grantee);
         end loop;
@@ -116,7 +118,11 @@ AS_OF = """\
 declare
     v_relation record;
 begin
-    select r.id, r.since, c.oid::regclass as name, p.prosrc as query into v_relation
+    select r.id, r.since, c.oid::regclass as name, p.prosrc as query,
+        -- Where the columns lie in the table is for the table to say.
+        (select string_agg(format('p.%I', a.attname), ', ' order by a.attnum)
+         from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+    into v_relation
     from pg_type as t
     join pg_class as c on c.oid = t.typrelid
     join pg_namespace as n on n.oid = c.relnamespace
@@ -135,7 +141,7 @@ begin
             hint = 'Ask for a time in between.';
     end if;
     perform set_config('holdfast.as_of', at::text, true);
-    return query execute v_relation.query;
+    return query execute format(E'select %s from (%s\n) as p', v_relation.columns, v_relation.query);
 end"""
 
 
@@ -156,6 +162,7 @@ def _function(
 
 
 FUNCTIONS = {
+    "set_signed_context(text)": _function("set_signed_context(signed text)", "void", signing.SET_SIGNED_CONTEXT),
     "set_context(text, text, text, jsonb)": _function(
         "set_context(actor text default null, tenant text default null, reason text default null, "
         "context jsonb default null)",
@@ -195,5 +202,26 @@ FUNCTIONS = {
     "all_tenants(text)": _function("all_tenants(reason text)", "void", tenant.ALL_TENANTS, definer=True),
     "named(integer, text)": _function(
         "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"
+    ),
+}
+
+_VERIFYING = " stable parallel safe"
+# What takes the place of the functions above, and comes beside them, where a context counts only with a signature.
+SIGNED_FUNCTIONS = {
+    "signed_context()": _function(
+        "signed_context()", "jsonb", signing.SIGNED_CONTEXT, definer=True, options=_VERIFYING
+    ),
+    "signed_tenant()": _function("signed_tenant()", "text", signing.SIGNED_TENANT, definer=True, options=_VERIFYING),
+    "record_transaction()": _function(
+        "record_transaction()",
+        "void",
+        signing.RECORD_TRANSACTION + RECORD_TRANSACTION.partition("begin\n")[2],
+        definer=True,
+    ),
+    "all_tenants(text)": _function(
+        "all_tenants(reason text)",
+        "void",
+        tenant.ALL_TENANTS.replace(signing.CLAIMED_ACTOR, signing.SIGNED_ACTOR),
+        definer=True,
     ),
 }

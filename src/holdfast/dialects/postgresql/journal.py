@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.dialects.postgresql import erasure, evidence, feed, interventions, permissions, retention, signing, tenant
+from holdfast.dialects.postgresql import (
+    erasure,
+    evidence,
+    feed,
+    interventions,
+    permissions,
+    retention,
+    signing,
+    tenant,
+    tenant_journal,
+)
 from holdfast.dialects.postgresql.functions import FUNCTIONS, SIGNED_FUNCTIONS
 from holdfast.dialects.postgresql.sql import literal, mark, quote
 from holdfast.objects import DatabaseObject, Kind
@@ -143,7 +153,8 @@ select
     t.client_address,
     c.xid,
     c.relation,
-    coalesce(t.committed, c.at) as committed
+    coalesce(t.committed, c.at) as committed,
+    c.tenant as row_tenant
 from holdfast.change as c
 join holdfast.relation as r on r.id = c.relation
 left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
@@ -198,8 +209,10 @@ def objects(owner: str | None, isolation: tenant.Isolation) -> tuple[DatabaseObj
             rights.append(f"grant execute on function holdfast.{signature} to {quote(isolation.roles.all_tenants)}")
         made.append(("function", signature.partition("(")[0], (create, *rights)))
     made.append(("view", "timeline", (TIMELINE,)))
+    made.append(("view", "tenant_timeline", (tenant_journal.timeline(isolation),)))
     made.append(("schema", "holdfast", (*_ownership(owner), CLOSE, *OPEN, *(signing.OPEN if isolation.signed else ()))))
     objects = [DatabaseObject(kind, name, None, "", create, ()) for kind, name, create in made]
+    objects[-1:-1] = tenant_journal.policies(isolation)
     objects.insert(
         -1, DatabaseObject("trigger", "holdfast_committed", TableName("holdfast", "transaction"), "", (COMMITTED,), ())
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
@@ -198,6 +199,4 @@ def _parts(name: str) -> list[str]:
 
 
 def _json(names: list[str]) -> str:
-    import json
-
     return json.dumps(names)

@@ -7,7 +7,7 @@ that stands there now. Per row the changes are numbered in the order of the comm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -179,13 +179,39 @@ where not p.came''',
         return f"(case when {known} then {value} when p.left_id is null then {now} end)::{column.type}"
 
 
+def _place(number: int) -> str:
+    """Where an expression is to stand; no name and no text can have such a character."""
+    return f"\0{number}\0"
+
+
+def _with_expressions(statement: str, protection: Protection, generated: Sequence[str]) -> str:
+    """What a column is generated of is asked for where it is made: each database spells it in its own way."""
+    template = statement.replace("%", "%%")
+    for number in range(len(generated)):
+        template = template.replace(_place(number), f"%{number + 1}$s")
+    table = literal(qualified(protection.table.name))
+    expressions = ",\n        ".join(
+        "(select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef as d join pg_attribute as a\n"
+        f"         on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid = {table}::regclass"
+        f" and a.attname = {literal(name)})"
+        for name in generated
+    )
+    return "do " + dollar(
+        f"begin\n    execute format({dollar(template, 'query')},\n        {expressions});\nend", "make"
+    )
+
+
 def past_function(protection: Protection, owner: str | None) -> DatabaseObject:
     """The query that ``holdfast.as_of`` runs: a function so that drift is seen, its text read by everybody."""
-    past = TablePast(protection)
+    table = protection.table
+    generated = [column.name for column in table.columns if column.generated and column.default]
+    columns = [replace(c, default=_place(generated.index(c.name))) if c.name in generated else c for c in table.columns]
+    past = TablePast(replace(protection, table=replace(table, columns=tuple(columns))))
     name = f"past_{protection.relation.id}"
     query = f"-- {' '.join(str(protection.table.name).split())} as it was at holdfast.as_of.\n{past.select(past.since(None))}"
     quoted = f"holdfast.{name}()"
-    create = [f"create or replace function {quoted}\nreturns setof record\nlanguage sql stable\nas {dollar(query)}"]
+    statement = f"create or replace function {quoted}\nreturns setof record\nlanguage sql stable\nas {dollar(query)}"
+    create = [_with_expressions(statement, protection, generated) if generated else statement]
     if owner is not None:
         create.append(hand_over(quoted, owner))
     create.append(f"revoke all on function {quoted} from public")

@@ -33,9 +33,8 @@ def qualified(table: TableName) -> str:
     return f"{quote(table.schema)}.{quote(table.name)}"
 
 
-def dollar(body: str) -> str:
+def dollar(body: str, tag: str = "holdfast") -> str:
     """The body between dollar quotes whose tag does not occur in it."""
-    tag = "holdfast"
     while f"${tag}$" in body:
         tag += "_"
     return f"${tag}$\n{body}\n${tag}$"
@@ -141,12 +140,11 @@ end"""
 def grant_reading(table: TableName, role: str, *, row_security: bool) -> str:
     """What a TRUNCATE takes away is read first: the one right on a user's table that the journal's role has."""
     # Row security would hide the rows from the journal, and they would go unrecorded.
+    # Members of the role, who have its rights, see nothing by it: it is for the function alone that records.
     every_row = (
         f"""
-    if not exists (select from pg_policy where polname = 'holdfast_read'
-                   and polrelid = {literal(qualified(table))}::regclass) then
-        create policy holdfast_read on {qualified(table)} for select to {quote(role)} using (true);
-    end if;"""
+    drop policy if exists holdfast_read on {qualified(table)};
+    create policy holdfast_read on {qualified(table)} for select to {quote(role)} using (current_user = {literal(role)});"""
         if row_security
         else ""
     )

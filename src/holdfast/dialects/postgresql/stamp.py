@@ -12,6 +12,8 @@ from holdfast.policies import Timestamps, Version
 from holdfast.tables import ColumnInfo, TableInfo
 
 UNDOING = "current_setting('holdfast.undo', true) = 'on'"
+AS_IT_WAS = "current_setting('holdfast.undo', true) = 'exact'"
+"""A row is copied from elsewhere, with its times and its version."""
 
 
 def moment(column: ColumnInfo) -> str:
@@ -94,7 +96,7 @@ def _insert(protection: Protection) -> str:
         "begin\n" + (indent(arrive, "    ") + "\n" if arrive else "") + f"    if {UNDOING} then\n"
         "        -- A row that comes back keeps the time it was made; its version and update time move on.\n"
         + indent("\n".join(undone), " " * 8)
-        + "\n    else\n"
+        + f"\n    elsif {AS_IT_WAS} is not true then\n"
         + indent("\n".join(fresh), " " * 8)
         + "\n    end if;\n    return new;\nend"
     )

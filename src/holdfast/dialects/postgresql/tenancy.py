@@ -61,3 +61,6 @@ class PostgreSQLTenancy(Tenancy):
             "select datname::text from pg_catalog.pg_database where starts_with(datname::text, :prefix) order by 1",
             {"prefix": prefix},
         )
+
+    def try_lock(self, name: str) -> Query:
+        return Query("select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(:name, 0))", {"name": name})

@@ -1,0 +1,97 @@
+"""What the checks are about: the roles that are judged, the tables of tenants, and what reads those tables."""
+
+from __future__ import annotations
+
+# Everybody may read these. Any of the three is left where somebody took away the others.
+_MADE = """\
+    select p.polrelid from pg_policy as p where p.polname in ('holdfast_tenant', 'holdfast_tenant_only')
+    union
+    select t.tgrelid from pg_trigger as t
+    where t.tgname = 'holdfast_tenant' and t.tgparentid = 0 and not t.tgisinternal"""
+
+_DECLARED = """
+    union
+    select d.oid from declared as d"""
+
+# What the journal knows; an application may not read it.
+_JOURNAL = """\
+protected (oid, relation, policies) as (
+    select c.oid, r.id, r.policies
+    from holdfast.relation as r
+    join pg_namespace as n on n.nspname = r.schema_name
+    join pg_class as c on c.relnamespace = n.oid and c.relname = r.table_name
+    where r.protected
+),
+declared (oid, column_name, global_keys) as (
+    select p.oid, coalesce(e.policy ->> 'column', 'tenant_id'), coalesce(e.policy -> 'global_keys', '[]')
+    from protected as p
+    cross join lateral jsonb_array_elements(p.policies) as e (policy)
+    where e.policy ->> 'policy' = 'Tenant'
+),"""
+
+_COLUMN = """\
+(select a.attname
+     from pg_depend as d
+     join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+     where d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.refobjsubid > 0
+         and (d.classid = 'pg_policy'::regclass
+                 and exists (select from pg_policy as p where p.oid = d.objid and p.polname like 'holdfast!_tenant%' escape '!')
+             or d.classid = 'pg_trigger'::regclass
+                 and exists (select from pg_trigger as t where t.oid = d.objid and t.tgname = 'holdfast_tenant'))
+     limit 1)"""
+
+_SUBJECTS = """\
+with recursive {journal}
+judged as (
+    select r.oid, r.rolname, r.rolsuper, r.rolbypassrls, r.rolcreaterole
+    from pg_roles as r
+    where {judged}
+),
+root (oid) as (
+{roots}
+),
+-- Partitions and children can be read by themselves.
+family (oid, root) as (
+    select r.oid, r.oid from root as r
+    union
+    select i.inhrelid, f.root from family as f join pg_inherits as i on i.inhparent = f.oid
+),
+tenant_table as (
+    select c.oid, f.root, c.relname, c.relnamespace, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity,
+        format('%I.%I', n.nspname, c.relname) as name, a.attname as column_name, a.attnum as column_number,
+        a.attnotnull as column_not_null
+    from family as f
+    join pg_class as c on c.oid = f.oid
+    join pg_namespace as n on n.oid = c.relnamespace
+    join root as r on r.oid = f.root
+    left join pg_attribute as a on a.attrelid = c.oid and not a.attisdropped and a.attname = {column}
+    -- A child of a table of tenants that is one itself is told of once.
+    where f.oid = f.root or f.oid not in (select o.oid from root as o)
+),
+-- The tables, and the views over them and over each other.
+reach (oid) as (
+    select t.oid from tenant_table as t
+    union
+    select w.ev_class
+    from reach as r
+    join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.classid = 'pg_rewrite'::regclass
+    join pg_rewrite as w on w.oid = d.objid
+    where w.ev_class <> r.oid
+),
+-- Whose functions and views read past row security, whoever calls them.
+unbound (oid) as (
+    select r.oid from pg_roles as r where r.rolsuper or r.rolbypassrls
+)"""
+
+
+def subjects(*, journal: bool) -> str:
+    """The beginning of every query; with ``journal`` it takes the parameter ``roles``."""
+    column = (
+        f"coalesce((select d.column_name from declared as d where d.oid = r.oid), {_COLUMN})" if journal else _COLUMN
+    )
+    return _SUBJECTS.format(
+        journal=_JOURNAL if journal else "",
+        judged="r.rolname = any(cast(:roles as text[]))" if journal else "r.rolname in (current_user, session_user)",
+        roots=_MADE + (_DECLARED if journal else ""),
+        column=column,
+    )
