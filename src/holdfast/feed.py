@@ -68,7 +68,9 @@ def cursor_at(source: Database | Connection, start: Start) -> str:
                 number = execute(connection, dialect.feed.since(start.astimezone(), origin))[0].transaction
                 if number is not None:
                     return encode(dialect.feed.before(int(number), origin), origin.identity)
-        return encode(dialect.feed.now(last, state.snapshot), last.identity)
+        highest = dialect.feed.highest(last, state.snapshot) if state.following is not None else None
+        known = execute(connection, highest)[0].change if highest is not None else 0
+        return encode(dialect.feed.now(last, state.snapshot, state.following, known), last.identity)
 
     return _with_state(source, found)
 
@@ -102,8 +104,8 @@ def _wake_up(database: Database, *, on: bool) -> None:
 # ---------------------------------------------------------------------- what there is
 
 
-def feed_state(connection: Connection, dialect: Dialect) -> FeedState:
-    """What there is to read; HF303 where there is no journal."""
+def feed_state(connection: Connection, dialect: Dialect, *, first: bool = False) -> FeedState:
+    """What there is to read; HF303 where there is no journal. ``first``: nothing was asked in this transaction yet."""
     _check_there(connection, dialect)
     refused = dialect.feed.refused()
     if refused is not None and (reason := execute(connection, refused)[0][0]) is not None:
@@ -116,7 +118,8 @@ def feed_state(connection: Connection, dialect: Dialect) -> FeedState:
     origins = tuple(
         Origin(number, identity, first, end) for (number, identity, first), end in zip(listed, ends, strict=True)
     )
-    return FeedState(str(row.snapshot), moment(row.now), origins)
+    following = int(row.following) if first and row.following is not None else None
+    return FeedState(str(row.snapshot), moment(row.now), origins, following)
 
 
 def _check_there(connection: Connection, dialect: Dialect) -> None:
@@ -128,21 +131,26 @@ def _check_there(connection: Connection, dialect: Dialect) -> None:
         )
 
 
+def _is_first(connection: Connection) -> bool:
+    """Whether the next statement is the first one of a transaction."""
+    return not connection.in_transaction() or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+
 def _with_state(source: Database | Connection, work: Callable[[Connection, Dialect, FeedState], T]) -> T:
     if isinstance(source, Connection):
         dialect = dialect_for(source.dialect.name)
         with explained(dialect):
             try:
-                return work(source, dialect, feed_state(source, dialect))
+                return work(source, dialect, feed_state(source, dialect, first=_is_first(source)))
             except _Moved:
                 raise _unknown_origin() from None
     try:
         with source.snapshot() as connection:
-            return work(connection, source.dialect, feed_state(connection, source.dialect))
+            return work(connection, source.dialect, feed_state(connection, source.dialect, first=True))
     except _Moved:
         settle(source)
     with source.snapshot() as connection:
-        return work(connection, source.dialect, feed_state(connection, source.dialect))
+        return work(connection, source.dialect, feed_state(connection, source.dialect, first=True))
 
 
 def settle(database: Database) -> None:
@@ -169,6 +177,6 @@ def moment_of(connection: Connection, dialect: Dialect) -> Iterator[FeedState]:
     """A transaction of a connection that is kept, and what there is to read in it."""
     with explained(dialect), connection.begin():
         try:
-            yield feed_state(connection, dialect)
+            yield feed_state(connection, dialect, first=True)
         except _Moved:
             raise _unknown_origin() from None

@@ -15,7 +15,7 @@ from holdfast.dialects.base import Dialect
 from holdfast.dialects.feed import Origin, Position
 from holdfast.errors import InvalidCursorError
 
-_FORMAT = 1
+_FORMAT = 2
 _SNAPSHOT = re.compile(r"|\d{1,19}|\*|\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?", re.ASCII)
 
 
@@ -25,6 +25,8 @@ class FeedState(NamedTuple):
     snapshot: str
     now: datetime
     origins: tuple[Origin, ...]
+    following: int | None
+    """The transaction that was to begin next, once the snapshot had been taken; None where that is not certain."""
 
     def origin(self, number: int) -> Origin:
         return next(each for each in self.origins if each.number == number)
@@ -66,15 +68,35 @@ def _decoded(cursor: str) -> tuple[str, Position]:
 
 
 def _position(
-    origin: int, batch: int, done: str, reading: str | None, change: int, key: int | None, transaction: int, wide: bool
+    origin: int,
+    batch: int,
+    done: str,
+    reading: str | None,
+    change: int,
+    key: int | None,
+    transaction: int,
+    wide: bool,
+    following: int,
+    highest: int,
+    marks: list[list[int]],
 ) -> Position:
     """What anybody may have written must be of the right kind: it becomes a part of SQL."""
-    numbers: list[Any] = [origin, batch, change, transaction, *([] if key is None else [key])]
+    pairs = tuple((begins, above) for begins, above in marks)
+    numbers: list[Any] = [
+        origin,
+        batch,
+        change,
+        transaction,
+        following,
+        highest,
+        *(each for pair in pairs for each in pair),
+    ]
+    numbers += [] if key is None else [key]
     if not all(type(each) is int and abs(each) < 2**64 for each in numbers) or type(wide) is not bool:
         raise ValueError("not a number")
     if not (_SNAPSHOT.fullmatch(done) and (reading is None or _SNAPSHOT.fullmatch(reading))):
         raise ValueError("not a snapshot")
-    return Position(origin, batch, done, reading, change, key, transaction, wide)
+    return Position(origin, batch, done, reading, change, key, transaction, wide, following, highest, pairs)
 
 
 def _check(content: bytes) -> bytes:

@@ -22,7 +22,7 @@ from holdfast.timeline import change_of, fill_in, moment
 _LOOK = 10_000
 """Among how many changes to look at once for those of some tables."""
 _AT_ONCE = 20_000
-"""The changes of a batch that are sorted for each page; where there are more, they are looked for by number."""
+"""The changes that are looked through for each page of a batch; where there are more, it is a part for each page."""
 _WIDEST = 10_000_000
 
 
@@ -94,22 +94,25 @@ class _Found:
             if closed and self.after.reading == EVERYTHING:
                 self.after = Position(origin.number + 1, self.after.batch)
             else:
-                self.after = self.after.closed()
+                self.after = self.feed.closed(self.after)
             if last:
                 return False
             if len(self.rows) == self.limit:
                 return True
 
     def _open(self, origin: Origin, snapshot: str) -> Position:
-        opened = self.feed.opened(self.after, snapshot)
-        size = self.feed.size(opened, origin, _AT_ONCE + 1)
-        if size is None or execute(self.connection, size)[0].changes <= _AT_ONCE:
+        following = self.state.following if snapshot == self.state.snapshot else None
+        opened = self.feed.opened(self.after, snapshot, following)
+        if self.feed.is_empty(opened):
             return opened
-        first = origin.first if not opened.done else execute(self.connection, self.feed.first(opened, origin))[0].change
-        return replace(opened, wide=True, change=max(first - 1, 0))
+        size = self.feed.size(opened, origin, _AT_ONCE + 1)
+        wide = size is not None and execute(self.connection, size)[0].changes > _AT_ONCE
+        return replace(opened, wide=wide)
 
     def _batch(self, origin: Origin, last: bool) -> bool:
         """Reads in one batch; whether it has more."""
+        if self.feed.is_empty(self.after):
+            return False
         window = 2 * self.look
         while True:
             within = window if self.after.wide and window <= _WIDEST else None
@@ -123,7 +126,7 @@ class _Found:
                 self.after = self.positions[-1]
                 return rest or full or within is not None
             if found:
-                self.after = replace(self.after, change=found[-1].id, key=None, transaction=int(found[-1].xid))
+                self.after = self._at(found[-1])
             if full and self.rows:
                 return True
             if full:
@@ -139,7 +142,7 @@ class _Found:
         for row in found:
             if not row.wanted:
                 continue
-            end = replace(self.after, change=row.id, key=None, transaction=int(row.xid))
+            end = self._at(row)
             first, last = (int(row.key), row.key_last) if row.key_last is not None else (0, 0)
             for key in range(first, last + 1):
                 self.rows.append(row if row.key_last is None else _of_run(row, key))
@@ -147,6 +150,10 @@ class _Found:
                 if len(self.rows) == self.limit:
                     return True
         return False
+
+    def _at(self, row: Any) -> Position:
+        highest = max(self.after.highest, row.id)
+        return replace(self.after, change=row.id, key=None, transaction=int(row.xid), highest=highest)
 
 
 def _of_run(row: Any, key: int) -> _Inserted:

@@ -491,6 +491,23 @@ def test_transactions_that_overlap_go_into_the_epochs_that_can_see_them(postgres
     assert kinds(check(postgresql_database)) == ["change inserted"]
 
 
+def test_the_latest_transactions_that_still_run_are_sealed_when_they_end(postgresql_database: str) -> None:
+    """None that began after them has ended, so that the snapshot does not name them."""
+    protected = Protected(postgresql_database)
+    url = libpq_url(postgresql_database)
+    with psycopg.connect(url) as early, psycopg.connect(url) as late:
+        protected.run("insert into orders values (3, 'new', 30)")
+        early.execute("insert into orders values (4, 'new', 40)")
+        late.execute("insert into orders values (5, 'new', 50)")
+        first = seal(protected.database)
+        late.commit()
+        second = seal(protected.database)
+        early.commit()
+    assert (second.changes, seal(protected.database).changes) == (first.changes + 1, first.changes + 2)
+    verification = verify(protected.database, [first, second])
+    assert (verification.findings, verification.unsealed) == ((), 0)
+
+
 def test_sealers_and_writers_at_once(postgresql_database: str) -> None:
     database = Protected(postgresql_database)
     failures: list[BaseException] = []

@@ -260,7 +260,6 @@ CHECKS = [
         "select t.committed > current_setting('holdfast_test.written')::timestamptz"
         " from holdfast.transaction as t where t.xid = pg_current_xact_id()",
     ),
-    Check("set local enable_seqscan = off", True, "select plan('xid = ''7''') ~ '(?n)Index Cond: .*xid ='"),
 ]
 PLAN = """
 create function public.plan(condition text) returns text language plpgsql as $$

@@ -27,7 +27,14 @@ class Position:
     """Of a run of inserted keys, the last one that is read; None where the whole change is."""
     transaction: int = 0
     wide: bool = False
-    """Whether the batch has so many changes that they are looked for by their numbers."""
+    """Whether so many changes are looked through for the batch that it is done by their numbers, a part at a time."""
+    following: int = 0
+    """The transaction that was to begin next, when the snapshot that is being read had been taken; 0 if not known."""
+    highest: int = 0
+    """Of all changes that have come in this life of the journal, the highest number."""
+    marks: tuple[tuple[int, int], ...] = ()
+    """``(transaction, change)``: that transaction and those that begin to write after it have only changes with
+    higher numbers than that one."""
 
     @property
     def order(self) -> tuple[int, float, float]:
@@ -70,7 +77,8 @@ class Feed(ABC):
     @abstractmethod
     def state(self) -> Query:
         """One row: ``snapshot``, what is committed now; the time ``now``; ``identity`` of the journal here and now;
-        ``origins``, JSON of ``[number, identity, first]`` each."""
+        ``origins``, JSON of ``[number, identity, first]`` each; ``following``, the transaction that will begin next,
+        of which only the first statement of a transaction can be certain."""
 
     @abstractmethod
     def begin_origin(self) -> str | None:
@@ -85,12 +93,16 @@ class Feed(ABC):
         """Whether so much happened between the two that it should not be looked through again."""
 
     @abstractmethod
-    def now(self, origin: Origin, snapshot: str) -> Position:
+    def now(self, origin: Origin, snapshot: str, following: int | None, highest: int) -> Position:
         """All that is committed in the snapshot is read."""
 
     @abstractmethod
-    def opened(self, position: Position, snapshot: str) -> Position:
+    def opened(self, position: Position, snapshot: str, following: int | None) -> Position:
         """The beginning of the batch that comes after the position, and ends with the snapshot."""
+
+    def closed(self, position: Position) -> Position:
+        """The end of the batch."""
+        return position.closed()
 
     @abstractmethod
     def since(self, at: datetime, origin: Origin) -> Query:
@@ -100,13 +112,17 @@ class Feed(ABC):
     def before(self, transaction: int, origin: Origin) -> Position:
         """All of the transactions before this one is read."""
 
+    def is_empty(self, opened: Position) -> bool:
+        """Whether it is certain that nothing was committed between the two snapshots."""
+        return False
+
     def size(self, opened: Position, origin: Origin, most: int) -> Query | None:
-        """``changes`` of the batch, counted up to ``most``; None where its size does not matter."""
+        """``changes`` to look through for the batch, counted up to ``most``; None where it does not matter."""
         return None
 
-    def first(self, opened: Position, origin: Origin) -> Query:
-        """``change``: the lowest number in the batch."""
-        raise NotImplementedError
+    def highest(self, origin: Origin, snapshot: str) -> Query | None:
+        """``change``: a number that had been given when the snapshot was taken, and there are few higher ones."""
+        return None
 
     @abstractmethod
     def page(

@@ -64,7 +64,7 @@ class SQLiteFeed(Feed):
     def state(self) -> Query:
         return Query(
             "select cast(coalesce(t.last, 0) as text) as snapshot, strftime('%Y-%m-%dT%H:%M:%fZ') as now, o.identity,\n"
-            "    json_array(json_array(o.number, o.identity, 0)) as origins\n"
+            "    json_array(json_array(o.number, o.identity, 0)) as origins, null as following\n"
             "from main.holdfast_origin as o\n"
             "cross join (select max(t.id) as last from main.holdfast_transaction as t) as t",
             {},
@@ -79,10 +79,10 @@ class SQLiteFeed(Feed):
     def is_far(self, position: Position, later: Position) -> bool:
         return later.transaction - position.transaction >= _FAR
 
-    def now(self, origin: Origin, snapshot: str) -> Position:
+    def now(self, origin: Origin, snapshot: str, following: int | None, highest: int) -> Position:
         return Position(origin.number, change=2**63 - 1, transaction=int(snapshot))
 
-    def opened(self, position: Position, snapshot: str) -> Position:
+    def opened(self, position: Position, snapshot: str, following: int | None) -> Position:
         return replace(position, batch=position.batch + 1, reading=snapshot)
 
     def since(self, at: datetime, origin: Origin) -> Query:
