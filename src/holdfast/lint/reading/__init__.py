@@ -1,0 +1,1 @@
+"""Each kind of statement, read from its words."""

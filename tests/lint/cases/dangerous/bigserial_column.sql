@@ -1,0 +1,2 @@
+-- finds: add-column-serial
+ALTER TABLE orders ADD COLUMN number bigserial;

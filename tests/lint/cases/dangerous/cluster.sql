@@ -1,0 +1,2 @@
+-- finds: rewrite-table
+CLUSTER orders USING orders_pkey;

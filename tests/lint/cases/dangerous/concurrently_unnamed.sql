@@ -1,0 +1,2 @@
+-- finds: concurrent-index-if-not-exists
+CREATE INDEX CONCURRENTLY ON orders (number);

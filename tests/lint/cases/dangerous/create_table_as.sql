@@ -1,0 +1,2 @@
+-- finds: copy-whole-table
+CREATE TABLE archive AS SELECT * FROM orders;

@@ -1,0 +1,3 @@
+-- server-version: 10
+-- finds: add-column-default
+ALTER TABLE orders ADD COLUMN status text DEFAULT 'new';

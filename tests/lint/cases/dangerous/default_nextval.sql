@@ -1,0 +1,2 @@
+-- finds: add-column-volatile-default
+ALTER TABLE orders ADD COLUMN b int DEFAULT nextval('numbers'::regclass);

@@ -1,0 +1,2 @@
+-- finds: unbounded-write
+DELETE FROM sessions WHERE expires < now();

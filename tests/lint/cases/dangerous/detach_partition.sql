@@ -1,0 +1,2 @@
+-- finds: detach-partition
+ALTER TABLE events DETACH PARTITION events_2024;

@@ -1,0 +1,2 @@
+-- finds: disable-row-security
+ALTER TABLE orders DISABLE ROW LEVEL SECURITY;

@@ -1,0 +1,2 @@
+-- finds: add-domain-constraint
+ALTER DOMAIN percent ADD CONSTRAINT small CHECK (VALUE < 101);

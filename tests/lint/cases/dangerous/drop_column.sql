@@ -1,0 +1,2 @@
+-- finds: drop-column
+ALTER TABLE orders DROP COLUMN IF EXISTS note CASCADE;

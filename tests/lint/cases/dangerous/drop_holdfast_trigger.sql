@@ -1,0 +1,2 @@
+-- finds: drop-protection
+DROP TRIGGER holdfast_audit ON orders;

@@ -1,0 +1,2 @@
+-- finds: drop-index
+DROP INDEX IF EXISTS orders_shop;

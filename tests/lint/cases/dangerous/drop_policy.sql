@@ -1,0 +1,2 @@
+-- finds: change-policy
+DROP POLICY own ON orders;

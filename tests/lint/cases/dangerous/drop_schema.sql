@@ -1,0 +1,2 @@
+-- finds: drop-table drop-cascade
+DROP SCHEMA sales CASCADE;

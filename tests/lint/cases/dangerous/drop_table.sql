@@ -1,0 +1,2 @@
+-- finds: drop-table
+DROP TABLE IF EXISTS orders;

@@ -1,0 +1,2 @@
+-- finds: drop-trigger
+DROP TRIGGER IF EXISTS stamp ON orders;

@@ -1,0 +1,2 @@
+-- finds: rename-enum-value
+ALTER TYPE status RENAME VALUE 'new' TO 'fresh';

@@ -1,0 +1,2 @@
+-- finds: unbounded-write
+EXPLAIN (ANALYZE, BUFFERS) DELETE FROM orders;

@@ -1,0 +1,3 @@
+-- finds: drop-table
+/* DROP TABLE is only mentioned here: ' */ DROP /* really */ TABLE -- yes
+ orders;

@@ -1,0 +1,2 @@
+-- finds: json-column
+ALTER TABLE orders ADD COLUMN data json;

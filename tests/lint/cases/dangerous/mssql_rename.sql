@@ -1,0 +1,3 @@
+-- database: mssql
+-- finds: rename-column
+EXEC sp_rename 'dbo.orders.state', 'status', 'COLUMN';

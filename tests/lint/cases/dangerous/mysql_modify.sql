@@ -1,0 +1,3 @@
+-- database: mysql
+-- finds: change-column-type mysql-algorithm
+ALTER TABLE orders MODIFY COLUMN id bigint NOT NULL AUTO_INCREMENT;

@@ -1,0 +1,2 @@
+-- finds: add-unique
+ALTER TABLE orders ADD PRIMARY KEY (id);

@@ -1,0 +1,2 @@
+-- finds: create-index
+CREATE INDEX "Orders; --" ON "Sales"."Order" ("shop id");

@@ -1,0 +1,2 @@
+-- finds: refresh-materialized-view
+REFRESH MATERIALIZED VIEW totals;

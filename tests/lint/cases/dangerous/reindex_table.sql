@@ -1,0 +1,2 @@
+-- finds: reindex
+REINDEX TABLE orders;

@@ -1,0 +1,2 @@
+-- finds: rename-column
+ALTER TABLE orders RENAME state TO status;

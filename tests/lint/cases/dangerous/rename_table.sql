@@ -1,0 +1,2 @@
+-- finds: rename-table
+ALTER TABLE IF EXISTS orders RENAME TO purchases;

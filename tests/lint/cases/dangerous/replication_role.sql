@@ -1,0 +1,2 @@
+-- finds: disable-trigger
+SET session_replication_role = 'replica';

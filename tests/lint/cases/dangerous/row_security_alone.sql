@@ -1,0 +1,2 @@
+-- finds: row-security-without-policy
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;

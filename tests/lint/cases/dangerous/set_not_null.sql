@@ -1,0 +1,2 @@
+-- finds: set-not-null
+ALTER TABLE orders ALTER COLUMN status SET NOT NULL;

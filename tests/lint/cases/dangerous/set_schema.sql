@@ -1,0 +1,2 @@
+-- finds: rename-table
+ALTER TABLE orders SET SCHEMA archive;

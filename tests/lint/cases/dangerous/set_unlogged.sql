@@ -1,0 +1,2 @@
+-- finds: rewrite-table
+ALTER TABLE orders SET UNLOGGED;

@@ -1,0 +1,5 @@
+-- database: sqlite
+-- finds: sqlite-pragma-in-transaction
+BEGIN;
+PRAGMA foreign_keys = OFF;
+COMMIT;

@@ -1,0 +1,3 @@
+-- database: sqlite
+-- finds: unbounded-write
+UPDATE orders SET note = '';

@@ -1,0 +1,2 @@
+-- finds: truncate
+TRUNCATE TABLE ONLY orders, lines RESTART IDENTITY CASCADE;

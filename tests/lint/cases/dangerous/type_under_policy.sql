@@ -1,0 +1,3 @@
+-- finds: change-type-of-used-column
+CREATE POLICY own ON orders USING (owner = current_user);
+ALTER TABLE orders ALTER COLUMN owner TYPE text;

@@ -1,0 +1,2 @@
+-- finds: add-column-unique
+ALTER TABLE orders ADD COLUMN number text UNIQUE;

@@ -1,0 +1,2 @@
+-- finds: add-unique
+ALTER TABLE orders ADD CONSTRAINT orders_number UNIQUE (number);

@@ -1,0 +1,2 @@
+-- finds: unbounded-write
+UPDATE orders SET status = 'new' WHERE status IS NULL;

@@ -1,0 +1,2 @@
+-- finds: unbounded-write
+UPDATE orders SET note = '' WHERE id > 0;

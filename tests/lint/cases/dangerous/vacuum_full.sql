@@ -1,0 +1,2 @@
+-- finds: rewrite-table
+VACUUM (FULL, ANALYZE) orders;

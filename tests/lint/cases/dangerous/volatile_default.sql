@@ -1,0 +1,2 @@
+-- finds: add-column-volatile-default
+ALTER TABLE orders ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid();

@@ -1,0 +1,2 @@
+-- finds: add-column-volatile-default
+ALTER TABLE orders ADD COLUMN at timestamptz DEFAULT clock_timestamp();

@@ -1,0 +1,3 @@
+-- safe
+ALTER TABLE orders ADD CONSTRAINT positive CHECK (total > 0) NOT VALID;
+ALTER TABLE orders VALIDATE CONSTRAINT positive;

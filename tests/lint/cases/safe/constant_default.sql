@@ -1,0 +1,2 @@
+-- safe
+ALTER TABLE orders ADD COLUMN status text NOT NULL DEFAULT 'new';

@@ -1,0 +1,2 @@
+-- safe
+DROP INDEX CONCURRENTLY IF EXISTS orders_shop;

@@ -1,0 +1,3 @@
+-- safe
+-- nothing here;
+;

@@ -1,0 +1,2 @@
+-- safe
+ALTER TYPE status ADD VALUE IF NOT EXISTS 'lost' AFTER 'new';

@@ -1,0 +1,5 @@
+-- safe
+CREATE EXTENSION IF NOT EXISTS pgcrypto;
+CREATE SCHEMA IF NOT EXISTS archive;
+CREATE SEQUENCE numbers;
+ALTER SEQUENCE numbers OWNED BY orders.number;

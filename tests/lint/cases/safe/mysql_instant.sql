@@ -1,0 +1,3 @@
+-- database: mysql
+-- safe
+ALTER TABLE orders ADD COLUMN note varchar(20) DEFAULT 'x', ALGORITHM=INSTANT;

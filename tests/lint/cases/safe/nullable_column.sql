@@ -1,0 +1,2 @@
+-- safe
+ALTER TABLE orders ADD COLUMN IF NOT EXISTS note varchar(50);

@@ -1,0 +1,3 @@
+-- safe
+CREATE POLICY own ON orders FOR SELECT TO app USING (owner = current_user);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;

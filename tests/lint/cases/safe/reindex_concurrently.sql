@@ -1,0 +1,2 @@
+-- safe
+REINDEX INDEX CONCURRENTLY orders_shop;

@@ -1,0 +1,6 @@
+-- safe
+BEGIN;
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE orders FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON orders USING (owner = current_user);
+COMMIT;

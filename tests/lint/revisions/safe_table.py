@@ -1,0 +1,22 @@
+# safe
+import sqlalchemy as sa
+from alembic import op
+
+revision = "case"
+down_revision = "base0"
+
+
+def upgrade():
+    op.create_table(
+        "lines",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("order_id", sa.Integer, sa.ForeignKey("orders.id")),
+        sa.Column("note", sa.Text, index=True),
+    )
+    op.create_index("lines_order", "lines", ["order_id"], unique=True)
+    op.create_check_constraint("there", "lines", "note IS NOT NULL")
+    op.bulk_insert(sa.table("lines", sa.column("id", sa.Integer)), [{"id": 1}, {"id": 2}])
+
+
+def downgrade():
+    raise NotImplementedError("a case, and no more")

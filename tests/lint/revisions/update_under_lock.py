@@ -1,0 +1,15 @@
+# finds: data-under-strong-lock unbounded-write
+import sqlalchemy as sa
+from alembic import op
+
+revision = "case"
+down_revision = "base0"
+
+
+def upgrade():
+    op.add_column("orders", sa.Column("code", sa.String(9)))
+    op.execute("UPDATE orders SET code = 'x'")
+
+
+def downgrade():
+    raise NotImplementedError("a case, and no more")
