@@ -48,3 +48,7 @@ class Tenancy(ABC):
     @abstractmethod
     def databases(self, prefix: str) -> Query:
         """The names of all databases that begin so, in their order."""
+
+    @abstractmethod
+    def try_lock(self, name: str) -> Query:
+        """One row, one boolean: whether this connection has the lock of that name now; released at its end."""

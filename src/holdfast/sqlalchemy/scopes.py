@@ -79,7 +79,7 @@ def read_snapshot(maker: Callable[[], S]) -> Iterator[S]:
     ...     session.scalar(text("select count(*) from sqlite_schema"))
     0
     """
-    with session_scope(maker) as session:
+    with session_scope(maker) as session, _read_only(session):
         _begin_snapshot(session)
         yield session
 
@@ -101,8 +101,9 @@ async def async_read_snapshot(maker: Callable[[], A]) -> AsyncIterator[A]:
     1
     """
     async with async_session_scope(maker) as session:
-        await session.run_sync(_begin_snapshot)
-        yield session
+        with _read_only(session.sync_session):
+            await session.run_sync(_begin_snapshot)
+            yield session
 
 
 @contextmanager
@@ -224,6 +225,16 @@ def _begin_session_late(session: Session) -> None:
     except UnboundExecutionError:
         # Of several engines nobody can say which the savepoint will be on; within session_scope all have begun.
         return
+
+
+@contextmanager
+def _read_only(session: Session) -> Iterator[None]:
+    """Says so in the session's ``info``, by which one that has several engines chooses."""
+    session.info[READ_ONLY] = object()
+    try:
+        yield
+    finally:
+        session.info.pop(READ_ONLY, None)
 
 
 def _begin_snapshot(session: Session) -> None:
