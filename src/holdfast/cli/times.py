@@ -12,6 +12,8 @@ from holdfast.errors import DeclarationError
 
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_WAIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h)")
+_WAIT_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
 
 
 class Moment(click.ParamType[datetime]):
@@ -50,6 +52,21 @@ class Length(click.ParamType[timedelta]):
             return duration(int(text) if text.isdecimal() else text)
         except (DeclarationError, ValueError):
             self.fail(f"{text!r} is no length of time. Write a number of days, 1 or more, or 36h, 90d, 8w.", param, ctx)
+
+
+class Wait(click.ParamType[timedelta]):
+    """How long to wait: ``100ms``, ``5s``, ``10m``, ``1h``."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = _WAIT.fullmatch(str(value).strip())
+        length = timedelta(**{_WAIT_UNITS[match[2]]: float(match[1])}) if match else timedelta()
+        if length <= timedelta():
+            self.fail(f"{value!r} is no length of time. Write 100ms, 5s, 10m or 1h.", param, ctx)
+        return length
 
 
 def local(moment: datetime) -> str:

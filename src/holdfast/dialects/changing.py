@@ -1,13 +1,11 @@
 """What every dialect answers about changing a table that others read and write meanwhile.
 
-A table is named by its schema (None: where the session looks for it) and its name. ``body`` is a constraint as it is
-written in a CREATE TABLE, with its name.
+A table is named by its schema (None: where the session looks for it) and its name.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -28,12 +26,13 @@ class Target(NamedTuple):
 class Twin:
     """How to learn what the catalog would call something, without touching the table: an empty one like it.
 
-    ``prepare`` and ``asked`` run between ``begin`` and ``rollback``, whatever happens; ``asked`` gives one row, one text.
+    Between ``begin`` and ``rollback``, whatever happens: ``create`` makes it, the caller adds to it what is in
+    question, and asks ``table`` as it would ask the real one.
     """
 
     begin: str
-    prepare: tuple[str, ...]
-    asked: Query
+    create: str
+    table: Target
     rollback: str
 
 
@@ -70,13 +69,13 @@ class Changing(ABC):
         """The labels in their order."""
         raise NotImplementedError
 
-    def twin(self, table: Target, statements: Sequence[str], *, constraint: str | None, index: str | None) -> Twin:
-        """What the catalog makes of a constraint, or of an index, of an empty table like this one; the statements name
-        that table ``twin_table``."""
+    def twin(self, table: Target) -> Twin:
+        """An empty table like this one, that nobody else sees and that is gone at once."""
         raise NotImplementedError
 
-    def twin_table(self, table: Target) -> Target:
-        raise NotImplementedError
+    def hanging(self, table: Target) -> tuple[Query, ...]:
+        """Rows of one text each: what would be lost, were the table made anew."""
+        return ()
 
     # ------------------------------------------------------------------ steps
 
@@ -88,11 +87,12 @@ class Changing(ABC):
         """NOT NULL as a constraint of that name, not checked yet."""
         raise NotImplementedError
 
-    def add_not_valid(self, table: Target, body: str) -> str:
+    def add_is_not_null(self, table: Target, column: str, name: str) -> str:
+        """A check of that name that says the same as NOT NULL, not checked yet."""
         raise NotImplementedError
 
-    def is_not_null(self, name: str, column: str) -> str:
-        """The body of a check that says the same as NOT NULL."""
+    def is_not_null(self, column: str) -> tuple[str, ...]:
+        """That check, in the ways in which the catalog may have it."""
         raise NotImplementedError
 
     def validate(self, table: Target, name: str) -> str:
@@ -117,10 +117,6 @@ class Changing(ABC):
     def add_enum_value(
         self, type_: Target, value: str, side: Literal["before", "after"] | None, neighbour: str | None
     ) -> str:
-        raise NotImplementedError
-
-    def nulls(self, table: Target, column: str) -> str:
-        """A query, for people, that finds the rows without a value."""
         raise NotImplementedError
 
 

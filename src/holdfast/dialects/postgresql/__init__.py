@@ -31,8 +31,8 @@ from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
 from holdfast.dialects.postgresql.tenancy import PostgreSQLTenancy
-from holdfast.dialects.postgresql.tenant_life import PostgreSQLTenantLife
 from holdfast.dialects.postgresql.tenant import Isolation, drop_tenant_object, keeping_apart
+from holdfast.dialects.postgresql.tenant_life import PostgreSQLTenantLife
 from holdfast.dialects.postgresql.undo import undo
 from holdfast.errors import HoldfastError
 from holdfast.journal import Relation
@@ -113,7 +113,7 @@ class PostgreSQL(Dialect):
 
     def with_roles(self, roles: Roles, state: Mapping[str, Any]) -> PostgreSQL:
         keys, signed, distributed = (bool(state.get(name)) for name in ("keys", "signed", "distributed"))
-        return self.with_isolation(Isolation(roles, signed, distributed, keys))
+        return self.with_isolation(Isolation(roles, signed, distributed, keys, state.get("version", 150000) >= 150000))
 
     def with_isolation(self, isolation: Isolation) -> PostgreSQL:
         return PostgreSQL(self.owner, batching=self.batching, isolation=isolation)

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.dialects.postgresql.sql import dollar, function, literal, qualified, quote, trigger
-from holdfast.dialects.postgresql.tenant_keys import check_distributed, foreign_keys, kept, tenant_index, unique_keys
+from holdfast.dialects.postgresql.tenant_keys import (
+    check_distributed,
+    check_letting_go,
+    foreign_keys,
+    kept,
+    tenant_index,
+    unique_keys,
+)
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
 from holdfast.policies import Tenant
@@ -142,6 +149,8 @@ class Isolation:
     """Whether the tables may be spread over several servers, which refuses subqueries in policies."""
     keys: bool = False
     """Whether there is a table of keys to sign contexts with."""
+    lets_go_of_one: bool = True
+    """Whether ON DELETE SET NULL can name its columns: the tenant's must stay."""
 
     def present(self, column: ColumnInfo) -> str:
         """An expression: the tenant of the present transaction, as a value of the column; NULL where there is none."""
@@ -168,6 +177,8 @@ def keeping_apart(
     column = _tenant_column(policy, protection)
     if isolation.distributed:
         check_distributed(policy, protection, protections)
+    elif not isolation.lets_go_of_one:
+        check_letting_go(protection, protections)
     return (
         *unique_keys(policy, protection, protections),
         *tenant_index(policy, protection, protections),

@@ -122,13 +122,18 @@ def check_distributed(policy: Tenant, protection: Protection, protections: Prote
             f"The key of {table.name} is ({', '.join(table.key)}), and on a distributed table a key must hold the tenant.",
             f"Make it ({', '.join((policy.column, *table.key))}).",
         )
-    for key in table.foreign_keys:
+    check_letting_go(protection, protections)
+
+
+def check_letting_go(protection: Protection, protections: Protections) -> None:
+    """HF119 where a delete would take the tenant away from the rows that refer: before 15, and on distributed tables."""
+    for key in protection.table.foreign_keys:
         if key.on_delete in ("SET NULL", "SET DEFAULT") and _tenant_of(key, protections) is not None:
             raise DeclarationError(
                 "HF119",
-                f"{key.name} of {table.name} says ON DELETE {key.on_delete}, which a distributed table cannot have "
-                "where the key holds the tenant.",
-                "Make it NO ACTION or CASCADE.",
+                f"{key.name} of {protection.table.name} says ON DELETE {key.on_delete}, which this database can only do "
+                "to all columns of the key, the tenant's too.",
+                "Make it NO ACTION or CASCADE; or, where the tables are not distributed, upgrade to PostgreSQL 15.",
             )
 
 

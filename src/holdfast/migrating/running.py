@@ -1,0 +1,196 @@
+"""A run: warnings first, the migrators' lock, then one revision after the other, each tried until it has its locks."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from holdfast.database import execute, explain
+from holdfast.dialects import dialect_for
+from holdfast.errors import (
+    BusyError,
+    ConnectionLostError,
+    DeadlockError,
+    HoldfastError,
+    LockedError,
+    LockTimeoutError,
+    MigrationError,
+)
+from holdfast.migrating.blocking import blockers, warn_of_long_transactions
+from holdfast.migrating.indexes import invalid_indexes, mend
+from holdfast.migrating.locking import MigratorLock
+from holdfast.migrating.settings import MigrationSettings
+from holdfast.migrating.statements import RUN, Statements
+from holdfast.tables import TableName
+
+T = TypeVar("T")
+
+_AGAIN = (LockTimeoutError, DeadlockError, BusyError)
+"""What passes by itself: everything else would fail the same way once more."""
+_PAUSE = (0.1, 4.0)
+_HEAD = 200
+
+
+class MigrationRun:
+    """Carries revisions out on one connection, which nobody else uses meanwhile and which is in no transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: MigrationSettings,
+        version_table: tuple[str | None, str],
+        say: Callable[[str], None],
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect_for(connection.dialect.name)
+        self.settings = settings
+        self.say = say
+        self.statements = Statements(connection, self.dialect, settings, say)
+        self._version_table = version_table
+        self._lock: MigratorLock | None = None
+        self._step = "The migration"
+        self._attempt = 0
+        self._first_failure = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Locked against other migrators (HF455), statements limited, and at the end no index is invalid (HF459)."""
+        warn_of_long_transactions(self.connection, self.dialect, self.settings, self.say)
+        for each in invalid_indexes(self.connection, self.dialect):
+            self.say(f"Index {each} is invalid: it is there, it costs every write, and no query uses it.")
+        self._lock = MigratorLock(self.connection, self.dialect, self._lock_name(), self.settings, self.say)
+        with self._lock.held(), self.statements.watched():
+            self.connection.execution_options(**{RUN: self})
+            try:
+                yield
+            finally:
+                self.connection.execution_options(**{RUN: None})
+            if self.settings.mend_indexes:
+                mend(self.connection, self.dialect, self.say)
+
+    def begin_step(self, step: str) -> None:
+        """A revision begins, or begins again; HF456 where the lock is no longer ours."""
+        if self._lock is not None:
+            self._lock.check()
+        self.statements.begin_step()
+        if step != self._step:
+            self._step, self._attempt = step, 0
+
+    def end_step(self) -> None:
+        """The revision is committed, and so is the version that it leads to."""
+        self.statements.begin_step()
+
+    def carry_out(self, attempt: Callable[[], None]) -> None:
+        """Calls it until it passes, for as long as only locks are in its way.
+
+        Raises HF457 when that took too long, and HF458 when it failed after a part of it was committed that cannot
+        be repeated. Whatever else it raised is raised.
+        """
+        while True:
+            try:
+                attempt()
+            except Exception as error:
+                lost = self._lost(error)
+                ours = lost or self._explained(error)
+                if lost is None:
+                    self.connection.rollback()
+                if self.statements.committed:
+                    raise self._in_part(ours or error) from error
+                if lost is not None:
+                    raise lost from error
+                if not isinstance(ours, _AGAIN):
+                    raise
+                pause = self._pause(error)
+            else:
+                return
+            time.sleep(pause)
+
+    def carry_out_statement(self, attempt: Callable[[], T]) -> T:
+        """The same for one statement that is a transaction of its own: what was committed before it stays."""
+        self._attempt = 0
+        while True:
+            try:
+                result = attempt()
+            except Exception as error:
+                if not isinstance(self._explained(error), _AGAIN):
+                    raise
+                pause = self._pause(error)
+            else:
+                self._attempt = 0
+                return result
+            time.sleep(pause)
+
+    def _pause(self, error: Exception) -> float:
+        """How long to wait before the next attempt; tells who was in the way."""
+        now = time.monotonic()
+        self._attempt += 1
+        if self._attempt == 1:
+            self._first_failure = now
+        pause: float = min(_PAUSE[0] * 2 ** min(self._attempt - 1, 10), _PAUSE[1]) * random.uniform(0.5, 1)
+        statement = " ".join(self.statements.last.split())[:_HEAD]
+        found = blockers(self.connection, self.dialect, self.statements.last)
+        in_the_way = "".join(f"\n  {each}" for each in found) or "\n  whoever it was is gone by now"
+        if now + pause - self._first_failure > self.settings.deadline.total_seconds():
+            raise self._too_late(statement, in_the_way) from error
+        self.say(
+            f"{self._step}: attempt {self._attempt} did not get its lock for: {statement}\nIn the way:{in_the_way}\n"
+            f"Nothing of it is lost; next attempt in {pause:.1f} s."
+        )
+        return pause
+
+    def _too_late(self, statement: str, in_the_way: str) -> HoldfastError:
+        if self.dialect.migrating.begin is not None:
+            return LockedError(
+                "HF455",
+                "Another connection kept the database locked for too long.",
+                "Wait until it is done, and run the migration again.",
+            )
+        return MigrationError(
+            "HF457",
+            f"{self._step} did not get its lock in {self._attempt} attempts for: {statement}\n"
+            f"In the way:{in_the_way}.\n",
+            "It is rolled back, and the revisions before it are done. End what is in the way (pg_terminate_backend), "
+            "or run the migration again when there is less to do; --deadline allows more time.",
+        )
+
+    def _in_part(self, error: Exception) -> MigrationError:
+        done = "".join(f"\n  {' '.join(each.split())[:_HEAD]};" for each in self.statements.committed)
+        reason = error.message if isinstance(error, HoldfastError) else str(error).splitlines()[0]
+        return MigrationError(
+            "HF458",
+            f"{self._step} failed after a part of it was committed: {reason}",
+            f"These statements are done, and would be done again:{done}\n"
+            "Undo them, or take them out of the revision; then run the migration again.",
+        )
+
+    def _lost(self, error: BaseException | None) -> HoldfastError | None:
+        """Alembic's own tidying up fails on a lost connection, and hides what it began with."""
+        if not self.connection.invalidated:
+            return None
+        while error is not None and not (isinstance(error, DBAPIError) and error.connection_invalidated):
+            error = error.__context__
+        return ConnectionLostError(
+            "HF615",
+            f"{self._step}: the connection to the database was lost"
+            + (f" ({str(error.orig).splitlines()[0]})." if error is not None else "."),
+            "Run the migration again: the revisions before are done, and it goes on with this one.",
+        )
+
+    def _explained(self, error: Exception) -> HoldfastError | None:
+        if isinstance(error, HoldfastError):
+            return error
+        return explain(error, self.dialect) if isinstance(error, DBAPIError) else None
+
+    def _lock_name(self) -> str:
+        schema, table = self._version_table
+        default = self.dialect.migrating.default_schema()
+        if schema is None and default is not None:
+            schema = str(execute(self.connection, default)[0][0])
+            self.connection.rollback()
+        return self.dialect.migrating.lock_name(TableName(schema or "", table))
