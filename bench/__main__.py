@@ -1,6 +1,6 @@
 """Measures everything and writes the page.
 
-python -m bench [--quick] [--no-peers] [--only WORD] [--journal N] [--output FILE]
+python -m bench [--quick] [--no-peers] [--only WORD] [--journal N] [--migrated N] [--output FILE]
 """
 
 from __future__ import annotations
@@ -12,7 +12,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bench import bulk, figures, journal, lite, page, paging, peers, repository, sealing, signing, tenants
+from bench import (
+    bulk,
+    figures,
+    journal,
+    lite,
+    migrations,
+    page,
+    paging,
+    peers,
+    permissions,
+    repository,
+    sealing,
+    signing,
+    tenants,
+)
 from bench.cases import Case, Line, cases, run_add_all, run_case
 from bench.sizes import FULL, QUICK, Sizes
 from bench.subjects import SETTINGS, Bench
@@ -24,6 +38,8 @@ _JOURNAL = "Journal"
 _SEALING = "Sealing"
 _TENANTS = "Tenants"
 _SIGNING = "Signed context"
+_PERMISSIONS = "Permissions"
+_MIGRATIONS = "Migrations"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 
 
@@ -33,13 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-peers", action="store_true", help="holdfast alone; downloads nothing")
     parser.add_argument("--only", default="", help="the lines whose title has this word")
     parser.add_argument("--journal", type=int, metavar="N", help="changes in the journal that is read")
+    parser.add_argument("--migrated", type=int, metavar="N", help="rows of the table that is migrated")
     parser.add_argument("--output", type=pathlib.Path, help=f"instead of {PAGE.name}; quick and partial runs print")
     chosen = parser.parse_args(arguments)
     sizes = QUICK if chosen.quick else FULL
     if chosen.journal:
         sizes = replace(sizes, journal=chosen.journal)
+    if chosen.migrated:
+        sizes = replace(sizes, migrated=chosen.migrated)
     text = run(sizes, with_peers=not chosen.no_peers, only=chosen.only)
-    partial = chosen.quick or chosen.only or chosen.no_peers or chosen.journal
+    partial = chosen.quick or chosen.only or chosen.no_peers or chosen.journal or chosen.migrated
     output = chosen.output or (None if partial else PAGE)
     if output is None:
         print(text)
@@ -61,9 +80,8 @@ def run(
         versions: dict[str, str] = {}
         missing: dict[str, str] = {}
         # Those that protect tables are not asked for pages.
-        if with_peers and not (
-            only and only.lower() in (_PAGING + _REPOSITORY + _BULK + _JOURNAL + _SEALING + _TENANTS + _SIGNING).lower()
-        ):
+        alone = _PAGING + _REPOSITORY + _BULK + _JOURNAL + _SEALING + _TENANTS + _SIGNING + _PERMISSIONS + _MIGRATIONS
+        if with_peers and not (only and only.lower() in alone.lower()):
             versions, missing = _add_peers(bench)
         lines: list[Line] = []
         for title, measure in _measurements(bench):
@@ -83,6 +101,10 @@ def run(
             lines += _told(_TENANTS, lambda: tenants.lines(bench))
         if only.lower() in _SIGNING.lower():
             lines += _told(_SIGNING, lambda: signing.lines(bench))
+        if only.lower() in _PERMISSIONS.lower():
+            lines += _told(_PERMISSIONS, lambda: permissions.lines(bench))
+        if only.lower() in _MIGRATIONS.lower():
+            lines += _told(_MIGRATIONS, lambda: migrations.lines(bench))
         sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if only.lower() in "sqlite" else []
         return page.render(sizes, lines, sqlite_lines, versions, missing, bench.version)
 

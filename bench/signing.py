@@ -13,6 +13,7 @@ from bench.cases import Line, shown
 from bench.sampling import Sample, Spread, interleaved, measured
 from bench.subjects import Bench, Subject
 from holdfast.database import Database
+from holdfast.dialects.postgresql import PostgreSQL
 from holdfast.inspector import inspect
 from holdfast.install import apply
 from holdfast.plan import plan_protect
@@ -95,7 +96,7 @@ def _transactions(connection: Connection, key: SigningKey | None, turns: int, re
 
 
 def _sign(connection: Connection, key: SigningKey) -> str:
-    row = connection.execute("select s.system_identifier || '/' || current_database() from pg_control_system() as s")
-    [database] = row.fetchone() or [""]
+    row = connection.execute(PostgreSQL().signing.home()).fetchone()
     connection.commit()
-    return key.sign(SAID, database=database, now=time.time())
+    assert row is not None
+    return key.sign(SAID, database=row[:2], now=time.time())

@@ -32,6 +32,10 @@ class Sizes:
     """Changes in the journal that is read; python -m bench --journal N takes another number."""
     tenanted: int = 1_000_000
     """Rows of all tenants together."""
+    migrated: int = 5_000_000
+    """Rows of the table that is migrated; python -m bench --migrated N takes another number."""
+    report: int = 8
+    """Seconds for which somebody reads the table that is migrated."""
     patience: int = 10
     """Seconds after which a statement of a peer is given up."""
 
@@ -39,9 +43,11 @@ class Sizes:
 FULL = Sizes()
 QUICK = Sizes(
     rounds=3, stock=5_000, loaded=5_000, updated=2_500, added=500, looped=500, committed=50, deleted=500, undone=5_000,
-    planned=1_000, wide=200, paged=50_000, pages=20, journal=100_000, tenanted=50_000, patience=5,
+    planned=1_000, wide=200, paged=50_000, pages=20, journal=100_000, tenanted=50_000, migrated=50_000, report=2,
+    patience=5,
 )  # fmt: skip
 TINY = Sizes(
     rounds=1, stock=60, loaded=60, updated=30, added=20, looped=20, committed=5, deleted=20, undone=60, planned=20,
-    wide=10, paged=1_000, pages=2, journal=600, tenanted=2_000, patience=5,
+    wide=10, paged=1_000, pages=2, journal=600, tenanted=2_000, migrated=1_000, report=1,
+    patience=5,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from holdfast.errors import (
     UndoConflictError,
     UnsupportedError,
 )
-from holdfast.policies import Audit, Guard, SoftDelete, Tenant, Timestamps, Version
+from holdfast.policies import Audit, Guard, Permit, SoftDelete, Tenant, Timestamps, Version
 from holdfast.undo import restore, undo
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "DriftError",
     "Guard",
     "HoldfastError",
+    "Permit",
     "RefusedError",
     "SoftDelete",
     "Tenant",

@@ -125,7 +125,7 @@ def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
         # For this statement alone: the connection may be an application's.
         result = connection.exec_driver_sql(query.sql, execution_options={"no_parameters": True, OWN: True})
     else:
-        sql, parameters = _in_style(query, connection.dialect.paramstyle)
+        sql, parameters = in_style(query, connection.dialect.paramstyle)
         result = connection.exec_driver_sql(sql, parameters, execution_options={OWN: True})
     return list(result) if result.returns_rows else []
 
@@ -134,13 +134,13 @@ def stream(connection: Connection, query: Query, size: int = 5_000) -> Iterator[
     """The rows of a query that may have very many, fetched as they are read."""
     sql, parameters = query.sql, dict(query.parameters) or None
     if parameters:
-        sql, parameters = _in_style(query, connection.dialect.paramstyle)
+        sql, parameters = in_style(query, connection.dialect.paramstyle)
     options = {"stream_results": True, "yield_per": size, OWN: True}
     options |= {} if parameters else {"no_parameters": True}
     yield from connection.exec_driver_sql(sql, parameters, execution_options=options)
 
 
-def _in_style(query: Query, style: str) -> tuple[str, Any]:
+def in_style(query: Query, style: str) -> tuple[str, Any]:
     """The SQL and its parameters as the driver takes them; SQLite's take them by name as they are."""
     if style not in ("pyformat", "numeric_dollar"):
         return query.sql, dict(query.parameters)

@@ -7,8 +7,12 @@ HoldfastError
 │  ├─ StaleVersionError HF202
 │  ├─ TenantError       HF203
 │  ├─ GuardError        HF204, HF205
+│  ├─ SignatureError    HF206, HF207
+│  ├─ PermissionDeniedError HF485
+│  ├─ RoleError         HF487
 │  └─ HeldError         HF421
 ├─ DriftError           HF3xx   the database is not as declared
+│  └─ RolesError        HF320   the role in use gets past row security
 ├─ LockedError          HF304   another run changes protection at this moment
 ├─ UnsupportedError     HF4xx   this database, or this role, cannot
 ├─ UndoConflictError    HF5xx   the row has changed since
@@ -36,6 +40,7 @@ HoldfastError
 │  └─ RowsError           HF65x
 ├─ ErasureError         HF42x   the values of a row cannot be erased as asked; nothing was
 ├─ HistoryError         HF43x   the journal does not reach so far, or not there
+├─ MigrationError       HF45x   a migration stopped; the hint says what is in the database and how to go on
 └─ PagingError          HF64x   the statement, the order or the secret cannot be paged with
 """
 
@@ -120,8 +125,27 @@ class TenantError(RefusedError):
     """A write for another tenant, or without a tenant."""
 
 
+class SignatureError(RefusedError):
+    """The context is signed, but not with a key of this database, not for it, or too long ago."""
+
+
 class GuardError(RefusedError):
     """A statement touched more rows than expected, or is a TRUNCATE, and did not say so first."""
+
+
+class PermissionDeniedError(RefusedError):
+    """What was to be done needs a permission that is not held.
+
+    ``permission`` is its code.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", *, permission: str | None = None) -> None:
+        super().__init__(code, message, hint)
+        self.permission = permission
+
+
+class RoleError(RefusedError):
+    """A role that is not there, or cannot be as it was to be; nothing was written."""
 
 
 class HeldError(RefusedError):
@@ -134,6 +158,10 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "HF203": TenantError,
     "HF204": GuardError,
     "HF205": GuardError,
+    "HF206": SignatureError,
+    "HF207": SignatureError,
+    "HF484": TenantError,
+    "HF485": PermissionDeniedError,
 }
 """What a refusal is, by the code with which the database raises it."""
 
@@ -144,6 +172,14 @@ class DriftError(HoldfastError):
     >>> print(DriftError("HF305", "The journal has lost its table change.", "Restore it from a backup."))
     HF305: The journal has lost its table change. Restore it from a backup.
     """
+
+
+class RolesError(DriftError):
+    """The role in use gets past row security, or something opens a table to it; ``findings`` are all that was found."""
+
+    def __init__(self, code: str, message: str, hint: str = "", findings: Sequence[Any] = ()) -> None:
+        super().__init__(code, message, hint)
+        self.findings = tuple(findings)
 
 
 class LockedError(HoldfastError):
@@ -170,8 +206,13 @@ class HistoryError(HoldfastError):
     """HF43x: what was asked for is not in the journal, or cannot be had again from it."""
 
 
-HISTORY_ERRORS: Mapping[str, type[HoldfastError]] = {"HF303": UnsupportedError, "HF435": HistoryError}
-"""What the database answers that is asked for a past that it does not have, by the code with which it raises it."""
+HISTORY_ERRORS: Mapping[str, type[HoldfastError]] = {
+    "HF303": UnsupportedError,
+    "HF435": HistoryError,
+    "HF451": DriftError,
+}
+"""What the database answers that is asked for a past that it does not have, or to write down what contradicts what it
+knows, by the code with which it raises it."""
 
 
 class UndoConflictError(HoldfastError):
@@ -303,6 +344,10 @@ class RowsError(InvalidWriteError):
 
 class EmptyFilterError(RequestError):
     """The filter of a write leaves no row out, and nothing says that all rows are meant; nothing was written."""
+
+
+class MigrationError(HoldfastError):
+    """A migration stopped; the hint says what is in the database and how to go on."""
 
 
 class PagingError(HoldfastError):

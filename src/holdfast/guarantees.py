@@ -21,8 +21,10 @@ QUESTIONS: Mapping[str, str] = {
     "live_view": "`SoftDelete(live_view=…)` makes a view of the living rows, from version",
     "stamps_before_write": "RETURNING already shows the times and the version that the database keeps",
     "hides_rows": "`Tenant` hides the rows of other tenants from raw SQL too",
+    "refuses_reads": "`Permit(select=…)` refuses to read",
     "row_value_ranges": "A keyset page in one direction is one statement",
     "estimates_rows": "A page can have an estimated total, which costs no counting",
+    "signs_context": "A tenant and an actor can be asked for a signature",
     "wakes_consumers": "A commit can wake who follows the changes, where that was switched on",
 }
 """Every question of ``Features`` in words."""

@@ -228,7 +228,7 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
     return TableInfo(
         name=name,
         columns=columns,
-        key=_key(columns, uniques),
+        key=key_of(columns, uniques),
         kind=document["kind"],
         oid=document.get("oid") or 0,
         last_position=document.get("last_position") or max((each.position for each in columns), default=0),
@@ -239,6 +239,8 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
         partition_columns=tuple(document.get("partition_columns") or ()),
         row_triggers=tuple(document.get("row_triggers") or ()),
         row_security=tuple(TableName(*each) for each in document.get("row_security") or ()),
+        own_policies=bool(document.get("own_policies")),
+        closed=bool(document.get("closed")),
         inherits=bool(document.get("inherits")),
         children=tuple(TableName(*each) for each in document.get("children") or ()),
         without_rowid=bool(document.get("without_rowid")),
@@ -246,7 +248,7 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
     )
 
 
-def _key(columns: tuple[ColumnInfo, ...], uniques: tuple[UniqueKey, ...]) -> tuple[str, ...]:
+def key_of(columns: tuple[ColumnInfo, ...], uniques: tuple[UniqueKey, ...]) -> tuple[str, ...]:
     """The primary key, else the first unique key over columns that cannot be null."""
     by_name = {column.name: column for column in columns}
     for unique in sorted(uniques, key=lambda unique: (not unique.primary, len(unique.columns), unique.name)):

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from holdfast.durations import Duration, duration, spelled
+from holdfast.rights import Permission
 
 RawDelete = Literal["convert", "refuse", "allow"]
 Inserts = Literal["key", "full"]
@@ -144,6 +145,28 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
+class Permit:
+    """A command on the table needs a permission that the transaction holds; without it the database refuses.
+
+    Each is a permission's code. What is not named needs none. Where the table has a ``SoftDelete``, a row that an
+    UPDATE leaves marked needs ``delete``, whatever else was written to it.
+
+    >>> Permit(insert="order:create", delete="order:delete").delete
+    'order:delete'
+    """
+
+    insert: str | None = None
+    update: str | None = None
+    delete: str | None = None
+    select: str | None = None
+
+    def __post_init__(self) -> None:
+        for code in (self.insert, self.update, self.delete, self.select):
+            if code is not None:
+                Permission(code)
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """An UPDATE or DELETE of more than ``max_rows`` rows, and a TRUNCATE, is refused unless it says so first.
 
@@ -156,9 +179,9 @@ class Guard:
     """Whether TRUNCATE is allowed."""
 
 
-Policy = Audit | SoftDelete | Timestamps | Version | Tenant | Guard
-P = TypeVar("P", Audit, SoftDelete, Timestamps, Version, Tenant, Guard)
-KINDS: tuple[type[Policy], ...] = (Audit, SoftDelete, Timestamps, Version, Tenant, Guard)
+Policy = Audit | SoftDelete | Timestamps | Version | Tenant | Permit | Guard
+P = TypeVar("P", Audit, SoftDelete, Timestamps, Version, Tenant, Permit, Guard)
+KINDS: tuple[type[Policy], ...] = (Audit, SoftDelete, Timestamps, Version, Tenant, Permit, Guard)
 ORDER = {kind: position for position, kind in enumerate(KINDS)}
 
 
@@ -211,6 +234,6 @@ def columns_needed(policies: Iterable[Policy]) -> tuple[tuple[str, str], ...]:
                 needed.append((policy.column, "count"))
             case Tenant():
                 needed.append((policy.column, "tenant"))
-            case Audit() | Guard():
+            case Audit() | Permit() | Guard():
                 pass
     return tuple(needed)

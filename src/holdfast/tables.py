@@ -93,6 +93,10 @@ class TableInfo:
     """The events after which triggers of the users' own run for each row: these may write the row again."""
     row_security: tuple[TableName, ...] = ()
     """Which of the table and its partitions show each role its own rows only."""
+    own_policies: bool = False
+    """Whether the users have a policy of their own that lets rows through."""
+    closed: bool = False
+    """Whether row security is on and nothing lets a row through."""
     inherits: bool = False
     """Whether the table is a parent or a child in (non-partition) inheritance."""
     children: tuple[TableName, ...] = ()

@@ -26,7 +26,20 @@ from typing import Any, NoReturn, get_args
 from holdfast.durations import duration
 from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
-from holdfast.policies import Audit, Guard, Inserts, Policy, RawDelete, Reads, SoftDelete, Tenant, Timestamps, Version
+from holdfast.policies import (
+    Audit,
+    Guard,
+    Inserts,
+    Permit,
+    Policy,
+    RawDelete,
+    Reads,
+    SoftDelete,
+    Tenant,
+    Timestamps,
+    Version,
+)
+from holdfast.rights import is_code
 from holdfast.tables import TableInfo
 
 NAME = "holdfast.toml"
@@ -132,12 +145,24 @@ def _tenant(value: object, where: str) -> Policy:
     )
 
 
+def _permit(value: object, where: str) -> Policy:
+    commands = ("insert", "update", "delete", "select")
+    options = _options(value, where, commands) if isinstance(value, dict) else {}
+    for command in options:
+        if not is_code(options[command]):
+            _wrong(f"{where}.{command}", 'a permission, such as "order:delete"')
+    if not options:
+        _wrong(where, 'a table of permissions, such as { delete = "order:delete" }')
+    return Permit(**options)
+
+
 _READERS: Mapping[str, Callable[[object, str], Policy]] = {
     "audit": _audit,
     "soft_delete": _soft_delete,
     "timestamps": _timestamps,
     "version": _version,
     "tenant": _tenant,
+    "permit": _permit,
     "guard": _guard,
 }
 

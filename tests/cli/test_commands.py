@@ -13,7 +13,7 @@ from tests.cli.conftest import Shell
 
 COMMANDS = [
     *("demo", "protect", "unprotect", "status", "log", "show", "tail", "undo", "versions", "revert", "as-of"),
-    *("maintain", "purge", "hold", "erase", "seal", "verify", "explain"),
+    *("maintain", "migrate", "purge", "hold", "erase", "seal", "verify", "lint", "sign", "explain"),
 ]
 
 

@@ -20,7 +20,8 @@ from tests.docs.blocks import ROOT
 ERROR_PAGES = ROOT / "src" / "holdfast" / "cli" / "pages"
 COMMANDS = (
     *("", "demo", "protect", "unprotect", "status", "log", "show", "tail", "undo", "versions", "revert", "as-of"),
-    *("maintain", "purge", "hold", "erase", "seal", "verify", "explain"),
+    *("maintain", "migrate", "purge", "hold", "erase", "seal", "verify", "lint", "roles", "doctor"),
+    *("tenants", "permissions", "sign", "explain"),
 )
 
 

@@ -26,6 +26,6 @@ def test_the_page_has_a_figure_for_every_statement() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if "x (" in line]
     measured = {row[0] for row in rows}
     assert {case.title for case in cases(TINY)} <= {title.removesuffix(", elapsed") for title in measured}
-    for expected in ("add_all", "Undo", "Context", "Growth", "Paging", "Journal", "Sealing"):
+    for expected in ("add_all", "Undo", "Context", "Growth", "Paging", "Journal", "Sealing", "Migration"):
         assert any(expected in line and "(" in line for line in page.splitlines()), expected
     assert page.count("| statement |") == 2  # PostgreSQL's, and SQLite's

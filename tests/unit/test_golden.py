@@ -127,7 +127,7 @@ def test_golden(name: str, policy: str) -> None:
 
 
 def test_there_is_no_golden_file_that_nothing_renders() -> None:
-    assert {(path.parent.name, path.stem) for path in GOLDEN.glob("*/*.sql")} == {*CASES, *TENANT_CASES}
+    assert {(path.parent.name, path.stem) for path in GOLDEN.glob("*/*.sql")} == {*CASES, *TENANT_CASES, *PERMIT_CASES}
 
 
 ROLES = Roles(application="shop_app", read_only="shop_readonly", all_tenants="shop_all_tenants")
@@ -173,6 +173,31 @@ def test_golden_of_tenants(folder: str, name: str) -> None:
         policies = [line for line in sql.splitlines() if "using (" in line or "with check (" in line]
         assert policies
         assert not [line for line in policies if "select" in line]
+
+
+PERMIT_CASES: dict[tuple[str, str], Dialect] = {
+    ("postgresql", "permit_of_roles"): dialect_for("postgresql").with_roles(ROLES, {}),
+    ("citus", "permit"): dialect_for("postgresql").with_roles(ROLES, {"distributed": True}),
+    ("sqlite", "permit_of_marked_rows"): dialect_for("sqlite"),
+}
+
+
+@pytest.mark.parametrize(("folder", "name"), PERMIT_CASES)
+def test_golden_of_permissions(folder: str, name: str) -> None:
+    """What ``Permit`` makes beside ``SoftDelete``; the behaviour of this SQL is in tests/permissions."""
+    dialect = PERMIT_CASES[folder, name]
+    read = "order:read" if folder != "sqlite" else None
+    permit = Permit(insert="order:create", update="order:update", delete="order:delete", select=read)
+    made = [each for each in objects(dialect, (SoftDelete(), permit)) if each.policy == "Permit"]
+    sql = "\n".join(f"{statement.rstrip()};\n" for each in made for statement in each.create)
+    path = GOLDEN / folder / f"{name}.sql"
+    if os.environ.get("HOLDFAST_UPDATE_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql, encoding="utf-8")
+    assert sql == path.read_text(encoding="utf-8")
+    if folder == "citus":
+        assert "trigger" not in sql
+        assert not [line for line in sql.splitlines() if line.startswith("    ") and "select holdfast" in line]
 
 
 WRITES = (

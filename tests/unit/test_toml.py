@@ -9,7 +9,7 @@ import pytest
 
 import holdfast.toml
 from holdfast.errors import DeclarationError
-from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
+from holdfast.policies import Audit, Guard, Permit, Policy, SoftDelete, Timestamps, Version
 from holdfast.toml import Configuration, read
 
 
@@ -25,6 +25,7 @@ def configuration(folder: pathlib.Path, text: str) -> Configuration:
         ("audit = true", Audit()),
         ('audit = { exclude = ["a"], mask = ["b"], large = ["c"], inserts = "full" }',
          Audit(exclude={"a"}, mask={"b"}, large={"c"}, inserts="full")),
+        ('permit = { delete = "order:delete" }', Permit(delete="order:delete")),
         ("soft_delete = true", SoftDelete()),
         ('soft_delete = "gone"', SoftDelete("gone")),
         ('soft_delete = { column = "gone", raw_delete = "refuse" }', SoftDelete("gone", "refuse")),

@@ -7,20 +7,27 @@ import click
 from holdfast import __version__
 from holdfast.cli.as_of import as_of
 from holdfast.cli.demo import demo
+from holdfast.cli.doctor import doctor
 from holdfast.cli.erase import erase
 from holdfast.cli.explain import explain
 from holdfast.cli.failing import Commands
 from holdfast.cli.hold import hold
+from holdfast.cli.lint import lint
 from holdfast.cli.log import log
 from holdfast.cli.maintain import maintain
+from holdfast.cli.migrate import migrate
 from holdfast.cli.opening import url_option
+from holdfast.cli.permissions import permissions
 from holdfast.cli.protect import protect
 from holdfast.cli.purge import purge
 from holdfast.cli.revert import revert
+from holdfast.cli.roles import roles
 from holdfast.cli.seal import seal
 from holdfast.cli.show import show
+from holdfast.cli.sign import sign
 from holdfast.cli.status import status
 from holdfast.cli.tail import tail
+from holdfast.cli.tenants import tenants
 from holdfast.cli.undo import undo
 from holdfast.cli.unprotect import unprotect
 from holdfast.cli.verify import verify
@@ -59,11 +66,18 @@ for _command in (
     revert,
     as_of,
     maintain,
+    migrate,
+    tenants,
     purge,
     hold,
     erase,
+    permissions,
     seal,
     verify,
+    lint,
+    sign,
+    roles,
+    doctor,
     explain,
 ):
     main.add_command(_command)

@@ -15,8 +15,8 @@ DONE, NO, USAGE, FAILED, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 BROKEN_PIPE = 141
 """What the shell reports of any program whose reader has gone."""
 
-_NOT_FOUND = {"HF303", "HF409", "HF410", "HF411", "HF422", "HF427", "HF436"}
-_WRONG_USAGE = {"HF401", "HF424", "HF425", "HF429", "HF430"}
+_NOT_FOUND = {"HF303", "HF409", "HF410", "HF411", "HF422", "HF427", "HF436", "HF477", "HF480", "HF487", "HF494"}
+_WRONG_USAGE = {"HF401", "HF424", "HF425", "HF429", "HF430", "HF441", "HF443", "HF444", "HF490"}
 
 
 def exit_code(error: HoldfastError) -> int:

@@ -11,14 +11,27 @@ from typing import TYPE_CHECKING, Any, assert_never
 from holdfast.errors import DeclarationError, HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Kind, Protection, Protections
-from holdfast.policies import Audit, Guard, Permit, Policy, RawDelete, SoftDelete, Tenant, Timestamps, Version, columns_needed
+from holdfast.policies import (
+    Audit,
+    Guard,
+    Permit,
+    Policy,
+    RawDelete,
+    SoftDelete,
+    Tenant,
+    Timestamps,
+    Version,
+    columns_needed,
+)
 from holdfast.roles import Roles
 from holdfast.tables import ColumnInfo, TableName
 
 if TYPE_CHECKING:
+    from holdfast.dialects.doctor import Doctor
     from holdfast.dialects.erasure import Erasure
     from holdfast.dialects.evidence import Evidence
     from holdfast.dialects.feed import Feed
+    from holdfast.dialects.granting import Granting
     from holdfast.dialects.migrating import Migrating
     from holdfast.dialects.past import Past
     from holdfast.dialects.permitting import Permitting
@@ -27,7 +40,9 @@ if TYPE_CHECKING:
     from holdfast.dialects.replication import Replication
     from holdfast.dialects.retention import Retention
     from holdfast.dialects.revising import Revising
+    from holdfast.dialects.signing import Signing
     from holdfast.dialects.tenancy import Tenancy
+    from holdfast.dialects.tenant_life import TenantLife
 
 
 # A trigger calls a function; a foreign key refers to an index.
@@ -56,12 +71,16 @@ class Features:
     """The oldest version on which a view of the living rows shows each reader no more than the table does."""
     hides_rows: bool
     """Whether the database itself hides the rows of other tenants."""
+    refuses_reads: bool
+    """Whether reading a table can be refused for want of a permission."""
     row_value_ranges: bool
     """Whether a range of an index serves a comparison of rows, ``(a, id) > (1, 2)``, to its last column."""
     estimates_rows: bool
     """Whether the planner says how many rows it expects of a statement, without running it."""
     wakes_consumers: bool
     """Whether a commit can wake who follows the changes; else they look for themselves every so often."""
+    signs_context: bool
+    """Whether the database can ask for a signature before it believes whose work it is."""
     reasons: Mapping[str, str]
     """Question to reason, for the answers that a reader would not expect."""
 
@@ -501,6 +520,11 @@ class Dialect(ABC):
         """How rows that were marked long ago are really deleted."""
 
     @property
+    def signing(self) -> Signing | None:
+        """How contexts are signed; None where they are believed as they are."""
+        return None
+
+    @property
     @abstractmethod
     def migrating(self) -> Migrating:
         """How to migrate while others work."""
@@ -534,8 +558,25 @@ class Dialect(ABC):
         return None
 
     @property
+    def tenant_life(self) -> TenantLife | None:
+        """How a tenant as a whole is copied, closed and deleted; None where a database cannot."""
+        return None
+
+    @property
     def replication(self) -> Replication | None:
         """How far a replica has come; None where there are none."""
+        return None
+
+    # ------------------------------------------------------------------ roles, and what is wrong
+
+    @property
+    def granting(self) -> Granting | None:
+        """How roles are made and what they may do; None where there are no roles."""
+        return None
+
+    @property
+    def doctor(self) -> Doctor | None:
+        """What can be wrong; None where nothing is looked for yet."""
         return None
 
     # ------------------------------------------------------------------ errors

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast.dialects.base import Query
+from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence
 from holdfast.dialects.postgresql.journal import remove
 from holdfast.dialects.postgresql.live_view import LONGEST_NAME
 from holdfast.dialects.postgresql.sql import dollar, literal, qualified, quote
@@ -122,6 +124,14 @@ end""")
     def lock(self, tables: Sequence[TableName], *, exclusive: bool) -> tuple[str, ...]:
         mode = "access exclusive" if exclusive else "share row exclusive"
         return (f"lock table only {', '.join(map(qualified, tables))} in {mode} mode",) if tables else ()
+
+    def note(self, step: str, actions: Sequence[str]) -> str:
+        return (
+            "insert into holdfast.intervention (kind, details)\n"
+            f"select 'installation', jsonb_build_object('step', {literal(step)}, 'found', jsonb_build_array(), 'xid', x.id,\n"
+            f"    'actions', {literal(json.dumps(list(actions), ensure_ascii=False))}::jsonb)\n"
+            f"from ({PostgreSQLEvidence().present_transaction()}) as x (id)"
+        )
 
     def remove_unused_journal(self) -> tuple[str, ...]:
         steps = "\n".join(f"            execute {dollar(each, 'remove')};" for each in remove())

@@ -334,7 +334,7 @@ def _targets(table: TableInfo) -> tuple[TableName, ...]:
 def _table(
     name: TableName, columns: Sequence[str], key: tuple[str, ...], refers: ForeignKey, times: Sequence[str] = ()
 ) -> TableInfo:
-    kinds = {each: ("timestamp with time zone", "timestamptz") for each in times}
+    kinds = dict.fromkeys(times, ("timestamp with time zone", "timestamptz"))
     return TableInfo(
         name=name,
         columns=tuple(

@@ -16,6 +16,8 @@ from holdfast.dialects.sqlite.feed import SQLiteFeed
 from holdfast.dialects.sqlite.guard import guarding
 from holdfast.dialects.sqlite.migrating import SQLiteMigrating
 from holdfast.dialects.sqlite.past import SQLitePast
+from holdfast.dialects.sqlite.permissions import SQLitePermitting
+from holdfast.dialects.sqlite.permit import permitting
 from holdfast.dialects.sqlite.purging import SQLitePurging
 from holdfast.dialects.sqlite.recall import SQLiteRecall
 from holdfast.dialects.sqlite.retention import SQLiteRetention
@@ -29,7 +31,7 @@ from holdfast.dialects.sqlite.undo import undo
 from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
-from holdfast.policies import Audit, Guard, SoftDelete, Tenant, Timestamps, Version, to_json
+from holdfast.policies import Audit, Guard, Permit, SoftDelete, Tenant, Timestamps, Version, to_json
 from holdfast.tables import ColumnInfo, TableName
 
 # TEXT is the one type for times that a STRICT table takes too.
@@ -53,9 +55,11 @@ class SQLite(Dialect):
         stamps_before_write=False,
         live_view=(3, 37),
         hides_rows=False,
+        refuses_reads=False,
         row_value_ranges=False,
         estimates_rows=False,
         wakes_consumers=False,
+        signs_context=False,
         reasons={
             "truncate": "SQLite has no TRUNCATE; a DELETE without WHERE fires the row triggers like any other, "
             "so Guard(truncate=False) needs no trigger and Guard(max_rows=…) counts it",
@@ -70,7 +74,9 @@ class SQLite(Dialect):
             "guard_counts_statement": "rows are counted one by one, within a statement as told above",
             "hides_rows": "there is no row security: writes are checked by triggers, and reads by the ORM alone; "
             'that is accepted by declaration: Tenant(…, reads="application")',
+            "refuses_reads": "a trigger knows nothing of a SELECT; the three writes are refused",
             "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
+            "signs_context": "whoever can write the file can write what would check the signature",
             "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
             "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
@@ -210,6 +216,9 @@ class SQLite(Dialect):
     def tenant(self, policy: Tenant, protection: Protection, protections: Protections) -> tuple[DatabaseObject, ...]:
         return keeping_apart(policy, protection, protections)
 
+    def permit(self, policy: Permit, protection: Protection) -> tuple[DatabaseObject, ...]:
+        return permitting(policy, protection)
+
     def guard(self, policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...]:
         return guarding(policy, protection)
 
@@ -295,6 +304,10 @@ class SQLite(Dialect):
     @property
     def retention(self) -> SQLiteRetention:
         return SQLiteRetention()
+
+    @property
+    def permitting(self) -> SQLitePermitting:
+        return SQLitePermitting()
 
     @property
     def purging(self) -> SQLitePurging:

@@ -14,11 +14,13 @@ from holdfast.errors import (
     ForeignKeyError,
     HoldfastError,
     NotNullError,
+    PermissionDeniedError,
     UniqueError,
     UnsupportedError,
 )
 
-_MISSING = "no such table: "
+# What stands before the words of ours that an expression, which can raise nothing itself, makes SQLite say.
+_SAYING = ("no such table: ", "JSON path error near '", "bad JSON path: '")
 
 
 def translate(error: BaseException) -> HoldfastError | None:
@@ -26,10 +28,14 @@ def translate(error: BaseException) -> HoldfastError | None:
     code, _, rest = text.partition(": ")
     if code in REFUSALS:
         message, _, hint = rest.partition(" Hint: ")
+        if code == "HF485":
+            permission = message.removeprefix("This needs the permission ").partition(",")[0]
+            return PermissionDeniedError(code, message, hint, permission=permission)
         return REFUSALS[code](code, message, hint)
-    code, _, rest = text.removeprefix(_MISSING).partition(": ")
+    said = next((text.removeprefix(each) for each in _SAYING if text.startswith(each)), text)
+    code, _, rest = said.partition(": ")
     if code in HISTORY_ERRORS:
-        message, _, hint = rest.partition(" Hint: ")
+        message, _, hint = rest.removesuffix("'").partition(" Hint: ")
         return HISTORY_ERRORS[code](code, message, hint)
     number = getattr(error, "sqlite_errorcode", None)
     if number is None:

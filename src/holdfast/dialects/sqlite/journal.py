@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.sqlite import erasure, evidence, feed, interventions, retention
+from holdfast.dialects.sqlite import erasure, evidence, feed, interventions, permissions, retention
 from holdfast.dialects.sqlite.sql import literal, refusal
 from holdfast.objects import SCHEMA_VERSION
 
@@ -84,7 +84,8 @@ create table if not exists main.holdfast_context (
     allow text,
     mark integer,
     undo integer not null default 0,
-    maintenance integer not null default 0
+    maintenance integer not null default 0,
+    permissions text
 )""",
     "holdfast_statement": """\
 create table if not exists main.holdfast_statement (
@@ -130,6 +131,7 @@ create table if not exists main.holdfast_started (
     **retention.TABLES,
     **erasure.TABLES,
     **feed.TABLES,
+    **permissions.TABLES,
 }
 
 INDEXES = (

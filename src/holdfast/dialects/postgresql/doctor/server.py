@@ -10,8 +10,11 @@ select case when w.name like 'holdfast.%' then 'error' else 'warning' end, coale
         concat_ws(' in ', coalesce('the role ' || r.rolname, 'every role'), 'the database ' || d.datname),
         case when w.name like 'holdfast.%' then 'a session that says nothing has a tenant or a leave'
              else 'queries are refused where row security would hide rows' end),
-    format('alter %s reset %s;', case when r.rolname is null then format('database %I', d.datname)
-        else format('role %I', r.rolname) || coalesce(format(' in database %I', d.datname), '') end, w.name)
+    format('alter %s reset %s;', case
+        when r.rolname is null and d.datname is null then 'role all'
+        when r.rolname is null then format('database %I', d.datname)
+        when d.datname is null then format('role %I', r.rolname)
+        else format('role %I in database %I', r.rolname, d.datname) end, w.name)
 from pg_db_role_setting as s
 cross join lateral unnest(s.setconfig) as e (setting)
 cross join lateral (select split_part(e.setting, '=', 1), substring(e.setting from '=(.*)')) as w (name, value)

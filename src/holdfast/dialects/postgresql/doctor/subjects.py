@@ -4,10 +4,14 @@ from __future__ import annotations
 
 # Everybody may read these. Any of the three is left where somebody took away the others.
 _MADE = """\
-    select p.polrelid from pg_policy as p where p.polname in ('holdfast_tenant', 'holdfast_tenant_only')
-    union
-    select t.tgrelid from pg_trigger as t
-    where t.tgname = 'holdfast_tenant' and t.tgparentid = 0 and not t.tgisinternal"""
+    -- The journal has policies of the same names, for what it shows to an application.
+    select e.oid from (
+        select p.polrelid from pg_policy as p where p.polname in ('holdfast_tenant', 'holdfast_tenant_only')
+        union
+        select t.tgrelid from pg_trigger as t
+        where t.tgname = 'holdfast_tenant' and t.tgparentid = 0 and not t.tgisinternal
+    ) as e (oid)
+    join pg_class as m on m.oid = e.oid and m.relnamespace is distinct from to_regnamespace('holdfast')"""
 
 _DECLARED = """
     union

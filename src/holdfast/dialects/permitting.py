@@ -1,0 +1,87 @@
+"""What every dialect answers about permissions: the roles of each tenant, who has them, and what a transaction holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from holdfast.dialects.base import Query
+
+EVERY_TENANT = ""
+"""What stands for the tenant of a role that every tenant has, and of an assignment where there are no tenants."""
+
+
+class Permitting(ABC):
+    """Roles, what they grant, and who has them. An empty text as tenant stands for ``EVERY_TENANT``."""
+
+    # ------------------------------------------------------------------ the transaction in hand
+
+    @abstractmethod
+    def held(self, actor: str, tenant: str) -> Query:
+        """One column: the patterns that the actor's roles in that tenant grant, expired ones left out."""
+
+    @abstractmethod
+    def carry(self, patterns: Iterable[str]) -> tuple[Query, ...]:
+        """From now on, to its end, the transaction holds just these."""
+
+    @abstractmethod
+    def may(self, permission: str) -> Query:
+        """One boolean: whether the transaction holds the permission, as the database itself sees it."""
+
+    @abstractmethod
+    def record_denial(self, actor: str | None, reason: str | None, details: Mapping[str, Any]) -> Query:
+        """Writes down what was denied; whoever works with the database may."""
+
+    # ------------------------------------------------------------------ roles
+
+    def lock(self) -> str | None:
+        """Nobody else changes roles until the transaction in hand ends; None where it has the database for itself."""
+        return None
+
+    @abstractmethod
+    def roles(self) -> str:
+        """tenant, name, parent_tenant and parent of every role."""
+
+    @abstractmethod
+    def patterns(self) -> str:
+        """tenant, role and pattern."""
+
+    @abstractmethod
+    def define(self, tenant: str, name: str, parent: tuple[str, str] | None) -> Query:
+        """Makes the role, or gives it another parent."""
+
+    @abstractmethod
+    def grant_pattern(self, tenant: str, role: str, pattern: str) -> Query: ...
+
+    @abstractmethod
+    def clear_patterns(self, tenant: str, role: str) -> Query: ...
+
+    @abstractmethod
+    def drop(self, tenant: str, name: str) -> tuple[Query, ...]:
+        """Takes the role from everybody who has it, and away."""
+
+    # ------------------------------------------------------------------ who has them
+
+    @abstractmethod
+    def assign(
+        self,
+        tenant: str,
+        actor: str,
+        role: str,
+        expires_at: datetime | None,
+        granted_by: str | None,
+        reason: str | None,
+    ) -> tuple[Query, ...]:
+        """The actor has the role in that tenant, until then. The first answers no row where there is no such role; the
+        others, if any, record that it was given."""
+
+    @abstractmethod
+    def withdraw(self, tenant: str, actor: str, role: str, by: str | None, reason: str | None) -> tuple[Query, ...]:
+        """The actor has the role no more. The first answers no row where that was so before; the others, if any,
+        record that it was taken away."""
+
+    @abstractmethod
+    def assignments(self, tenant: str, actor: str | None, roles: Sequence[tuple[str, str]] | None) -> Query:
+        """actor, role_tenant, role, expires_at, expired, granted_by and granted_at, of that actor or of those roles."""
