@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
-from holdfast.errors import DeclarationError, UnsupportedError
+from holdfast.errors import DeclarationError, TenantError, UnsupportedError
+from holdfast.signing import SigningKey, signed, signing_of
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _BOUND = "holdfast.context"
@@ -80,13 +81,16 @@ def is_bound(connection: Connection) -> bool:
     return _BOUND in connection.info
 
 
-def bind(engine: Engine) -> None:
+def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
     """Every transaction of the engine carries the context that is current when it begins, at one round trip.
 
     Call it once for an engine; for an asynchronous one give its ``sync_engine``. A transaction with a context in a
-    database where nothing is protected raises HF303.
+    database where nothing is protected raises HF303. With a ``signing_key`` each context is signed; HF476 where the
+    database cannot check that.
     """
     dialect = dialect_for(engine.dialect.name)
+    if signing_key is not None:
+        signing_of(dialect)
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
@@ -96,7 +100,7 @@ def bind(engine: Engine) -> None:
             present = _NOTHING
         connection.info[_BOUND] = bool(present)
         if present:
-            _bind(connection, dialect, present)
+            _bind(connection, dialect, present, signing_key)
 
     if dialect.unbind_context():
 
@@ -107,8 +111,18 @@ def bind(engine: Engine) -> None:
                     execute(connection, query)
 
 
-def _bind(connection: Connection, dialect: Dialect, present: Mapping[str, Any]) -> None:
+def _bind(connection: Connection, dialect: Dialect, present: Mapping[str, Any], key: SigningKey | None) -> None:
+    if present.get("tenant") is not None and getattr(connection.connection.dbapi_connection, "autocommit", False) is True:
+        # No transaction is there to carry it: what follows would be nobody's, and find nothing.
+        raise TenantError(
+            "HF203",
+            "The connection is in AUTOCOMMIT, where a tenant is forgotten as soon as it is told.",
+            "Give what works for a tenant an engine with another isolation level.",
+        )
     try:
+        if key is not None:
+            execute(connection, signed(connection, dialect, key, present))
+            return
         for query in dialect.bind_context(present):
             execute(connection, query)
     except DBAPIError as error:

@@ -11,7 +11,7 @@ from holdfast.inventory import Inventory
 from holdfast.journal import Relation
 from holdfast.objects import Protection
 from holdfast.policies import ORDER, Audit, Permit, Policy, Tenant, columns_needed, find
-from holdfast.tables import TableInfo, TableName
+from holdfast.tables import ForeignKey, TableInfo, TableName
 
 NewColumns = Mapping[TableName, Sequence[tuple[str, str]]]
 """The columns that a table still lacks, each with its sort."""
@@ -84,6 +84,8 @@ def declare(
         protections[name] = Protection(
             as_declared(table, relation, merged), relation, merged, (*added, *(column for column, _ in missing))
         )
+    if dialect.features.hides_rows:
+        protections = {name: _carrying_tenants(each, protections) for name, each in protections.items()}
     return Declaration(protections, new_columns)
 
 
@@ -103,6 +105,33 @@ def as_declared(table: TableInfo, relation: Relation, policies: Sequence[Policy]
         for column in table.columns
     )
     return replace(table, columns=columns, row_security=(table.name, *table.children))
+
+
+def _carrying_tenants(protection: Protection, protections: Mapping[TableName, Protection]) -> Protection:
+    """With the foreign keys as they are once both tables have tenants: what follows them must not be made twice."""
+    table = protection.table
+    return replace(
+        protection,
+        table=replace(
+            table,
+            foreign_keys=tuple(_carrying_tenant(key, protections) for key in table.foreign_keys),
+            referenced_by=tuple(_carrying_tenant(key, protections) for key in table.referenced_by),
+        ),
+    )
+
+
+def _carrying_tenant(key: ForeignKey, protections: Mapping[TableName, Protection]) -> ForeignKey:
+    child, parent = protections.get(key.table), protections.get(key.target)
+    own, other = child and child.get(Tenant), parent and parent.get(Tenant)
+    if not own or not other or own.column in key.columns:
+        return key
+    return replace(
+        key,
+        columns=(own.column, *key.columns),
+        target_columns=(other.column, *key.target_columns),
+        let_go=key.let_go or (key.columns if key.on_delete in ("SET NULL", "SET DEFAULT") else ()),
+        ours=True,
+    )
 
 
 def _merged(present: Sequence[Policy], declared: Sequence[Policy]) -> tuple[Policy, ...]:
@@ -165,8 +194,8 @@ def of_tenants(protections: Mapping[TableName, Protection]) -> list[str]:
         for key in protection.table.uniques:
             if not (key.primary or key.ours or key.name in policy.global_keys or policy.column in key.columns):
                 notes.append(
-                    f"{key.name} of {protection.table.name} holds within each tenant from now on: two may have the same "
-                    f"{', '.join(key.columns)}. Over all tenants: global_keys."
+                    f"{key.name} of {protection.table.name} holds within each tenant from now on: two may have the "
+                    f"same {', '.join(key.columns)}. Over all tenants: global_keys."
                 )
         for reference in protection.table.referenced_by:
             child = protections.get(reference.table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from holdfast.errors import HoldfastError, LockedError, MigrationError
 from holdfast.migrating import MigrationRun, MigrationSettings
 from holdfast.migrating.statements import Statements
 from tests.alembic.scripts import ASYNC, SAFE, STOCK, Scripts, connected, rows, run, until
+from tests.tenancy.pooler import program
 
 PATIENT = MigrationSettings(deadline=timedelta(minutes=2))
 BRIEF = MigrationSettings(lock_timeout=timedelta(milliseconds=20), deadline=timedelta(milliseconds=1))
@@ -295,9 +295,9 @@ def test_long_transactions_are_told_of_before(postgresql_database: str, migratio
 def test_a_pooler_that_does_not_keep_the_session(
     postgresql_database: str, migrations: Callable[..., Scripts], exits: ExitStack, pooling: str
 ) -> None:
-    program = shutil.which("pgbouncer")
-    if program is None:
-        pytest.skip("PgBouncer (not installed)")
+    bouncer = program()
+    if bouncer is None:
+        pytest.skip("PgBouncer (not installed: apt-get install pgbouncer)")
     url = sa.make_url(postgresql_database)
     # A server of root's hands itself over to somebody who cannot look into root's folders.
     folder = Path(exits.enter_context(tempfile.TemporaryDirectory()))
@@ -309,7 +309,7 @@ def test_a_pooler_that_does_not_keep_the_session(
         f"[pgbouncer]\nunix_socket_dir = {folder}\nlisten_port = 6432\nauth_type = any\npool_mode = {pooling}\n"
     )
     user = ["--user", "nobody"] if os.geteuid() == 0 else []
-    with subprocess.Popen([program, "--quiet", *user, str(ini)], stderr=subprocess.DEVNULL) as pooler:
+    with subprocess.Popen([bouncer, "--quiet", *user, str(ini)], stderr=subprocess.DEVNULL) as pooler:
         try:
             until((folder / ".s.PGSQL.6432").exists, 20)
             pooled = f"postgresql+psycopg://{url.username}@/{url.database}?host={folder}&port=6432"

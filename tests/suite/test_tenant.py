@@ -444,3 +444,21 @@ def test_a_new_owner_is_seen(postgresql_database: str) -> None:
         assert ("policy holdfast_tenant_owner", "altered") in {(each.object, each.state) for each in shop.drift()}
         shop.protect({"orders": [TENANT]})
         assert "policy holdfast_tenant_owner" not in {each.object for each in shop.drift()}
+
+
+MEANT = "set local holdfast.allow = 'truncate'"
+
+
+@pytest.mark.parametrize("roles", [False, True])
+def test_a_truncate_records_every_tenants_rows_or_is_refused(postgresql_database: str, roles: bool) -> None:
+    with owned(postgresql_database, roles=roles) as (shop, _):
+        assert shop.drift() == []
+        before = shop.checksum("orders")
+        if not roles:
+            with pytest.raises(UnsupportedError):
+                shop.run("select holdfast.set_context(tenant => '1')", MEANT, "truncate orders")
+            assert shop.checksum("orders") == before
+            return
+        shop.write(MEANT, "truncate orders")
+        shop.undo()
+        assert shop.checksum("orders") == before

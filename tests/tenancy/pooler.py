@@ -68,6 +68,8 @@ default_pool_size = 1
 max_client_conn = 200
 # PgBouncer's own ways to clean a connection up are for session mode: nothing helps us here.
 server_reset_query_always = 0
+# A client that was cancelled while it connected may be lost by its driver, with the only connection there is.
+idle_transaction_timeout = 10
 """
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from holdfast.context import bind as bind_context
 from holdfast.database import prepare_engine
 from holdfast.errors import ProtectedError, UnsupportedError
+from holdfast.signing import SigningKey
 from holdfast.sqlalchemy.deleting import flushing, mark_instead
 from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.locking import stale_copy, stale_write, writes_of
@@ -27,21 +28,31 @@ from holdfast.sqlalchemy.tenants import check_tenants, hold_to_tenant, tenant_of
 _T = TypeVar("_T")
 _BOUND = "holdfast_bound"
 """The execution option of an engine that is bound."""
+_SIGNS = "holdfast_signing_key"
+"""The execution option of an engine with what it signs with."""
 
 
-def bind(engine: Engine | AsyncEngine) -> None:
+def bind(engine: Engine | AsyncEngine, *, signing_key: SigningKey | None = None) -> None:
     """Every transaction of the engine carries the context, and a DELETE of marked rows reports what it marked.
 
     Call it once, right after ``create_engine``; a second call changes nothing. On SQLite it also sets what
-    protection relies on: transactions that begin where they are begun, foreign keys, recursive triggers.
+    protection relies on: transactions that begin where they are begun, foreign keys, recursive triggers. With a
+    ``signing_key`` each transaction's context is signed, for a database that asks for it; HF476 for an engine that is
+    bound without it already, and for a database that cannot ask.
     """
     target = sync_engine(engine)
     if event.contains(target, "before_execute", mark_instead):
+        if signing_key is not None and target.get_execution_options().get(_SIGNS) is not signing_key:
+            raise UnsupportedError(
+                "HF476",
+                "This engine is bound already, and does not sign with that key.",
+                "Bind it once, with its key, right after create_engine.",
+            )
         return
     prepare_engine(target)
-    bind_context(target)
+    bind_context(target, signing_key)
     event.listen(target, "before_execute", mark_instead, retval=True)
-    target.update_execution_options(**{_BOUND: True})
+    target.update_execution_options(**{_BOUND: True, _SIGNS: signing_key})
 
 
 class Session(sqlalchemy.orm.Session):

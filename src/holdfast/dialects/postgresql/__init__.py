@@ -219,7 +219,9 @@ class PostgreSQL(Dialect):
         return "select pg_try_advisory_lock(hashtextextended('holdfast.install', 0))"
 
     def audit(self, policy: Audit, protection: Protection) -> tuple[DatabaseObject, ...]:
-        return (*recording(policy, protection, self.owner), past_function(protection, self.owner))
+        # While no role has a duty, the tenant's policies are for everybody, the journal's role too.
+        reads_all = protection.get(Tenant) is None or bool(self.isolation.roles.scoped)
+        return (*recording(policy, protection, self.owner, reads_all=reads_all), past_function(protection, self.owner))
 
     def soft_delete(
         self, policy: SoftDelete, protection: Protection, protections: Protections

@@ -276,7 +276,9 @@ class Recorder:
             declared, value = "\n    v_tenant text;\n    v_other text;", ", v_tenant"
             found, into = f", min({tenant}), max({tenant})", ", v_tenant, v_other"
             each = self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"))
-            several = "\n    elsif v_tenant <> v_other then\n        -- A run is of one tenant.\n" + indent(each, " " * 8)
+            several = "\n    elsif v_tenant <> v_other then\n        -- A run is of one tenant.\n" + indent(
+                each, " " * 8
+            )
         return f"""\
 declare
     v_first bigint;
@@ -346,8 +348,10 @@ end"""
         return "begin\n" + indent(RECORD_TRANSACTION + "\n" + statement, "    ") + "\n    return null;\nend"
 
 
-def recording(policy: Audit, protection: Protection, owner: str | None) -> tuple[DatabaseObject, ...]:
-    """The functions and triggers that write the journal for one table."""
+def recording(
+    policy: Audit, protection: Protection, owner: str | None, *, reads_all: bool = True
+) -> tuple[DatabaseObject, ...]:
+    """The functions and triggers that write the journal for one table; ``reads_all``: a policy can show its owner every row."""
     recorder = Recorder(protection, policy)
     table = protection.table
     settings = pinned_settings(table.columns, table.key)
@@ -367,7 +371,7 @@ def recording(policy: Audit, protection: Protection, owner: str | None) -> tuple
         name = f"record_{event}_{protection.relation.id}"
         purpose = f"Records each {event} of {table.name}."
         # Rows that row security hides would be gone without a trace: better an error, until we may read them.
-        reading = owner is not None and bool(table.row_security)
+        reading = owner is not None and bool(table.row_security) and reads_all
         hidden = (("row_security", "off"),) if event == "truncate" and not reading else ()
         objects.append(
             function(

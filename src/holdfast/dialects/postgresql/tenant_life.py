@@ -213,7 +213,7 @@ $holdfast$"""
         free = f"current_setting('holdfast.tenant_at_work', true) is distinct from {literal(digest)}"
         for table in _targets(rows.table):
             for event, row in (("insert", "new"), ("update", "old"), ("delete", "old")):
-                name = quote(f"holdfast_closed_{digest[:12]}_{event}")
+                name = _lock_name(digest, event)
                 which = "" if rows.whole else f"{_which(rows, row)} and "
                 made += [
                     f"drop trigger if exists {name} on {qualified(table)}",
@@ -224,7 +224,7 @@ $holdfast$"""
 
     def open(self, rows: Rows, digest: str) -> tuple[str, ...]:
         return tuple(
-            f"drop trigger if exists {quote(f'holdfast_closed_{digest[:12]}_{event}')} on {qualified(table)}"
+            f"drop trigger if exists {_lock_name(digest, event)} on {qualified(table)}"
             for table in _targets(rows.table)
             for event in ("insert", "update", "delete")
         )
@@ -324,6 +324,11 @@ def _insert(number: int, rows: Rows) -> str:
         f"insert into {qualified(rows.table.name)} ({', '.join(map(quote, names))})\noverriding system value\n"
         f"select {', '.join(values)}\nfrom pg_temp.holdfast_stage_{number} as s"
     )
+
+
+def _lock_name(digest: str, event: str) -> str:
+    """Not one of those that protection consists of, which are compared with what was declared."""
+    return quote(f"tenant_closed_{digest[:12]}_{event}")
 
 
 def _targets(table: TableInfo) -> tuple[TableName, ...]:
