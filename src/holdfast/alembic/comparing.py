@@ -1,0 +1,145 @@
+"""Autogenerate: what the models declare against what the database holds, into the revision of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from sqlalchemy import Table
+
+from holdfast.alembic.describing import Describer
+from holdfast.alembic.foreseeing import Foreseen, flat
+from holdfast.alembic.indexing import Comparison
+from holdfast.alembic.protecting import ProtectOp
+from holdfast.alembic.revising import Revision
+from holdfast.dialects import dialect_for
+from holdfast.dialects.base import Dialect
+from holdfast.inspector import inspect
+from holdfast.inventory import Inventory
+from holdfast.objects import DatabaseObject
+from holdfast.sqlalchemy.tables import POLICIES, policies_of
+from holdfast.steps import check_views, journal_step, refuse_used
+from holdfast.tables import TableName
+
+ROLES_APART = "holdfast_roles_apart"
+"""The argument of ``context.configure()`` that says whether the journal belongs to a role of its own."""
+
+
+def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Iterable[str | None]) -> None:
+    """Adds to the revision what makes protection hold that the models declare; reads only, and locks nothing."""
+    connection = context.connection
+    assert connection is not None
+    sql = dialect_for(connection.dialect.name).one_at_a_time()
+    dialect, inventory = inspect(connection, sql)
+    default = dialect.revising.default_schema or connection.dialect.default_schema_name or "public"
+    describer = Describer(connection, dialect, default)
+    tables = _tables(context, describer)
+    declared = {name: policies_of(table) for name, table in tables.items()}
+    _leave_ours(upgrade, describer)
+    _import_types(context, upgrade)
+    Comparison(describer, upgrade, inventory).compare(tables)
+    if not inventory.has_journal and not any(declared.values()):
+        return
+    journal, dialect, _ = journal_step(dialect, inventory, context.opts.get(ROLES_APART))
+    foreseen = Foreseen(describer, tables, dict(inventory.tables))
+    foreseen.apply(upgrade.ops)
+    revision = Revision(dialect, inventory, foreseen, declared)
+    first, last = revision.operations()
+    _check(dialect, inventory, revision)
+    _leave_made(upgrade, describer, [each for listed in revision.after.objects.values() for each in listed])
+    if journal is not None and (first or last or inventory.has_journal):
+        first.insert(0, _journal_op(dialect, inventory, journal.statements, journal.actions))  # type: ignore[arg-type]
+    upgrade.ops[:] = [*first, *upgrade.ops, *last]
+
+
+def _import_types(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
+    """A column of one of our types is written with its module, which the revision has to import."""
+    for each in flat(upgrade.ops):
+        columns = getattr(each, "columns", None) or [getattr(each, "column", None)]
+        types = [getattr(column, "type", None) for column in columns]
+        types += [getattr(each, "modify_type", None), getattr(each, "existing_type", None)]
+        modules = {type(kind).__module__ for kind in types}
+        context.imports.update(f"import {module}" for module in modules if module.startswith("holdfast."))
+
+
+def _tables(context: AutogenContext, describer: Describer) -> dict[TableName, Table]:
+    """The tables of the models, but for those that the user's filters leave out."""
+    found = {}
+    for table in context.sorted_tables:
+        parent: Any = {"schema_name": table.schema, "table_name": table.name}
+        if context.run_name_filters(table.name, "table", parent) and context.run_object_filters(
+            table, table.name, "table", False, None
+        ):
+            found[describer.name(table.schema, table.name)] = table
+    return found
+
+
+def _journal_op(dialect: Dialect, inventory: Inventory, statements: Iterable[str], actions: Iterable[str]) -> ProtectOp:
+    back = () if inventory.has_journal else dialect.revising.remove_unused_journal()
+    return ProtectOp(
+        "journal", list(statements), back, back_when=dialect.revising.journal_is_unused() if back else None,
+        actions=list(actions),
+    )  # fmt: skip
+
+
+def _check(dialect: Dialect, inventory: Inventory, revision: Revision) -> None:
+    """HF1xx and HF4xx before anything is written, as where protection is installed at once."""
+    wanted = [each for listed in revision.after.objects.values() for each in listed]
+    check_views(dialect, inventory, wanted, revision.installed)
+    leaving = {each.identity for each in revision.before.identities.values()} - set(revision.after.identities)
+    refuse_used(each for each in inventory.installed if each.identity in leaving)
+
+
+# ---------------------------------------------------------------------- what stock autogenerate is not to touch
+
+
+def _leave_ours(upgrade: ops.UpgradeOps, describer: Describer) -> None:
+    """The journal's tables are in no model, and are not to be dropped for that."""
+
+    def keeps(each: ops.MigrateOperation) -> bool:
+        if isinstance(each, (ops.DropTableOp, ops.ModifyTableOps)):
+            return not describer.dialect.revising.is_own(describer.name(each.schema, each.table_name))
+        return True
+
+    upgrade.ops[:] = [each for each in upgrade.ops if keeps(each)]
+    for each in upgrade.ops:
+        if isinstance(each, ops.CreateTableOp):
+            # What is declared stands in the models; rendered, it would be names that the revision does not know.
+            each.info = {key: value for key, value in each.info.items() if not str(key).startswith(POLICIES)}
+
+
+def _leave_made(upgrade: ops.UpgradeOps, describer: Describer, objects: Iterable[DatabaseObject]) -> None:
+    """Keys and indexes that a policy makes or changes are compared by us, whatever the model says of that name."""
+    names = {(each.table, each.name) for each in objects if each.kind in ("index", "unique key", "foreign key")}
+
+    def keeps(each: ops.MigrateOperation) -> bool:
+        return _named(describer, each) not in names
+
+    for each in upgrade.ops:
+        if isinstance(each, ops.ModifyTableOps):
+            created = any(
+                isinstance(other, ops.CreateTableOp)
+                and (other.schema, other.table_name) == (each.schema, each.table_name)
+                for other in upgrade.ops
+            )
+            if not created:
+                each.ops[:] = [inner for inner in each.ops if keeps(inner)]
+    upgrade.ops[:] = [each for each in upgrade.ops if not (isinstance(each, ops.ModifyTableOps) and each.is_empty())]
+
+
+def _named(describer: Describer, each: ops.MigrateOperation) -> tuple[TableName, str] | None:
+    """The table and the name, or the one that the database would give, of what an operation makes or takes away."""
+    match each:
+        case ops.CreateForeignKeyOp():
+            name = describer.constraint_name(each.to_constraint())
+            named = describer.sql.foreign_key_name(each.source_table, each.local_cols, name)
+            return describer.name(each.kw.get("source_schema"), each.source_table), named
+        case ops.CreateUniqueConstraintOp():
+            return describer.name(each.schema, each.table_name), describer.unique(each.to_constraint(), 0).name
+        case ops.DropConstraintOp():
+            return describer.name(each.schema, each.table_name), str(each.constraint_name)
+        case ops.CreateIndexOp() | ops.DropIndexOp() if each.table_name is not None:
+            return describer.name(each.schema, each.table_name), str(each.index_name)
+    return None

@@ -1,0 +1,286 @@
+"""Protection as it is against protection as the models declare it, as operations of one revision."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from holdfast import __version__
+from holdfast.alembic.foreseeing import Foreseen
+from holdfast.alembic.protecting import ProtectOp, UnprotectOp
+from holdfast.declaration import as_declared, parents_first, protections_of
+from holdfast.dialects.base import Dialect
+from holdfast.errors import DeclarationError
+from holdfast.inventory import Inventory
+from holdfast.journal import Relation
+from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
+from holdfast.policies import Policy
+from holdfast.steps import ON_TABLE, Identity, drop_order, is_current
+from holdfast.tables import TableInfo, TableName
+
+_NUMBERS = 2**23 - 1
+"""What SQLite keeps in three bytes."""
+
+
+def new_relation(table: TableInfo, taken: Container[int]) -> Relation:
+    """What the journal is to call a table that it does not know: the same number in every database.
+
+    It comes from the name, so that SQL which holds it can be written before it runs, for many databases, and on
+    branches that are merged; where it is taken the next one is.
+    """
+    digest = hashlib.sha256("\0".join(table.name).encode()).digest()
+    number = int.from_bytes(digest[:8]) % _NUMBERS + 1
+    while number in taken:
+        number = number % _NUMBERS + 1
+    return Relation(number, table.name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
+
+
+@dataclass
+class Side:
+    """What holds before the revision, or after it."""
+
+    protections: Protections
+    objects: dict[TableName, tuple[DatabaseObject, ...]] = field(default_factory=dict)
+    whole: bool = True
+    """Whether all of it could be said: a table that was altered by hand may no longer bear its declaration."""
+
+    @cached_property
+    def identities(self) -> dict[Identity, DatabaseObject]:
+        return {each.identity: each for listed in self.objects.values() for each in listed}
+
+
+@dataclass
+class Revision:
+    """Compares, and writes the operations that stand before and after those of the tables."""
+
+    dialect: Dialect
+    inventory: Inventory
+    foreseen: Foreseen
+    declared: Mapping[TableName, Sequence[Policy]]
+    """What the models say of each of their tables; nothing for one that is not to be protected."""
+
+    def operations(self) -> tuple[list[UnprotectOp], list[ProtectOp]]:
+        self.installed = {each.identity: each for each in self.inventory.installed}
+        self.before = self._before()
+        self.after = self._after()
+        first, last = [], []
+        names = [each.table.name for each in parents_first(self.after.protections)]
+        # What goes, goes children first.
+        names += [name for name in reversed(list(self.before.protections)) if name not in self.after.protections]
+        for name in names:
+            detach, attach = self._table(name)
+            if detach is not None:
+                first.append(detach)
+            if attach is not None:
+                last.append(attach)
+        first += self._gone()
+        if orphans := self._orphans():
+            first.insert(0, orphans)
+        # On the way down the first come last: a parent's own must be there before what its children need.
+        return list(reversed(first)), last
+
+    # ------------------------------------------------------------------ the two sides
+
+    def _before(self) -> Side:
+        side = Side(protections_of(self.inventory))
+        for name, each in side.protections.items():
+            try:
+                side.objects[name] = self.dialect.objects(each, side.protections)
+            except DeclarationError:
+                side.objects[name] = ()
+                side.whole = False
+        return side
+
+    def _after(self) -> Side:
+        matches = self.inventory.matches()
+        # A table that comes again goes on under the number that it had.
+        stored = {each.table: each for each in self.inventory.relations.values() if each.id not in matches}
+        stored |= {table.name: self.inventory.relations[number] for number, table in matches.items()}
+        protections: dict[TableName, Protection] = {}
+        taken = set(self.inventory.relations)
+        kept = self.before.protections
+        for name, table in self.foreseen.tables.items():
+            policies: Sequence[Policy] | None = self.declared.get(name)
+            if policies is None and name in kept:
+                policies = kept[name].policies
+            if not policies:
+                continue
+            known = stored.get(name)
+            if known is None:
+                relation = new_relation(table, taken)
+                taken.add(relation.id)
+            else:
+                relation = known.for_table(table)
+            added = known.added if known is not None and known.protected else ()
+            added = tuple(column for column in added if table.column(column) is not None)
+            protections[name] = Protection(as_declared(table, relation, policies), relation, tuple(policies), added)
+        side = Side(protections)
+        if protections == self.before.protections:
+            # Rendering is what takes longest.
+            return self.before
+        for name, each in protections.items():
+            try:
+                side.objects[name] = self.dialect.objects(each, protections)
+            except DeclarationError:
+                if name in self.declared:
+                    raise
+                # Not for these models to mend.
+                side.objects[name] = self.before.objects.get(name, ())
+                side.whole = False
+        return side
+
+    # ------------------------------------------------------------------ one table
+
+    def _table(self, name: TableName) -> tuple[UnprotectOp | None, ProtectOp | None]:
+        """What stands before the operations of the tables, and what stands after them, each with its way back."""
+        before, after = self.before.protections.get(name), self.after.protections.get(name)
+        dropping_up, making_up = self._moving(name, up=True)
+        dropping_down, making_down = self._moving(name, up=False)
+        dropping_up = [each for each in dropping_up if each.identity in self.installed]
+        registering = after is not None and not self._is_registered(after)
+        expected = self._expected(before, after)
+        first_up = self._taking(name, dropping_up, before if after is None else None)
+        last_down = []
+        if before is not None:
+            again = registering or after is None or bool(making_down)
+            last_down = self._making(before, making_down, register=again)
+        last_up = [] if after is None else self._making(after, making_up, register=registering)
+        first_down = self._taking(name, dropping_down, after if before is None else None)
+        detach = attach = None
+        if first_up or last_down:
+            actions = [f"drop {each.kind} {each.name}" for each in dropping_up]
+            detach = UnprotectOp(str(name), [expected, *first_up] if first_up else [], last_down, actions=actions)
+        if last_up or (detach is not None and first_down):
+            told = [] if first_up or not last_up else [expected]
+            attach = ProtectOp(str(name), [*told, *last_up], first_down, actions=self._actions(making_up, registering))
+        return detach, attach
+
+    def _moving(self, name: TableName, *, up: bool) -> tuple[list[DatabaseObject], list[DatabaseObject]]:
+        """What has to go before the operations of the tables, and what has to be made after them."""
+        here, there = (self.before, self.after) if up else (self.after, self.before)
+        leaving = [
+            each
+            for each in here.objects.get(name, ())
+            if each.identity not in there.identities or self._in_the_way(each, up=up)
+        ]
+        gone = {each.identity for each in leaving}
+        making = [
+            each
+            for each in there.objects.get(name, ())
+            if each.identity in gone
+            or (
+                not is_current(each, self.installed.get(each.identity))
+                if up
+                else each.identity not in here.identities or here.identities[each.identity].checksum != each.checksum
+            )
+        ]
+        return leaving, making
+
+    def _in_the_way(self, each: DatabaseObject, *, up: bool) -> bool:
+        if each.kind == "function":
+            return False
+        way = self.dialect.revising.in_the_way
+        for table, touched in self.foreseen.touched.items():
+            if touched.rebuilt and way(each, table, touched.up if up else touched.down):
+                return True
+        goes = self.foreseen.dropped if up else self.foreseen.created
+        return self.dialect.revising.autoindexes and any(way(each, table, ()) for table in goes)
+
+    def _expected(self, before: Protection | None, after: Protection | None) -> str:
+        known: dict[TableName, list[tuple[int, str]]] = {}
+        for each in (before, after):
+            if each is not None:
+                pairs = [(number, column) for column, number in each.relation.columns.items()]
+                known.setdefault(each.table.name, []).extend(pairs)
+        protection = after or before
+        assert protection is not None
+        return self.dialect.revising.expect(protection.relation, known)
+
+    def _is_registered(self, protection: Protection) -> bool:
+        """Whether the database remembers just this: the table as it will be, and what must hold for it."""
+        stored = self.inventory.relations.get(protection.relation.id)
+        return (
+            stored is not None
+            and stored.protected
+            and (stored.policies, stored.added) == (protection.policies, protection.added)
+            and (not stored.oid or stored.is_same(protection.table))
+            and stored.describes(protection.table)
+        )
+
+    # ------------------------------------------------------------------ statements
+
+    def _taking(self, name: TableName, objects: Iterable[DatabaseObject], ending: Protection | None) -> list[str]:
+        """Takes the objects away; ``ending`` is what is not to be protected from then on."""
+        ordered = sorted(objects, key=drop_order)
+        statements = [*self._locks(ordered, exclusive=True), *(each for one in ordered for each in one.drop)]
+        if ending is not None:
+            statements += self.dialect.unregister(ending.relation)
+        return self._noted(name, statements, [f"drop {each.kind} {each.name}" for each in ordered])
+
+    def _noted(self, name: TableName, statements: list[str], actions: Sequence[str]) -> list[str]:
+        return [*statements, self.dialect.revising.note(str(name), actions)] if statements else []
+
+    def _making(self, protection: Protection, objects: Sequence[DatabaseObject], *, register: bool) -> list[str]:
+        """Functions first, which lock nothing; what is on a table last, under locks that are all taken at once."""
+        statements = list(self.dialect.register(protection)) if register else []
+        on_table = [each for each in objects if each.kind in ON_TABLE]
+        for each in objects:
+            if each.kind not in ON_TABLE:
+                statements += self._made(each)
+        if on_table:
+            statements += self._locks(on_table, exclusive=any(each.kind != "trigger" for each in on_table))
+            for each in on_table:
+                statements += self._made(each)
+        # Each once: what all of them need in the same words is said by the last.
+        marks = [statement for each in objects for statement in self.dialect.mark(each, __version__)]
+        statements += reversed(dict.fromkeys(reversed(marks)))
+        if on_table:
+            statements += self.dialect.start_history(protection.relation)
+        return self._noted(protection.table.name, statements, [f"create {each.kind} {each.name}" for each in objects])
+
+    def _made(self, each: DatabaseObject) -> Iterator[str]:
+        there = self.installed.get(each.identity)
+        if there is not None and not there.replaceable:
+            yield from each.drop
+        yield from each.create
+
+    def _locks(self, objects: Iterable[DatabaseObject], *, exclusive: bool) -> tuple[str, ...]:
+        """None for what the revision itself makes or takes away: nobody else has to do with it."""
+        ours = self.foreseen.created | self.foreseen.dropped
+        tables = {each.table for each in objects if each.table is not None and each.kind in ON_TABLE}
+        return self.dialect.revising.lock(sorted(tables - ours), exclusive=exclusive)
+
+    def _actions(self, objects: Iterable[DatabaseObject], registering: bool) -> list[str]:
+        actions = ["write down what is declared"] if registering else []
+        for each in objects:
+            there = self.installed.get(each.identity)
+            actions.append(f"{_verb(there)} {each.kind} {each.name}")
+        return actions
+
+    def _gone(self) -> Iterator[UnprotectOp]:
+        """A table that somebody dropped needs no protection; its history stays."""
+        matches = self.inventory.matches()
+        for stored in self.inventory.relations.values():
+            if stored.protected and stored.id not in matches and stored.table not in self.foreseen.tables:
+                action = "the table is gone: keep its history, protect it no longer"
+                yield UnprotectOp(str(stored.table), self.dialect.unregister(stored.as_relation()), actions=[action])
+
+    def _orphans(self) -> UnprotectOp | None:
+        """Ours, and of no declaration: what an interruption left."""
+        if not (self.before.whole and self.after.whole):
+            return None
+        known = {**self.before.identities, **self.after.identities}
+        left = sorted(
+            (each for each in self.inventory.installed if each.per_table and each.identity not in known), key=drop_order
+        )
+        statements = [statement for each in left for statement in self.dialect.drop_installed(each)]
+        actions = [f"drop {each.kind} {each.name}" for each in left]
+        return UnprotectOp("left over", statements, actions=actions) if left else None
+
+
+def _verb(there: InstalledObject | None) -> str:
+    if there is None:
+        return "create"
+    return "switch on" if not there.enabled else "mend" if there.altered else "replace"
