@@ -181,7 +181,7 @@ ALTERATIONS = {
         ("journal", "schema holdfast", "altered"),
     ),
     "journal index dropped": ("drop index holdfast.change_row", ("journal", "index change_row", "missing")),
-    "view dropped": ("drop view holdfast.timeline", ("journal", "view timeline", "missing")),
+    "view dropped": ("drop view holdfast.timeline cascade", ("journal", "view timeline", "missing")),
     "view edited": (
         (
             "do $$ begin execute 'create or replace view holdfast.timeline as ' || rtrim(pg_get_viewdef("
