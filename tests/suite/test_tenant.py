@@ -462,3 +462,15 @@ def test_a_truncate_records_every_tenants_rows_or_is_refused(postgresql_database
         shop.write(MEANT, "truncate orders")
         shop.undo()
         assert shop.checksum("orders") == before
+
+
+def test_rows_of_nobody_are_told_before_anything_else(postgresql_database: str) -> None:
+    table = Protected(postgresql_database)
+    table.run("create table t (id int primary key, shop_id int)", "insert into t values (1, null)")
+    before = table.checksum("t")
+    with pytest.raises(TenantError, match="belong to nobody"):
+        table.protect({"t": [TENANT]})
+    assert table.checksum("t") == before
+    table.run("update t set shop_id = 1")
+    table.protect({"t": [TENANT]})
+    assert table.drift() == []

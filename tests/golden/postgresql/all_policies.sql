@@ -757,7 +757,7 @@ begin
         -- A row that comes back keeps the time it was made; its version and update time move on.
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), new."updated_at" + interval '1 microsecond');
         new."version" := coalesce(new."version", 0) + 1;
-    else
+    elsif current_setting('holdfast.undo', true) = 'exact' is not true then
         new."created_at" := pg_catalog.clock_timestamp();
         new."updated_at" := new."created_at";
         new."version" := 1;

@@ -18,6 +18,15 @@ drop index if exists "public"."holdfast_tenant_1";
 
 create unique index "holdfast_tenant_1" on "public"."orders" ("shop_id", "id");
 
+do $holdfast$
+begin
+    if exists (select from "public"."orders" as t where t."shop_id" is null) then
+        raise exception using errcode = 'HF203', message = 'Rows of public.orders belong to nobody: shop_id is NULL.',
+            hint = 'Fill the column first: each row is of one tenant.';
+    end if;
+end
+$holdfast$;
+
 select holdfast.keep(1, '', 'column', 'shop_id', '"public"."orders"');
 
 alter table "public"."orders"
@@ -87,6 +96,15 @@ alter table "public"."customers"
 drop index if exists "public"."holdfast_tenant_2";
 
 create unique index "holdfast_tenant_2" on "public"."customers" ("shop_id", "id");
+
+do $holdfast$
+begin
+    if exists (select from "public"."customers" as t where t."shop_id" is null) then
+        raise exception using errcode = 'HF203', message = 'Rows of public.customers belong to nobody: shop_id is NULL.',
+            hint = 'Fill the column first: each row is of one tenant.';
+    end if;
+end
+$holdfast$;
 
 select holdfast.keep(2, '', 'column', 'shop_id', '"public"."customers"');
 

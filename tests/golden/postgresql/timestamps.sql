@@ -8,7 +8,7 @@ begin
     if current_setting('holdfast.undo', true) = 'on' then
         -- A row that comes back keeps the time it was made; its version and update time move on.
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), new."updated_at" + interval '1 microsecond');
-    else
+    elsif current_setting('holdfast.undo', true) = 'exact' is not true then
         new."created_at" := pg_catalog.clock_timestamp();
         new."updated_at" := new."created_at";
     end if;

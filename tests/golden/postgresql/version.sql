@@ -8,7 +8,7 @@ begin
     if current_setting('holdfast.undo', true) = 'on' then
         -- A row that comes back keeps the time it was made; its version and update time move on.
         new."version" := coalesce(new."version", 0) + 1;
-    else
+    elsif current_setting('holdfast.undo', true) = 'exact' is not true then
         new."version" := 1;
     end if;
     return new;

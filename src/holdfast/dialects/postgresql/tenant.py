@@ -268,7 +268,15 @@ end''')
 def _column(protection: Protection, column: ColumnInfo, isolation: Isolation) -> tuple[str, ...]:
     """A row that does not say whose it is is the present tenant's; one of nobody there is none. The children inherit it."""
     table, name = protection.table, quote(column.name)
+    complaint = f"Rows of {table.name} belong to nobody: {column.name} is NULL."
+    owned = f"""begin
+    if exists (select from {qualified(table.name)} as t where t.{name} is null) then
+        raise exception using errcode = 'HF203', message = {literal(complaint)},
+            hint = 'Fill the column first: each row is of one tenant.';
+    end if;
+end"""
     return (
+        f"do {dollar(owned)}",
         *(
             kept("keep", protection, "column", column.name, each, "" if each == table.name else str(each))
             for each in (table.name, *table.children)
