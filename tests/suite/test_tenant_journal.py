@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 import holdfast
 import holdfast.sqlalchemy as hs
 from holdfast.database import execute
+from holdfast.errors import HistoryError
 from holdfast.policies import Audit
 from tests.harness import Protected
 from tests.suite.test_soft_delete import made
@@ -92,6 +94,19 @@ def test_versions_of_a_row_through_the_application(app: tuple[Protected, Login])
         assert hs.versions(session, mapped.class_, 200)
     engine.dispose()
     assert shop.drift() == []
+
+
+def test_a_past_from_a_part_of_the_journal_is_refused(app: tuple[Protected, Login]) -> None:
+    _, login = app
+    engine = sa.create_engine(login.database.url)
+    hs.bind(engine)
+    metadata = sa.MetaData()
+    sa.Table("orders", metadata, autoload_with=engine)
+    with pytest.raises(HistoryError), hs.as_of(engine, metadata, at=datetime.now(UTC)):
+        pass
+    with pytest.raises(HistoryError):
+        login.run("select * from holdfast.as_of(null::orders, clock_timestamp())", tenant=1)
+    engine.dispose()
 
 
 def test_a_change_by_others_is_seen_as_drift(app: tuple[Protected, Login]) -> None:

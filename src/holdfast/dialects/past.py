@@ -57,7 +57,8 @@ class Past(ABC):
 
     @abstractmethod
     def now(self) -> str:
-        """One row, one time: the moment, by the clock that the journal's times are of."""
+        """One row: the moment, by the clock that the journal's times are of, and whether a part of the journal is hidden
+        from the role in use."""
 
     @abstractmethod
     def copy(self, select: str, into: str) -> tuple[str, ...]:

@@ -55,8 +55,14 @@ def as_of(
 def moment_of(
     connection: Connection, dialect: Dialect, *, at: datetime | None = None, transaction: str | None = None
 ) -> datetime:
-    """The time that is meant, in UTC where it has no zone; HF435 where it has not come yet."""
-    [(value,)] = execute(connection, dialect.past.now())
+    """The time that is meant, in UTC where it has no zone; HF435 where it has not come yet, or may not be told."""
+    [(value, in_part)] = execute(connection, dialect.past.now())
+    if in_part:
+        raise HistoryError(
+            "HF435",
+            "The role in use sees the journal of one tenant alone, and a past from a part of it may be wrong.",
+            "Ask as a role that reads all of it; a row's versions are there for every tenant.",
+        )
     if transaction is not None:
         name = find(connection, dialect, transaction).id
         at = moment(execute(connection, dialect.past.committed(name))[0][0])

@@ -140,6 +140,11 @@ begin
                              v_relation.name, v_relation.since, coalesce(at::text, 'NULL')),
             hint = 'Ask for a time in between.';
     end if;
+    if row_security_active('holdfast.transaction') then
+        raise exception using errcode = 'HF435',
+            message = 'This role sees the journal of one tenant alone, and a past from a part of it may be wrong.',
+            hint = 'Ask as a role that reads all of it.';
+    end if;
     perform set_config('holdfast.as_of', at::text, true);
     return query execute format(E'select %s from (%s\n) as p', v_relation.columns, v_relation.query);
 end"""

@@ -284,7 +284,7 @@ class PostgreSQLPast(Past):
         )
 
     def now(self) -> str:
-        return "select clock_timestamp()"
+        return "select clock_timestamp(), row_security_active('holdfast.transaction')"
 
     def copy(self, select: str, into: str) -> tuple[str, ...]:
         return (f"create table {into} as\n{select}",)

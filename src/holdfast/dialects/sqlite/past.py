@@ -208,7 +208,7 @@ class SQLitePast(Past):
         )
 
     def now(self) -> str:
-        return f"select {NOW}"
+        return f"select {NOW}, false"
 
     def copy(self, select: str, into: str) -> tuple[str, ...]:
         return (f"create table {into} as\n{select}",)
