@@ -14,6 +14,7 @@ from tests.cli.conftest import Shell
 COMMANDS = [
     *("demo", "protect", "unprotect", "status", "log", "show", "tail", "undo", "versions", "revert", "as-of"),
     *("maintain", "migrate", "purge", "hold", "erase", "seal", "verify", "lint", "sign", "explain"),
+    *("doctor", "permissions", "roles", "tenants"),
 ]
 
 
