@@ -34,7 +34,29 @@ def all_tenants(engine: Engine, *, reason: str, **options: Any) -> Iterator[Sess
 
 @asynccontextmanager
 async def async_all_tenants(engine: AsyncEngine, *, reason: str, **options: Any) -> AsyncIterator[AsyncSession]:
-    """``all_tenants`` for an ``AsyncEngine``."""
+    """``all_tenants`` for an ``AsyncEngine``.
+
+    >>> import asyncio
+    >>> from sqlalchemy import Column, Integer, MetaData, Table, select
+    >>> from sqlalchemy.ext.asyncio import create_async_engine
+    >>> from holdfast import Tenant
+    >>> from holdfast.sqlalchemy import bind, install, protect
+    >>> metadata = MetaData()
+    >>> notes = Table("notes", metadata, Column("id", Integer, primary_key=True), Column("shop", Integer))
+    >>> notes = protect(Tenant("shop", reads="application"))(notes)
+    >>> async def count():
+    ...     engine = create_async_engine("sqlite+aiosqlite://")
+    ...     bind(engine)
+    ...     async with engine.begin() as connection:
+    ...         await connection.run_sync(metadata.create_all)
+    ...         await connection.run_sync(install, metadata)
+    ...     async with async_all_tenants(engine, reason="a look") as session:
+    ...         found = (await session.execute(select(notes))).all()
+    ...     await engine.dispose()
+    ...     return len(found)
+    >>> asyncio.run(count())
+    0
+    """
 
     def make() -> AsyncSession:
         session = AsyncSession(engine, **options)

@@ -69,6 +69,15 @@ class TenantOwned:
     """A row belongs to one tenant: filled in from the context, never changed, seen and written by that tenant alone.
 
     For another name or type declare a column of your own: ``@protect(Tenant("shop_id"))`` above the class.
+
+    >>> from sqlalchemy.orm import DeclarativeBase
+    >>> class Base(DeclarativeBase):
+    ...     pass
+    >>> class Note(TenantOwned, Base):
+    ...     __tablename__ = "notes"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    >>> Note.__table__.columns.keys()
+    ['tenant_id', 'id']
     """
 
     __holdfast__: ClassVar[tuple[Policy, ...]] = (Tenant(),)
