@@ -1,4 +1,4 @@
-"""``holdfast tenants``: a schema or a database for each."""
+"""``holdfast tenants``: a schema or a database for each; and one of them as a whole, however tenants are kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from sqlalchemy import create_engine, make_url
 
+from holdfast.cli import tenant_life
 from holdfast.cli.failing import FAILED, refuse_unconfirmed
 from holdfast.cli.opening import Settings, settings_of
 from holdfast.cli.printing import note, on_terminal, plural, say, say_json, say_table
@@ -57,11 +58,15 @@ class Waves(click.ParamType[tuple[int, ...]]):
 @settings_of
 @click.pass_context
 def tenants(ctx: click.Context, settings: Settings, /, **given: Any) -> None:
-    """The tenants that have a schema each, or, where the URL says {tenant} for the database, a database each."""
+    """Tenants that have a schema each, or a database each (the URL says {tenant}); and one tenant as a whole.
+
+    list, create, drop, status and migrate are about schemas and databases; the others about a tenant's rows, wherever
+    they are.
+    """
     if given["url"] is not None:
         settings.url = given["url"]
     ctx.obj = settings
-    ctx.meta[__name__] = given
+    ctx.meta[tenant_life.GIVEN] = given
 
 
 @tenants.command("list")
@@ -164,7 +169,7 @@ def _tenants(ctx: click.Context) -> Tenants:
     from holdfast.sqlalchemy.tenancy import DatabasePerTenant, SchemaPerTenant, TenantNames
 
     url = _url(ctx)
-    names = TenantNames(prefix=ctx.meta[__name__]["prefix"])
+    names = TenantNames(prefix=ctx.meta[tenant_life.GIVEN]["prefix"])
     if _PLACE in url:
         return DatabasePerTenant(url, names=names)
     return SchemaPerTenant(create_engine(Database(url).url), names=names)
@@ -175,10 +180,14 @@ def _migrations(ctx: click.Context) -> TenantMigrations:
         from holdfast.alembic.fan_out import TenantMigrations
     except ImportError as error:
         raise UnsupportedError("HF464", "Alembic is not installed.", "pip install 'holdfast[alembic]'") from error
-    given = ctx.meta[__name__]
+    given = ctx.meta[tenant_life.GIVEN]
     tenants = _tenants(ctx)
     if not given["config"].is_file():
         raise click.UsageError(f"There is no file {given['config']}. Give Alembic's configuration with --config.")
     if given["control"] is None and _PLACE in _url(ctx):
         raise click.UsageError("Where is the ledger kept? Give the URL of a database with --control.")
     return TenantMigrations(tenants, given["config"], given["control"] or _url(ctx))
+
+
+for _command in tenant_life.COMMANDS:
+    tenants.add_command(_command)

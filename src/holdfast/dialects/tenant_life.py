@@ -117,8 +117,8 @@ class TenantLife(ABC):
         """The key of one of these rows that is under legal hold."""
 
     @abstractmethod
-    def held_history(self, tenant: str) -> Query:
-        """The same, of the rows that the tenant had."""
+    def held_history(self, tenant: str, relations: Sequence[int]) -> Query:
+        """schema_name, table_name and key of one of the rows that the tenant had; ``relations`` are its as a whole."""
 
     @abstractmethod
     def delete(self, rows: Rows, limit: int) -> Query:
@@ -129,13 +129,22 @@ class TenantLife(ABC):
         """Deletes all rows of tables that refer to each other; a number for each."""
 
     @abstractmethod
-    def count_history(self, tenant: str) -> Query: ...
+    def count_history(self, tenant: str, relations: Sequence[int]) -> Query: ...
 
     @abstractmethod
-    def history_in(self, part: Part, piece: tuple[int, int], tenant: str, unsealed: str, *, unowned: bool) -> Query:
+    def history_in(
+        self,
+        part: Part,
+        piece: tuple[int, int],
+        tenant: str,
+        relations: Sequence[int],
+        unsealed: str,
+        *,
+        unowned: bool,
+    ) -> Query:
         """id, relation of the changes of the tenant's rows there that are sealed; ``unowned``, of those from before
         the table had tenants."""
 
     @abstractmethod
-    def history(self, tenant: str) -> Query:
+    def history(self, tenant: str, relations: Sequence[int]) -> Query:
         """One column: each change of the tenant's rows as a line of JSON, the oldest first."""

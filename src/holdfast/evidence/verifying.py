@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LISTED = 1_000
 """How many findings are listed."""
-_MAY_REMOVE = {"retention", "purge"}
+_MAY_REMOVE = {"retention", "purge", "tenant_history"}
 
 
 def verify(database: Database, digests: Sequence[Digest] = ()) -> Verification:

@@ -54,7 +54,8 @@ begin
 end
 $holdfast$"""
 
-_OWNED = "c.tenant = :tenant"
+# Where a table is one tenant's as a whole, its changes need not say so.
+_OWNED = "(c.tenant = :tenant or c.relation = any (cast(:relations as integer[])))"
 # Recorded before the table had tenants: known by the key of a row that was recorded later as the tenant's.
 _UNOWNED = """\
 c.tenant is null and exists (
@@ -128,7 +129,7 @@ class PostgreSQLTenantLife(TenantLife):
         return (Query(f"select {calls}, set_config('client_encoding', 'UTF8', true)", {}),)
 
     def summary(self, rows: Rows) -> Query:
-        columns = ", ".join(f"t.{quote(name)}" for name in rows.compared)
+        columns = ", ".join(_value(rows, name) for name in rows.compared)
         return Query(_SUMMARY.format(columns=columns, table=qualified(rows.table.name), condition=_which(rows)), {})
 
     def count(self, rows: Rows) -> Query:
@@ -137,7 +138,7 @@ class PostgreSQLTenantLife(TenantLife):
     # ------------------------------------------------------------------ copies
 
     def copy_out(self, rows: Rows) -> str:
-        columns = ", ".join(f"t.{quote(name)}" for name in rows.compared)
+        columns = ", ".join(_value(rows, name) for name in rows.compared)
         order = ", ".join(f"t.{quote(name)}" for name in rows.table.key)
         return (
             f"copy (\n    select {columns} from {qualified(rows.table.name)} as t where {_which(rows)}"
@@ -209,7 +210,8 @@ $holdfast$"""
         return Query("select pg_try_advisory_lock(hashtextextended(:name, 0))", {"name": f"holdfast.tenant {digest}"})
 
     def close(self, rows: Rows, digest: str) -> tuple[str, ...]:
-        made = [_REFUSE]
+        # Two that make the function at once would be in each other's way.
+        made = ["select pg_advisory_xact_lock(hashtextextended('holdfast.refuse_closed', 0))", _REFUSE]
         free = f"current_setting('holdfast.tenant_at_work', true) is distinct from {literal(digest)}"
         for table in _targets(rows.table):
             for event, row in (("insert", "new"), ("update", "old"), ("delete", "old")):
@@ -255,13 +257,13 @@ $holdfast$"""
             {},
         )
 
-    def held_history(self, tenant: str) -> Query:
+    def held_history(self, tenant: str, relations: Sequence[int]) -> Query:
         return Query(
             "select r.schema_name, r.table_name, h.key\nfrom holdfast.hold as h\n"
             "join holdfast.relation as r on r.id = h.relation\nwhere exists (\n"
-            "    select from holdfast.change as c where c.relation = h.relation and c.key = h.key and c.tenant = :tenant)\n"
+            f"    select from holdfast.change as c where c.relation = h.relation and c.key = h.key and {_OWNED})\n"
             "limit 1",
-            {"tenant": tenant},
+            {"tenant": tenant, "relations": list(relations)},
         )
 
     def delete(self, rows: Rows, limit: int) -> Query:
@@ -285,23 +287,35 @@ $holdfast$"""
         counts = ", ".join(f"(select count(*) from gone_{number})" for number in range(len(group)))
         return Query(f"with {parts}\nselect {counts}", {})
 
-    def count_history(self, tenant: str) -> Query:
-        return Query(f"select count(*) from holdfast.change as c where {_OWNED} or {_UNOWNED}", {"tenant": tenant})
+    def count_history(self, tenant: str, relations: Sequence[int]) -> Query:
+        return Query(
+            f"select count(*) from holdfast.change as c where {_OWNED} or {_UNOWNED}",
+            {"tenant": tenant, "relations": list(relations)},
+        )
 
-    def history_in(self, part: Part, piece: tuple[int, int], tenant: str, unsealed: str, *, unowned: bool) -> Query:
+    def history_in(
+        self,
+        part: Part,
+        piece: tuple[int, int],
+        tenant: str,
+        relations: Sequence[int],
+        unsealed: str,
+        *,
+        unowned: bool,
+    ) -> Query:
         return Query(
             f"select c.id, c.relation\nfrom only holdfast.{quote(part.name)} as c\n"
             f"where c.ctid >= '({piece[0]},0)'::tid and c.ctid < '({piece[1]},0)'::tid and not {unsealed}\n"
             f"    and {_UNOWNED if unowned else _OWNED}",
-            {"tenant": tenant},
+            {"tenant": tenant} if unowned else {"tenant": tenant, "relations": list(relations)},
         )
 
-    def history(self, tenant: str) -> Query:
+    def history(self, tenant: str, relations: Sequence[int]) -> Query:
         return Query(
             f"select {_LINE}\nfrom holdfast.change as c\n"
             "left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at\n"
             f"where {_OWNED} or {_UNOWNED}\norder by c.id",
-            {"tenant": tenant},
+            {"tenant": tenant, "relations": list(relations)},
         )
 
 
@@ -315,8 +329,27 @@ def _which(rows: Rows, row: str = "t") -> str:
     return f"{row}.{quote(rows.column)} = {literal(rows.tenant)}"
 
 
+def _value(rows: Rows, name: str) -> str:
+    """A role is of its tenant or of every one, and a copy says which: it may become another tenant's."""
+    column = f"t.{quote(name)}"
+    if not _is_relative(rows, name):
+        return column
+    return f"case when {column} = '' then '' when {column} is not null then 'own' end"
+
+
+def _given(rows: Rows, name: str) -> str:
+    column = f"s.{quote(name)}"
+    if not _is_relative(rows, name):
+        return column
+    return f"case when {column} = 'own' then {literal(rows.tenant)} else {column} end"
+
+
+def _is_relative(rows: Rows, name: str) -> bool:
+    return rows.table.name.schema == "holdfast" and name in ("parent_tenant", "role_tenant")
+
+
 def _insert(number: int, rows: Rows) -> str:
-    names, values = list(rows.compared), [f"s.{quote(name)}" for name in rows.compared]
+    names, values = list(rows.compared), [_given(rows, name) for name in rows.compared]
     if rows.column is not None:
         names.append(rows.column)
         values.append(literal(rows.tenant))

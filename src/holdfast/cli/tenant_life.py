@@ -1,0 +1,338 @@
+"""``holdfast tenants`` export, import, move, delete, manifest, ledger, reopen: one tenant as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from holdfast.cli.failing import NO
+from holdfast.cli.opening import Settings
+from holdfast.cli.planning import confirm
+from holdfast.cli.printing import note, plural, printable, say, say_json, say_table
+from holdfast.cli.times import local
+from holdfast.cli.undo import user
+from holdfast.database import Database
+from holdfast.tenant_life import (
+    Deleted,
+    Place,
+    delete_tenant,
+    export_tenant,
+    import_tenant,
+    ledger,
+    move_tenant,
+    plan_deletion,
+    plan_move,
+    read_manifest,
+    reopen,
+)
+
+GIVEN = "holdfast.cli.tenants"
+"""Where the group keeps what was given to it."""
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+reason_option = click.option("--reason", required=True, metavar="R", help="Why; it is recorded.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+schema_option = click.option("--schema", metavar="S", help="The tenant is all tables of this schema.")
+batch_option = click.option(
+    "--batch", type=click.IntRange(min=1), default=1_000, show_default=True, help="Rows in one transaction."
+)
+certificate_option = click.option(
+    "--certificate", type=_FILE, metavar="FILE", help="Where the proof of the deletion is written to."
+)
+
+
+class Reasoned(click.ParamType[tuple[str, str]]):
+    """TABLE=REASON."""
+
+    name = "table=reason"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        table, _, reason = str(value).partition("=")
+        if not table or not reason.strip():
+            self.fail(f"{value!r} is no TABLE=REASON.", param, ctx)
+        return table, reason
+
+
+shared_option = click.option(
+    "--shared",
+    type=Reasoned(),
+    multiple=True,
+    metavar="TABLE=REASON",
+    help="No row of this table is a tenant's, and why; may be repeated. SCHEMA.* are all tables of a schema.",
+)
+
+
+def _place(
+    ctx: click.Context, schema: str | None, shared: tuple[tuple[str, str], ...], database: Database | None = None
+) -> Place:
+    """The tables of schemas that are a tenant's each are not among those with the rows of many."""
+    settings = ctx.find_object(Settings)
+    assert settings is not None
+    if database is None and settings.url is not None and "{tenant}" in settings.url:
+        raise click.UsageError("Give the URL of the tenant's own database, and --schema public.")
+    schemas = {} if schema else {f"{ctx.meta[GIVEN]['prefix']}*.*": "a tenant of its own"}
+    return Place(database or settings.database(), schema, {**schemas, **dict(shared)})
+
+
+@click.command("manifest")
+@schema_option
+@shared_option
+@json_option
+@click.pass_context
+def show_manifest(ctx: click.Context, /, *, schema: str | None, shared: Any, as_json: bool) -> None:
+    """Which tables have rows of a tenant, and which might and say nothing about it.
+
+    Exit code 1 where a table says nothing.
+    """
+    where = _place(ctx, schema, shared)
+    with where.database.snapshot() as connection:
+        found = read_manifest(connection, where.database.dialect, shared=where.shared, schema=schema)
+    if as_json:
+        say_json(found.as_json())
+    else:
+        document = found.as_json()
+        say_table(("table", "whose"), [(each["table"], each["column"] or "all") for each in document["tables"]])
+        for name, why in dict(shared).items():
+            say(f"Shared: {name} ({why})")
+        for each in found.unrelated:
+            say(f"Nothing connects it with a tenant: {each}")
+        for gap in found.gaps:
+            note(f"Not said whose: {gap.table} ({gap.why})")
+    if found.gaps:
+        ctx.exit(NO)
+
+
+@click.command("export")
+@click.argument("tenant")
+@click.option("--to", "file", type=_FILE, required=True, metavar="FILE", help="The file; not there yet.")
+@click.option("--with-history", is_flag=True, help="With the journal's changes of the rows, to be read.")
+@reason_option
+@schema_option
+@shared_option
+@json_option
+@click.pass_context
+def export(ctx: click.Context, /, *, tenant: str, file: Path, with_history: bool, **given: Any) -> None:
+    """Write the tenant's rows of every table, of one moment, into a file."""
+    where = _place(ctx, given["schema"], given["shared"])
+    with _bar(f"Exporting {tenant}") as progress:
+        found = export_tenant(
+            where,
+            tenant,
+            file,
+            reason=given["reason"],
+            with_history=with_history,
+            actor=user(),
+            progress=progress,
+        )
+    if given["as_json"]:
+        say_json(found.as_json())
+        return
+    say(f"Exported {tenant}: {_in_all(found.rows)} to {found.file}.")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as", "tenant", metavar="TENANT", help="As another tenant than the one that was exported.")
+@reason_option
+@schema_option
+@shared_option
+@json_option
+@click.pass_context
+def bring(ctx: click.Context, /, *, file: Path, tenant: str | None, **given: Any) -> None:
+    """Bring a tenant's rows out of a file: all of them as they were, or nothing."""
+    where = _place(ctx, given["schema"], given["shared"])
+    with _bar(f"Importing {file}") as progress:
+        found = import_tenant(where, file, reason=given["reason"], tenant=tenant, actor=user(), progress=progress)
+    if given["as_json"]:
+        say_json(found.as_json())
+        return
+    say(f"Imported {found.tenant}: {_in_all(found.rows)}.")
+
+
+@click.command("move")
+@click.argument("tenant")
+@click.option("--to", metavar="URL", help="The database to move to; default: the same.")
+@click.option("--to-schema", metavar="S", help="The tenant is to be all tables of this schema.")
+@click.option("--archive", type=_FILE, metavar="FILE", help="Keep the copy in this file.")
+@click.option("--forget-history", is_flag=True, help="Remove the journal's changes of the rows, too.")
+@certificate_option
+@batch_option
+@reason_option
+@schema_option
+@shared_option
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@yes_option
+@json_option
+@click.pass_context
+def move(ctx: click.Context, /, *, tenant: str, to: str | None, to_schema: str | None, **given: Any) -> None:
+    """Bring a tenant to another schema or database, whose tables are there, and delete it here.
+
+    Nobody writes its rows meanwhile. An interrupted move goes on when it is called again.
+    """
+    _refuse_json(given)
+    if to is None and to_schema is None and given["schema"] is None:
+        raise click.UsageError("Where to? Give --to URL, --to-schema S, or --schema S to move out of that.")
+    source = _place(ctx, given["schema"], given["shared"])
+    target = _place(ctx, to_schema, given["shared"], Database(to) if to is not None else None)
+    if given["dry_run"] or not given["yes"]:
+        plan = plan_move(source, target, tenant)
+        if given["as_json"]:
+            say_json(plan.as_json())
+            return
+        say(f"Move {tenant} from {plan.source} to {plan.target}:")
+        for number, step in enumerate(plan.steps, 1):
+            say(f"  {number}. {step}")
+        _say_rows(plan.rows)
+        if given["dry_run"]:
+            say("Dry run: nothing was changed.")
+            return
+        confirm(printable(f"move {tenant}"))
+    with _bar(f"Moving {tenant}") as progress:
+        moved = move_tenant(
+            source,
+            target,
+            tenant,
+            reason=given["reason"],
+            file=given["archive"],
+            certificate=given["certificate"],
+            keep_history=not given["forget_history"],
+            actor=user(),
+            batch=given["batch"],
+            progress=progress,
+        )
+    if given["as_json"]:
+        say_json(moved.as_json())
+        return
+    say(f"Moved {tenant}: {plural(sum(moved.rows.values()), 'row')} are in {moved.target} and no longer here.")
+
+
+@click.command("delete")
+@click.argument("tenant")
+@click.option("--keep-history", is_flag=True, help="Keep the journal's changes of the rows.")
+@certificate_option
+@batch_option
+@click.option("--reason", metavar="R", help="Why; it is recorded. A dry run needs none.")
+@schema_option
+@shared_option
+@click.option("--dry-run", is_flag=True, help="Show what would go; so it is without --yes as well.")
+@click.option("--yes", is_flag=True, help="Delete.")
+@json_option
+@click.pass_context
+def delete(ctx: click.Context, /, *, tenant: str, keep_history: bool, reason: str | None, **given: Any) -> None:
+    """Delete every row of a tenant, and prove that none is left.
+
+    Without --yes it only shows how many rows of which table would go. An interrupted deletion goes on when it is
+    called again; nobody writes the tenant's rows meanwhile.
+    """
+    where = _place(ctx, given["schema"], given["shared"])
+    plan = plan_deletion(where, tenant, keep_history=keep_history)
+    if given["dry_run"] or not given["yes"]:
+        _say_deletion(plan, would=True, as_json=given["as_json"])
+        return
+    if reason is None:
+        raise click.UsageError("Why? Give --reason R.")
+    if not given["as_json"]:
+        _say_deletion(plan, would=True, as_json=False, hint=False)
+    with _bar(f"Deleting {tenant}") as progress:
+        done = delete_tenant(
+            where,
+            tenant,
+            reason=reason,
+            certificate=given["certificate"],
+            keep_history=keep_history,
+            actor=user(),
+            batch=given["batch"],
+            progress=progress,
+        )
+    _say_deletion(done, would=False, as_json=given["as_json"])
+
+
+@click.command("ledger")
+@click.argument("tenant")
+@schema_option
+@shared_option
+@json_option
+@click.pass_context
+def show_ledger(ctx: click.Context, /, *, tenant: str, schema: str | None, shared: Any, as_json: bool) -> None:
+    """What was done to a tenant as a whole, and how far it came; exit code 1 where there was nothing."""
+    entries = ledger(_place(ctx, schema, shared), tenant)
+    if as_json:
+        say_json([each.as_json() for each in entries])
+    elif entries:
+        say_table(
+            ("when", "who", "what", "step", "why"),
+            [(local(e.at), e.actor or "-", e.kind.removeprefix("tenant_"), e.step, e.reason or "-") for e in entries],
+        )
+    else:
+        note("Nothing was done to that tenant as a whole.")
+        ctx.exit(NO)
+
+
+@click.command("reopen")
+@click.argument("tenant")
+@reason_option
+@schema_option
+@shared_option
+@click.pass_context
+def open_again(ctx: click.Context, /, *, tenant: str, reason: str, schema: str | None, shared: Any) -> None:
+    """Give up a move or a deletion of which nothing is deleted yet: the tenant's rows can be written again."""
+    reopen(_place(ctx, schema, shared), tenant, reason=reason, actor=user())
+    say(f"Open again: {tenant}.")
+
+
+COMMANDS = (show_manifest, export, bring, move, delete, show_ledger, open_again)
+
+
+def _refuse_json(given: dict[str, Any]) -> None:
+    if given["as_json"] and not (given["yes"] or given["dry_run"]):
+        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
+
+
+def _in_all(rows: Mapping[str, int]) -> str:
+    filled = [number for number in rows.values() if number]
+    return f"{plural(sum(filled), 'row')} of {plural(len(filled), 'table')}"
+
+
+def _say_rows(rows: Mapping[str, int]) -> None:
+    for name, number in rows.items():
+        if number:
+            say(f"  {name}: {plural(number, 'row')}")
+
+
+def _say_deletion(found: Deleted, *, would: bool, as_json: bool, hint: bool = True) -> None:
+    if as_json:
+        say_json(found.as_json())
+        return
+    say(f"{'Would delete' if would else 'Deleted'} {found.tenant}:")
+    _say_rows(found.rows)
+    if found.changes is not None:
+        say(f"  the journal: {plural(found.changes, 'change')}")
+    if would and hint:
+        for name in found.unrelated:
+            note(f"Nothing connects {name} with a tenant, so it is not looked at.")
+        say("Nothing was changed. To delete it, add --yes and --reason.")
+    if not would:
+        say("Every table was counted again and has none of it.")
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    """A bar on a terminal, nothing in a pipe."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import Progress as Bars
+
+    with Bars(console=console, transient=True) as bars:
+        task = bars.add_task(printable(what), total=None)
+        yield lambda _, done, total: bars.update(task, completed=done, total=total)

@@ -1,0 +1,274 @@
+"""A tenant deleted from every table, and a proof that nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from holdfast.database import execute
+from holdfast.dialects.tenant_life import Rows
+from holdfast.errors import HeldError, TenantError, UnsupportedError
+from holdfast.install import patiently
+from holdfast.retention import freeze
+from holdfast.tables import TableName
+from holdfast.tenant_life.archive import seal, sync
+from holdfast.tenant_life.exporting import Progress, count_all
+from holdfast.tenant_life.history import count_history, forget_history
+from holdfast.tenant_life.ledger import (
+    DEADLINE,
+    DELETE,
+    Entry,
+    close,
+    drop_locks,
+    of_users,
+    read_ledger,
+    refuse_half_done,
+    unfinished,
+)
+from holdfast.tenant_life.manifest import Manifest, no_tenant
+from holdfast.tenant_life.place import Place, Work, alone, see_all, work_for
+from holdfast.tenant_life.results import Deleted
+from holdfast.timeline import shown
+
+
+def plan_deletion(place: Place, tenant: str, *, keep_history: bool = False, reason: str = "dry run") -> Deleted:
+    """How many rows of which table would go; nothing is written. Refused for the same reasons as the deletion."""
+    work = work_for(place, tenant, None, reason)
+    tenant = work.tenant
+    with place.database.connect() as connection, connection.begin() as transaction:
+        manifest = place.manifest(connection)
+        rows = manifest.rows_of(place.life, tenant)
+        entries = read_ledger(connection, place, tenant)
+        refuse_half_done(entries, tenant, DELETE)
+        for query in place.life.settings():
+            execute(connection, query)
+        see_all(connection, place.database.dialect, tuple(each for group in rows for each in group), reason, None)
+        run = _Run(connection, work, manifest, rows, keep_history, 1_000, None)
+        counts = {manifest.called(table.name): count for table, (count, _) in count_all(connection, work, rows).items()}
+        changes = count_history(connection, place, tenant, manifest.relations)
+        if not any(counts.values()) and not unfinished(entries, DELETE):
+            raise no_tenant(tenant)
+        run.refuse_held()
+        transaction.rollback()
+    return Deleted(tenant, counts, None if keep_history else changes, unrelated=manifest.unrelated)
+
+
+def delete_tenant(
+    place: Place,
+    tenant: str,
+    *,
+    reason: str,
+    certificate: Path | None = None,
+    keep_history: bool = False,
+    actor: str | None = None,
+    batch: int = 1_000,
+    progress: Progress | None = None,
+) -> Deleted:
+    """Deletes every row of the tenant, children first, and with ``keep_history=False`` what the journal has of them.
+
+    In batches: an interrupted run is gone on with by calling this again, and nobody else writes the tenant's rows until
+    it is done (HF484). At the end each table of the manifest is counted once more, and the certificate is recorded and
+    written to ``certificate``. HF480 where there is no such tenant, HF481 where a table does not say whose its rows
+    are, HF421 where a row is under legal hold, HF483 where something is left.
+    """
+    work = work_for(place, tenant, actor, reason)
+    with alone(work) as connection:
+        with connection.begin():
+            refuse_half_done(read_ledger(connection, place, work.tenant), work.tenant, DELETE)
+        return remove(connection, work, certificate, keep_history=keep_history, batch=batch, progress=progress)
+
+
+def remove(
+    connection: Connection,
+    work: Work,
+    certificate: Path | None,
+    *,
+    keep_history: bool,
+    batch: int = 1_000,
+    progress: Progress | None = None,
+    permissions: bool = True,
+) -> Deleted:
+    """The deletion itself, on a connection that is alone at work on the tenant."""
+    if certificate is not None and (certificate.exists() or not os.access(certificate.parent, os.W_OK)):
+        raise UnsupportedError(
+            "HF482", f"A new file {certificate} cannot be written.", "Give the certificate another name."
+        )
+    with connection.begin():
+        manifest = work.place.manifest(connection, permissions=permissions)
+        rows = manifest.rows_of(work.place.life, work.tenant)
+        begun = unfinished(read_ledger(connection, work.place, work.tenant), DELETE)
+    run = _Run(connection, work, manifest, rows, keep_history, batch, progress, permissions)
+    counted = run.begin(begun)
+    run.delete_rows(counted)
+    changes = None
+    if not keep_history:
+        changes = forget_history(connection, work, manifest.relations)
+    return run.finish(counted, changes, certificate)
+
+
+@dataclass(slots=True)
+class _Run:
+    connection: Connection
+    work: Work
+    manifest: Manifest
+    rows: tuple[tuple[Rows, ...], ...]
+    keep_history: bool
+    batch: int
+    progress: Progress | None
+    permissions: bool = True
+    flat: tuple[Rows, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flat = tuple(each for group in self.rows for each in group)
+
+    def begin(self, begun: Sequence[Entry]) -> dict[str, Any]:
+        """Closes the tenant and counts what is there, once; the number and checksum of the rows of each table."""
+        for each in begun:
+            if each.step == "counted":
+                if each.details["keep_history"] != self.keep_history:
+                    what = "keep" if each.details["keep_history"] else "remove"
+                    raise TenantError(
+                        "HF484",
+                        f"This deletion was begun to {what} the history.",
+                        "Go on in the same way.",
+                    )
+                return dict(each.details["tables"])
+        with self.work.transaction(self.connection, self.flat):
+            there = any(int(execute(self.connection, self._life.count(each))[0][0]) for each in self.flat)
+            if not there and not begun:
+                raise no_tenant(self.work.tenant)
+            self.refuse_held()
+        close(self.connection, self.work, of_users(self.rows), DELETE, {})
+        with self.work.transaction(self.connection, self.flat):
+            counted = {
+                self.manifest.called(table.name): {"rows": count, "checksum": checksum}
+                for table, (count, checksum) in count_all(self.connection, self.work, self.rows).items()
+            }
+            details = {"step": "counted", "tables": counted, "keep_history": self.keep_history}
+            self.work.record(self.connection, DELETE, details)
+        return counted
+
+    def refuse_held(self) -> None:
+        refuse_held(self.connection, self.work, self.manifest, self.flat, keep_history=self.keep_history)
+
+    def delete_rows(self, counted: Mapping[str, Any]) -> None:
+        total = sum(int(each["rows"]) for each in counted.values())
+        done = 0
+        for group in reversed(self.rows):
+            circular = len(group) > 1 or any(key.target == group[0].table.name for key in group[0].table.foreign_keys)
+            while True:
+                gone = patiently(shown(group[0].table.name), partial(self._batch, group, circular), DEADLINE)
+                done += gone
+                if self.progress is not None:
+                    self.progress(shown(group[0].table.name), done, max(total, done))
+                if circular or gone < self.batch:
+                    break
+
+    def _batch(self, group: tuple[Rows, ...], circular: bool) -> int:
+        with self.work.transaction(self.connection, group):
+            # A hold that is placed now waits, or was placed and is seen.
+            freeze(self.connection, self.work.place.database.dialect)
+            self.refuse_held()
+            query = self._life.delete_together(group) if circular else self._life.delete(group[0], self.batch)
+            return sum(map(int, execute(self.connection, query)[0]))
+
+    def finish(self, counted: Mapping[str, Any], changes: int | None, path: Path | None) -> Deleted:
+        """HF483 where anything is left. What is proved and the end of the run are one transaction."""
+        document = self._certificate(counted, changes)
+
+        def attempt() -> None:
+            with _written(path, document), self.work.transaction(self.connection, self.flat):
+                self._prove()
+                drop_locks(self.connection, self.work, of_users(self.rows))
+                self.work.record(self.connection, DELETE, {"step": "done", "certificate": document})
+
+        patiently("A table of the tenant", attempt, DEADLINE)
+        rows = {name: int(each["rows"]) for name, each in counted.items()}
+        return Deleted(self.work.tenant, rows, changes, document, self.manifest.unrelated)
+
+    def _prove(self) -> None:
+        # A table may have come since; one that does not say whose its rows are is refused here too.
+        manifest = self.work.place.manifest(self.connection, permissions=self.permissions)
+        left = {
+            shown(each.table.name): number
+            for group in manifest.rows_of(self._life, self.work.tenant)
+            for each in group
+            if (number := int(execute(self.connection, self._life.count(each))[0][0]))
+        }
+        if not self.keep_history:
+            number = count_history(self.connection, self.work.place, self.work.tenant, manifest.relations)
+            left |= {"the journal": number} if number else {}
+        if left:
+            listed = ", ".join(f"{name} ({number})" for name, number in left.items())
+            raise UnsupportedError(
+                "HF483",
+                f"Something of tenant {self.work.tenant!r} is left: {listed}.",
+                "A trigger of your own may keep or write rows. The tenant stays closed: run the command again.",
+            )
+
+    def _certificate(self, counted: Mapping[str, Any], changes: int | None) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "tenant_sha256": self.work.digest,
+            "schema": self.work.place.schema,
+            "at": datetime.now(UTC).isoformat(),
+            "actor": self.work.actor,
+            "reason": self.work.reason,
+            "tables": {name: {**each, "left": 0} for name, each in counted.items()},
+            "history": {"kept": True} if changes is None else {"kept": False, "removed": changes, "left": 0},
+            "shared": dict(self.manifest.shared),
+            "unrelated": list(self.manifest.unrelated),
+        }
+        return {**document, "sha256": seal(document)}
+
+    @property
+    def _life(self) -> Any:
+        return self.work.place.life
+
+
+def refuse_held(
+    connection: Connection, work: Work, manifest: Manifest, rows: Sequence[Rows], *, keep_history: bool
+) -> None:
+    """HF421 where a row is under legal hold; where the history goes, also a row that was."""
+    held = []
+    for each in rows:
+        protection = manifest.protections.get(each.table.name)
+        if protection is not None and protection.table.key:
+            found = execute(connection, work.place.life.held(protection, each))
+            held += [(shown(each.table.name), row.key) for row in found]
+    if not keep_history:
+        found = execute(connection, work.place.life.held_history(work.tenant, manifest.relations))
+        held += [(shown(TableName(row.schema_name, row.table_name)), row.key) for row in found]
+    for table, key in held:
+        raise HeldError(
+            "HF421",
+            f"{table} {key} is under legal hold, so the tenant {work.tenant!r} stays.",
+            f"When it need not be held any more: holdfast hold {table} KEY --release.",
+        )
+
+
+@contextmanager
+def _written(path: Path | None, document: Mapping[str, Any]) -> Iterator[None]:
+    """The file is on the disk before the commit, and has its name after it."""
+    if path is None:
+        yield
+        return
+    waiting = path.with_name(f".{path.name}.part")
+    with waiting.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        yield
+        waiting.rename(path)
+    finally:
+        waiting.unlink(missing_ok=True)
+    sync(path.parent)
