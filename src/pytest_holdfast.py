@@ -12,8 +12,48 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from holdfast.sqlalchemy.n_plus_one import Detection
     from holdfast.testing import PostgreSQLServer
+    from holdfast.testing.leaks import LeakSubject, Stage
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("holdfast").addoption(
+        "--holdfast-leaks",
+        action="store_true",
+        help="try to read and write another tenant's rows, in every way that is known, on your own models",
+    )
+    parser.addini("holdfast_leaks", "the declarative base of your models, as module:name", default="")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.name != "conftest.py" or not parent.config.getoption("--holdfast-leaks"):
+        return None
+    from holdfast.testing.leaks.collecting import leak_module
+
+    return leak_module(file_path, parent)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption("--holdfast-leaks"):
+        return
+    from holdfast.testing.leaks.collecting import summary
+
+    stats = terminalreporter.stats
+    lines = list(summary([each for kind in ("passed", "failed", "skipped") for each in stats.get(kind, [])]))
+    terminalreporter.section("leaks between tenants")
+    for line in lines or ["nothing was tried: there is no fixture holdfast_leaks in a conftest.py that was collected"]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="module")
+def _holdfast_leak_stage(holdfast_leaks: LeakSubject) -> Iterator[Stage]:
+    from holdfast.testing.leaks import staged
+
+    with staged(holdfast_leaks) as stage:
+        yield stage
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
-from holdfast.errors import DeclarationError, TenantError, UnsupportedError
+from holdfast.errors import DeclarationError, UnsupportedError
 from holdfast.signing import SigningKey, signed, signing_of
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -85,8 +85,8 @@ def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
     """Every transaction of the engine carries the context that is current when it begins, at one round trip.
 
     Call it once for an engine; for an asynchronous one give its ``sync_engine``. A transaction with a context in a
-    database where nothing is protected raises HF303. With a ``signing_key`` each context is signed; HF476 where the
-    database cannot check that.
+    database where nothing is protected raises HF303, one with a tenant on a connection in AUTOCOMMIT HF413. With a
+    ``signing_key`` each context is signed; HF476 where the database cannot check that.
     """
     dialect = dialect_for(engine.dialect.name)
     if signing_key is not None:
@@ -112,10 +112,13 @@ def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
 
 
 def _bind(connection: Connection, dialect: Dialect, present: Mapping[str, Any], key: SigningKey | None) -> None:
-    if present.get("tenant") is not None and getattr(connection.connection.dbapi_connection, "autocommit", False) is True:
+    if (
+        present.get("tenant") is not None
+        and getattr(connection.connection.dbapi_connection, "autocommit", False) is True
+    ):
         # No transaction is there to carry it: what follows would be nobody's, and find nothing.
-        raise TenantError(
-            "HF203",
+        raise UnsupportedError(
+            "HF413",
             "The connection is in AUTOCOMMIT, where a tenant is forgotten as soon as it is told.",
             "Give what works for a tenant an engine with another isolation level.",
         )

@@ -172,7 +172,7 @@ def test_no_setting_shows_all_rows(engine: sa.Engine, name: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["rollback", "commit", "close"])
-def test_what_comes_after_the_end_of_a_transaction_is_of_the_same_tenant_or_of_none(engine: sa.Engine, end: str) -> None:
+def test_after_the_end_of_a_transaction_it_is_the_same_tenant_or_none(engine: sa.Engine, end: str) -> None:
     with hs.Session(engine) as session:
         with holdfast.context(tenant=1):
             assert session.scalars(SEEN).all() == [1]
@@ -188,11 +188,12 @@ def test_a_tenant_is_its_whole_name(engine: sa.Engine) -> None:
     """No part of it is taken away, and no other spelling is it."""
     for name in ("tenant_1", "1 or true", "1; reset all", "11"):
         with holdfast.context(tenant=name), orm.Session(engine) as session:
-            try:
+            if name.isdigit():
                 assert session.scalars(SEEN).all() == []
-            except DBAPIError as error:
-                # No number.
-                assert error.orig.sqlstate == "22P02"  # type: ignore[union-attr]
+                continue
+            with pytest.raises(DBAPIError) as refused:
+                session.scalars(SEEN).all()
+            assert refused.value.orig.sqlstate == "22P02"  # type: ignore[union-attr]
 
 
 def test_a_connection_goes_back_to_the_pool_without_a_transaction(both: Sides, engine: sa.Engine) -> None:

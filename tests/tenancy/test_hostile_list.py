@@ -14,9 +14,7 @@ from tests.servers import Servers
 from tests.tenancy.hostile import outside, reads, sessions, settings, writes
 from tests.tenancy.hostile.sides import Row, Sides, sides
 
-ROWS = sorted(
-    (*reads.ROWS, *writes.ROWS, *settings.ROWS, *sessions.ROWS, *outside.ROWS), key=lambda each: each.number
-)
+ROWS = sorted((*reads.ROWS, *writes.ROWS, *settings.ROWS, *sessions.ROWS, *outside.ROWS), key=lambda each: each.number)
 PAGE = ROOT / "docs" / "reference" / "leaks.md"
 
 
@@ -44,7 +42,9 @@ NOT_HELD = {44}
 """Rows of which nothing is held."""
 
 
-@pytest.mark.xfail(reason="The primary key holds over all tenants: a key that one chooses tells of others' by a duplicate.")
+@pytest.mark.xfail(
+    reason="The primary key holds over all tenants: a duplicate of a key that one chooses tells of others."
+)
 def test_a_primary_key_tells_nothing(both: Sides) -> None:
     writes._primary_key_holds(both)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import make_url
 
 from holdfast.database import Database, execute
+from holdfast.dialects.base import Query
 from holdfast.embedded import EmbeddedPostgreSQL
 
 VARIABLE = "HOLDFAST_TEST_POSTGRESQL"
@@ -52,6 +53,16 @@ class PostgreSQLServer:
                 f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'",
             )
             yield name
+
+    def drop_roles(self, prefix: str) -> None:
+        """Drops the roles whose names begin with the prefix; the databases in which they have rights must be gone."""
+        with self._maintenance.connect() as connection:
+            found = execute(
+                connection,
+                Query("select rolname from pg_roles where starts_with(rolname, :prefix)", {"prefix": prefix}),
+            )
+            names = [str(row[0]).replace('"', '""') for row in found]
+        self._run(*(f'drop role "{name}"' for name in names))
 
     def _run(self, *statements: str) -> None:
         with self._maintenance.connect() as connection:

@@ -1,5 +1,7 @@
 """Rows 33, 39, 44, 45, 49 and 50: other servers, and what is outside of the tables."""
 
+# ruff: noqa: E501 (the rows are read as the lines of a table)
+
 from __future__ import annotations
 
 import re
@@ -121,7 +123,9 @@ def _shape_holds(sides: Sides) -> None:
             assert desk.rows("select id from orders") == []
             desk.admin()
         # The placeholder is never set for the session, so a logical one cannot inherit it.
-        source = desk.value("select prosrc from pg_proc where oid = 'holdfast.set_context(text, text, text, jsonb)'::regprocedure")
+        source = desk.value(
+            "select prosrc from pg_proc where oid = 'holdfast.set_context(text, text, text, jsonb)'::regprocedure"
+        )
         assert "set local" in source
         assert not re.search(r"\bset session\b|set_config\([^)]*false\)", source)
 
@@ -148,4 +152,4 @@ ROWS = (
     Row(45, "Logical replication sends all tenants' rows", "The doctor finds tables that are published without a row filter", _publication_shows, _publication_holds, documented=True),
     Row(49, "Yugabyte's connection manager leaves an empty setting behind", "`nullif(current_setting(…, true), '')` and SET LOCAL in every text that is installed", _shape_shows, _shape_holds, documented=True),
     Row(50, "A Citus worker that is asked by itself", "The text for Citus has the policies, FORCE and no subquery; without a setting there are no rows", _shape_shows, _worker_holds, documented=True),
-)
+)  # fmt: skip

@@ -1,5 +1,7 @@
 """Rows 1 to 11: what is read beside the policies."""
 
+# ruff: noqa: E501 (the rows are read as the lines of a table)
+
 from __future__ import annotations
 
 import pytest
@@ -83,7 +85,7 @@ DEFINER_VIEW = "create view seen as select tenant_id from orders"
 def _view_shows(sides: Sides) -> None:
     with sides.plain.desk() as desk:
         _made(desk, DEFINER_VIEW, sides.plain.owner)
-        assert {row for row in desk.rows("select * from seen")} == set(BOTH)
+        assert set(desk.rows("select * from seen")) == set(BOTH)
 
 
 def _view_holds(sides: Sides) -> None:
@@ -135,7 +137,9 @@ def _error_holds(sides: Sides) -> None:
         assert desk.rows(GUESS.format(table="customers")) == [(1,)]
 
 
-DEFINER = "create function f_def() returns setof integer language sql security definer as 'select tenant_id from orders'"
+DEFINER = (
+    "create function f_def() returns setof integer language sql security definer as 'select tenant_id from orders'"
+)
 
 
 def _definer(desk: Desk, by: str | None) -> None:
@@ -281,4 +285,4 @@ ROWS = (
     Row(10, "Default privileges open a table that is made later", "Nothing is granted by default; `holdfast doctor` finds default privileges and tables without `Tenant`", _defaults_show, _defaults_hold),
     Row(11, "A permissive policy that somebody adds", "The tenant's policy is restrictive as well", _permissive_shows, _permissive_holds, ("tests/suite/test_tenant.py::test_a_policy_that_somebody_adds_opens_nothing",)),
     Row(40, "`row_security = off` reads everything for an owner", "It is an error for every role here", _off_shows, _off_holds),
-)
+)  # fmt: skip

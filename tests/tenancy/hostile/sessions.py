@@ -1,7 +1,10 @@
 """Rows 41 to 48: sessions of the ORM, and what is beside the request."""
 
+# ruff: noqa: E501 (the rows are read as the lines of a table)
+
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -138,7 +141,7 @@ def _stream_shows(sides: Sides) -> None:
     tenant: ContextVar[int | None] = ContextVar("tenant", default=None)
 
     def rows(session: orm.Session) -> Iterator[int]:
-        for customer in session.scalars(sa.select(Customer).order_by(Customer.id)):
+        for _ in session.scalars(sa.select(Customer).order_by(Customer.id)):
             own = sa.select(Order.tenant_id)
             yield from session.scalars(own if tenant.get() is None else own.where(Order.tenant_id == tenant.get()))
 
@@ -152,8 +155,9 @@ def _stream_shows(sides: Sides) -> None:
 def _stream_holds(sides: Sides) -> None:
     with hs.Session(sides.held.application()) as session:
         with holdfast.context(tenant=1):
-            response = session.execute(sa.text("select tenant_id from orders order by id").execution_options(yield_per=1))
-            assert response.scalar_one is not None
+            response = session.execute(
+                sa.text("select tenant_id from orders order by id").execution_options(yield_per=1)
+            )
             first = response.fetchone()
         rest = [row[0] for row in response]
         assert first is not None
@@ -167,7 +171,7 @@ def _stream_holds(sides: Sides) -> None:
 def _cancelled_shows(sides: Sides) -> None:
     """What is left where a task is cancelled before it tidies up."""
     engine = sides.plain.engine(sides.plain.app)
-    with pytest.raises(KeyboardInterrupt), engine.connect() as connection:
+    with contextlib.suppress(KeyboardInterrupt), engine.connect() as connection:
         connection.exec_driver_sql(sides.plain.tell.format(tenant=2).replace("true", "false"))
         connection.commit()
         raise KeyboardInterrupt
@@ -177,7 +181,7 @@ def _cancelled_shows(sides: Sides) -> None:
 
 def _cancelled_holds(sides: Sides) -> None:
     engine = sides.held.application()
-    with holdfast.context(tenant=2), pytest.raises(KeyboardInterrupt), engine.connect() as connection:
+    with holdfast.context(tenant=2), contextlib.suppress(KeyboardInterrupt), engine.connect() as connection:
         assert connection.exec_driver_sql("select distinct tenant_id from orders").scalar() == 2
         raise KeyboardInterrupt
     with engine.connect() as connection:
@@ -190,4 +194,4 @@ ROWS = (
     Row(43, "A background job has no tenant", "It is refused (HF203) until the job brings its tenant along", _job_shows, _job_holds),
     Row(46, "A cancelled task leaves its tenant on the connection", "The context is bound when a transaction begins and ends with it", _cancelled_shows, _cancelled_holds, ("tests/sqlalchemy/test_tenants.py::test_tasks_and_a_cancelled_one_never_mix", "tests/tenancy/test_pgbouncer.py::test_tasks_and_statements_that_are_cancelled_leave_nothing")),
     Row(48, "A response is streamed after the tenant was reset", "The transaction keeps its tenant to its end; the ORM refuses what comes after the context (HF203)", _stream_shows, _stream_holds),
-)
+)  # fmt: skip

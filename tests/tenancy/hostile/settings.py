@@ -1,8 +1,11 @@
 """Rows 23 to 37: what holds the tenant, and how long."""
 
+# ruff: noqa: E501 (the rows are read as the lines of a table)
+
 from __future__ import annotations
 
 import threading
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -148,7 +151,7 @@ def _autocommit_holds(sides: Sides) -> None:
     engine = sides.held.application(isolation_level="AUTOCOMMIT")
     with holdfast.context(tenant=1), pytest.raises(HoldfastError) as refused, engine.connect() as connection:
         connection.exec_driver_sql(ORDERS)
-    assert refused.value.code == "HF203"
+    assert refused.value.code == "HF413"
 
 
 def _rolled_back_shows(sides: Sides) -> None:
@@ -274,8 +277,11 @@ def _injection_holds(sides: Sides) -> None:
             "'current_setting\\(''([^'']+)''', 'g') as s"
         )
         assert found == [("holdfast.tenant",)]
-        across = desk.rows("select distinct polroles::regrole[]::text from pg_policy where polname = 'holdfast_all_tenants'")
-        assert across and sides.held.app not in across[0][0].strip("{}").split(",")
+        across = desk.rows(
+            "select distinct polroles::regrole[]::text from pg_policy where polname = 'holdfast_all_tenants'"
+        )
+        assert across
+        assert sides.held.app not in across[0][0].strip("{}").split(",")
         desk.app(1)
         for each in ("holdfast.across", "holdfast.all_tenants", "holdfast.bypass", "holdfast.context"):
             assert desk.refused(f"set local {each} = 'true'") is None
@@ -366,7 +372,7 @@ def _stack_shows(sides: Sides) -> None:
     """What a class-level stack does, as one peer has it: two requests leave in the order in which they came."""
 
     class Stack:
-        before: list[object] = []
+        before: ClassVar[list[object]] = []
         tenant: object = None
 
         def __init__(self, tenant: object) -> None:
@@ -425,7 +431,7 @@ ROWS = (
     Row(25, "A row without a tenant is seen by who has none", "The column is NOT NULL, and the condition is `=`", _null_shows, _null_holds),
     Row(26, "An empty tenant passes for no filter", "HF120; 0 is a tenant; nothing is decided by what is true", _falsy_shows, _falsy_holds, ("tests/sqlalchemy/test_tenants.py::test_what_names_nobody_is_no_tenant",)),
     Row(27, "A setting of the session goes on with the pooled connection", "The context ends with its transaction", _pool_shows, _pool_holds, ("tests/tenancy/test_pgbouncer.py::test_what_a_session_sets_leaks_and_what_a_transaction_sets_does_not",)),
-    Row(28, "SET LOCAL does nothing under AUTOCOMMIT", "A tenant is refused under AUTOCOMMIT (HF203)", _autocommit_shows, _autocommit_holds),
+    Row(28, "SET LOCAL does nothing under AUTOCOMMIT", "A tenant is refused under AUTOCOMMIT (HF413)", _autocommit_shows, _autocommit_holds),
     Row(29, "A rollback gives the session its former tenant back", "Nothing is set for the session; what others left there is refused (HF203)", _rolled_back_shows, _rolled_back_holds, ("tests/suite/test_tenant.py::test_nothing_of_the_tenant_is_left_on_the_connection",)),
     Row(30, "A nested block leaves its tenant behind", "A transaction is of one tenant (HF203); a savepoint that is rolled back gives it back", _nested_shows, _nested_holds, ("tests/suite/test_tenant.py::test_a_savepoint_that_is_rolled_back_gives_the_tenant_back",)),
     Row(31, "ALTER ROLE … SET gives every session a tenant", "`check_roles` refuses to start", _role_setting_shows, _role_setting_holds),
@@ -435,4 +441,4 @@ ROWS = (
     Row(36, "A deferred trigger runs as another role", "The journal takes the tenant and the actor from the context, and the login from the session, when the row is written", _deferred_shows, _deferred_holds),
     Row(37, "A policy that reads its own table", "The policies read no table", _recursive_shows, _recursive_holds),
     Row(47, "A tenant kept by class or thread is swapped between requests", "The context is a ContextVar; each thread and each task has its own", _stack_shows, _stack_holds, ("tests/sqlalchemy/test_tenants.py::test_threads_and_one_connection_never_mix",)),
-)
+)  # fmt: skip

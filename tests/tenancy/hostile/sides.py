@@ -38,7 +38,8 @@ PLAIN_TABLES = (
 )
 ROWS = (
     "insert into customers values (1, 1, 'a@x', 's1'), (2, 2, 'b@x', 's2')",
-    "insert into orders (id, tenant_id, customer_id, status) values (10, 1, 1, 'new'), (11, 1, 1, 'paid'), (20, 2, 2, 'new')",
+    "insert into orders (id, tenant_id, customer_id, status) values (10, 1, 1, 'new'), (11, 1, 1, 'paid')",
+    "insert into orders (id, tenant_id, customer_id, status) values (20, 2, 2, 'new')",
     "insert into events values (1, 1, '2026-01-01'), (2, 2, '2026-01-01')",
     "insert into notes_child values (1, 1, 'mine'), (2, 2, 'theirs')",
 )
@@ -176,7 +177,9 @@ def sides(server: Server) -> Iterator[Sides]:
 
 def _plain(url: str, prefix: str) -> Side:
     """ENABLE without FORCE, one policy, everything granted: what the manual shows."""
-    side = Side(url, f"{prefix}_plain_app", f"{prefix}_plain_owner", "select set_config('app.tenant', '{tenant}', true)")
+    side = Side(
+        url, f"{prefix}_plain_app", f"{prefix}_plain_owner", "select set_config('app.tenant', '{tenant}', true)"
+    )
     mine = "tenant_id = current_setting('app.tenant', true)::integer"
     with side._admin.begin() as connection:
         for statement in (
