@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast import __version__
 from holdfast.dialects.base import Dialect
@@ -212,9 +212,19 @@ def journal_step(
                 "Give it back the columns and keys that it had.",
             )
         actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}")
+    wanted = {each.identity for each in dialect.journal_objects()}
+    left = [each for each in inventory.installed if _is_left(each) and each.identity not in wanted]
+    actions += [f"drop {each.kind} {each.name}" for each in left]
     if not actions:
         return None, dialect, notes
-    return _journal(dialect, apart, actions), dialect, notes
+    step = _journal(dialect, apart, actions)
+    dropped = [statement for each in left for statement in dialect.drop_installed(each)]
+    return replace(step, statements=(*dialect.batch(dropped), *step.statements)), dialect, notes
+
+
+def _is_left(each: InstalledObject) -> bool:
+    """What of the journal's own comes and goes: the policies of roles that work for one tenant at a time."""
+    return each.kind == "policy" and not each.per_table
 
 
 def _journal(dialect: Dialect, apart: bool, actions: Sequence[str]) -> Step:

@@ -341,7 +341,7 @@ def test_what_is_read_is_one_state_whoever_installs_meanwhile(database: str) -> 
     read_beside_writers(database)
     shop.protect({"child": [Audit()], "parent": [Audit()]})
     # Each adds a column and says that the table needs it: the one without the other is no state of the database.
-    policies = (Version(), Timestamps(), Version("v2"), Timestamps("made", "moved"))
+    policies = (Version(), Timestamps(), Version("v2"), Timestamps("made", "moved"), Version("v3"))
     others = [{table: [policy]} for table in DECLARED for policy in policies]
     late = 0
     for number, other in enumerate(others, 1):

@@ -32,7 +32,9 @@ from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quo
 from holdfast.dialects.postgresql.stamp import stamping
 from holdfast.dialects.postgresql.tenancy import PostgreSQLTenancy
 from holdfast.dialects.postgresql.tenant import Isolation, drop_tenant_object, keeping_apart
+from holdfast.dialects.postgresql.tenant_journal import drop_policy
 from holdfast.dialects.postgresql.tenant_life import PostgreSQLTenantLife
+from holdfast.dialects.postgresql.tracing import PostgreSQLTracing
 from holdfast.dialects.postgresql.undo import undo
 from holdfast.errors import HoldfastError
 from holdfast.journal import Relation
@@ -138,6 +140,8 @@ class PostgreSQL(Dialect):
     def drop_installed(self, each: InstalledObject) -> tuple[str, ...]:
         if each.table is not None and each.kind == "view":
             return (f"drop view if exists {qualified(TableName(each.table.schema, each.name))}",)
+        if each.table is not None and each.kind == "policy" and not each.per_table:
+            return drop_policy(each.table.name, each.name)
         if each.table is not None and each.kind != "trigger":
             return drop_tenant_object(each)
         if each.table is not None:
@@ -374,6 +378,10 @@ class PostgreSQL(Dialect):
     @property
     def migrating(self) -> PostgreSQLMigrating:
         return PostgreSQLMigrating()
+
+    @property
+    def tracing(self) -> PostgreSQLTracing:
+        return PostgreSQLTracing()
 
     @property
     def revising(self) -> PostgreSQLRevising:

@@ -394,7 +394,9 @@ def recording(
                         "before truncate",
                         "statement",
                         policy="Audit",
-                        extra_create=(grant_reading(target, owner, row_security=reading),) if owner is not None else (),
+                        extra_create=(grant_reading(target, owner, row_security=reading, hidden=not reads_all),)
+                        if owner is not None
+                        else (),
                         extra_drop=() if owner is None else (revoke_reading(target, owner),),
                     )
                 )

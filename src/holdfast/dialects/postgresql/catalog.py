@@ -322,7 +322,7 @@ select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then '
              select i.indisvalid::text from pg_index as i where i.indexrelid = c.oid)
          else concat_ws(' ', c.relpersistence, c.relhasrules,
              c.relrowsecurity and not exists (
-                 select from pg_policy as p where p.polrelid = c.oid and p.polname = 'holdfast_tenant_everyone'),
+                 select from pg_policy as p where p.polrelid = c.oid and p.polname = 'holdfast_tenant'),
              (select string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                           a.atthasdef, a.attidentity), ', ' order by a.attname)
               from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.dialects.postgresql import signing, tenant
 from holdfast.dialects.postgresql.catalog import OBJECTS
 from holdfast.dialects.postgresql.sql import dollar
+from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.objects import SCHEMA_VERSION
 
 # Any client calls this once in its transaction; what it sets ends with the transaction. The SET LOCAL within
@@ -114,7 +115,7 @@ from json_each(document::json) as d
 left join holdfast.relation_column as c on c.relation = relation_id and c.id = d.key::integer"""
 
 # For analysts: select * from holdfast.as_of(null::public.orders, '2026-11-20 12:00'). Runs with the rights of who asks.
-AS_OF = """\
+AS_OF = f"""\
 declare
     v_relation record;
 begin
@@ -140,7 +141,7 @@ begin
                              v_relation.name, v_relation.since, coalesce(at::text, 'NULL')),
             hint = 'Ask for a time in between.';
     end if;
-    if row_security_active('holdfast.transaction') then
+    if {IN_PART} then
         raise exception using errcode = 'HF435',
             message = 'This role sees the journal of one tenant alone, and a past from a part of it may be wrong.',
             hint = 'Ask as a role that reads all of it.';

@@ -9,6 +9,8 @@ from datetime import timedelta
 from holdfast.dialects.base import Query
 from holdfast.dialects.migrating import LockClass, Migrating, OwnTimeouts
 from holdfast.dialects.postgresql.changing import PostgreSQLChanging
+from holdfast.dialects.postgresql.expanding import PostgreSQLExpanding
+from holdfast.dialects.postgresql.filling import PostgreSQLFilling
 from holdfast.dialects.postgresql.sql import quote
 from holdfast.tables import TableName
 
@@ -67,6 +69,14 @@ class PostgreSQLMigrating(Migrating):
     @property
     def changing(self) -> PostgreSQLChanging:
         return PostgreSQLChanging()
+
+    @property
+    def expanding(self) -> PostgreSQLExpanding:
+        return PostgreSQLExpanding()
+
+    @property
+    def filling(self) -> PostgreSQLFilling:
+        return PostgreSQLFilling()
 
     # ------------------------------------------------------------------ timeouts
 

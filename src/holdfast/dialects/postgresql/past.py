@@ -16,6 +16,7 @@ from holdfast.dialects.base import Query
 from holdfast.dialects.past import Past
 from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import dollar, hand_over, indent, literal, qualified, quote
+from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.dialects.postgresql.undo_rows import TableUndo, target_parameters
 from holdfast.dialects.postgresql.values import exactly, from_text, key_spelled
 from holdfast.objects import DatabaseObject, Protection
@@ -284,7 +285,7 @@ class PostgreSQLPast(Past):
         )
 
     def now(self) -> str:
-        return "select clock_timestamp(), row_security_active('holdfast.transaction')"
+        return f"select clock_timestamp(), {IN_PART}"
 
     def copy(self, select: str, into: str) -> tuple[str, ...]:
         return (f"create table {into} as\n{select}",)

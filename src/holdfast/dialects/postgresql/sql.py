@@ -99,8 +99,7 @@ $holdfast$"""
 
 def hand_to_owner(function: str, table: TableName) -> str:
     """Gives the function to the table's owner, who need not be called the same in every database."""
-    return f"""\
-do $holdfast$
+    body = f"""\
 declare
     v_owner name := (select pg_get_userbyid(c.relowner) from pg_class as c
                      where c.oid = {literal(qualified(table))}::regclass);
@@ -113,8 +112,8 @@ begin
     if v_lend then
         execute format('revoke create on schema holdfast from %I', v_owner);
     end if;
-end
-$holdfast$"""
+end"""
+    return f"do {dollar(body)}"
 
 
 def lock(tables: Sequence[TableName], mode: str, milliseconds: int) -> str:
@@ -137,7 +136,7 @@ end"""
     return f"do {dollar(body)}"
 
 
-def grant_reading(table: TableName, role: str, *, row_security: bool) -> str:
+def grant_reading(table: TableName, role: str, *, row_security: bool, hidden: bool = False) -> str:
     """What a TRUNCATE takes away is read first: the one right on a user's table that the journal's role has."""
     # Row security would hide the rows from the journal, and they would go unrecorded.
     # Members of the role, who have its rights, see nothing by it: it is for the function alone that records.
@@ -146,6 +145,8 @@ def grant_reading(table: TableName, role: str, *, row_security: bool) -> str:
     drop policy if exists holdfast_read on {qualified(table)};
     create policy holdfast_read on {qualified(table)} for select to {quote(role)} using (current_user = {literal(role)});"""
         if row_security
+        else f"\n    drop policy if exists holdfast_read on {qualified(table)};"
+        if hidden
         else ""
     )
     body = f"""\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from holdfast.dialects.postgresql.sql import quote
 from holdfast.dialects.postgresql.tenant import Isolation
@@ -11,12 +11,15 @@ from holdfast.tables import TableName
 
 TABLES = ("change", "transaction")
 """Those whose rows are of a tenant: the first says whose row was changed, the second for whom somebody acted."""
-_RIGHTS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("change", "holdfast_tenant_everyone"): (),
-    ("change", "holdfast_tenant_only"): ("change", "relation", "relation_column", "tenant_timeline"),
-    ("transaction", "holdfast_tenant_everyone"): (),
-    ("transaction", "holdfast_tenant_only"): ("transaction",),
-}
+_RIGHTS = {"change": ("change", "relation", "relation_column", "tenant_timeline"), "transaction": ("transaction",)}
+"""What may be read once the table's policy is there."""
+IN_PART = """\
+row_security_active('holdfast.transaction') and exists (
+        select from pg_policy as p
+        cross join unnest(p.polroles) as r (oid)
+        where p.polrelid = 'holdfast.transaction'::regclass and p.polname = 'holdfast_tenant'
+            and pg_has_role(r.oid, 'usage'))"""
+"""A condition: the role in use sees one tenant's part of the journal."""
 
 
 def timeline(isolation: Isolation) -> str:
@@ -44,23 +47,38 @@ where t.row_tenant = (select {tenant})"""
 
 
 def policies(isolation: Isolation) -> Iterator[DatabaseObject]:
-    """Whoever was given the right to read reads all of it, but for the roles that work for one tenant at a time."""
+    """The journal's owner is above them; whoever else is to read all of it needs the duty of the auditor."""
     if not isolation.roles.scoped:
         return
     scoped = ", ".join(map(quote, isolation.roles.scoped))
     tenant = "holdfast.signed_tenant()" if isolation.signed else "nullif(current_setting('holdfast.tenant', true), '')"
     for name in TABLES:
-        table = TableName("holdfast", name)
-        for policy, rest in (
-            ("holdfast_tenant_everyone", "for all to public\n    using (true)"),
-            ("holdfast_tenant_only", f"as restrictive for all to {scoped}\n    using (tenant = (select {tenant}))"),
-        ):
-            drop = f"drop policy if exists {policy} on holdfast.{name}"
-            create = (
-                drop,
-                f"create policy {policy} on holdfast.{name} {rest}",
-                f"alter table holdfast.{name} enable row level security",
-                # Nobody is given the right before the policy is there.
-                *(f"grant select on holdfast.{each} to {scoped}" for each in _RIGHTS[name, policy]),
-            )
-            yield DatabaseObject("policy", policy, table, "", create, (drop,))
+        grants = [f"grant select on holdfast.{each} to {scoped}" for each in _RIGHTS[name]]
+        # Nobody is given the right before the policy is there.
+        yield _policy(name, "holdfast_tenant", f"{scoped}\n    using (tenant = (select {tenant}))", grants)
+        if isolation.roles.auditor is not None:
+            yield _policy(name, "holdfast_tenant_auditor", f"{quote(isolation.roles.auditor)}\n    using (true)")
+
+
+def _policy(table: str, name: str, whom: str, grants: Sequence[str] = ()) -> DatabaseObject:
+    drop = f"drop policy if exists {name} on holdfast.{table}"
+    create = (
+        drop,
+        f"create policy {name} on holdfast.{table} for select to {whom}",
+        f"alter table holdfast.{table} enable row level security",
+        *grants,
+    )
+    return DatabaseObject("policy", name, TableName("holdfast", table), "", create, drop_policy(table, name))
+
+
+def drop_policy(table: str, name: str) -> tuple[str, ...]:
+    """The last one takes row security along."""
+    last = f"""\
+do $holdfast$
+begin
+    if not exists (select from pg_policy as p where p.polrelid = 'holdfast.{table}'::regclass) then
+        alter table holdfast.{table} disable row level security;
+    end if;
+end
+$holdfast$"""
+    return f"drop policy if exists {name} on holdfast.{table}", last

@@ -1,0 +1,341 @@
+"""A column that is replaced by another one while both are written: one BEFORE ROW trigger keeps them the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.dialects.base import Query
+from holdfast.dialects.changing import Target
+from holdfast.dialects.expanding import Copied, Expanding, Expansion, bounded
+from holdfast.dialects.postgresql.changing import ACTION, index_definition, name_of
+from holdfast.dialects.postgresql.sql import dollar, literal, quote
+
+MARK = "holdfast-expand "
+"""How the comment of a trigger's function begins that is ours for as long as a column is expanded."""
+
+
+def _trigger(column: str) -> str:
+    # After the users' own, to see the row as it will be; before our stamp, which counts what this one changes.
+    return bounded(f"zz_holdfast_expand_{column}")
+
+
+def _function(table: Target, column: str) -> str:
+    return name_of(Target(table.schema, bounded(f"hf_expand_{table.name}_{column}")))
+
+
+def _sequence(table: Target, column: str) -> str:
+    return name_of(Target(table.schema, bounded(f"hf_written_{table.name}_{column}")))
+
+
+class PostgreSQLExpanding(Expanding):
+    # ------------------------------------------------------------------ what is there
+
+    def schema(self, table: Target) -> Query:
+        return Query(
+            "select n.nspname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace\n"
+            "where c.oid = to_regclass(:table)",
+            {"table": name_of(table)},
+        )
+
+    def column(self, table: Target, column: str) -> Query:
+        return Query(
+            "select format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),\n"
+            "    a.attidentity <> '' or a.attgenerated <> '',\n"
+            "    exists (select from pg_index as x\n"
+            "            where x.indrelid = a.attrelid and x.indisprimary and a.attnum = any (x.indkey)),\n"
+            "    exists (select from pg_constraint as f\n"
+            "            where f.confrelid = a.attrelid and f.contype = 'f' and a.attnum = any (f.confkey))\n"
+            "from pg_attribute as a\n"
+            "left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum\n"
+            "where a.attrelid = to_regclass(:table) and a.attname = :column and not a.attisdropped",
+            {"table": name_of(table), "column": column},
+        )
+
+    def synchronised(self, table: Target, new: str) -> Query:
+        return Query(
+            f"select substring(obj_description(t.tgfoid, 'pg_proc') from {len(MARK) + 1}), t.tgenabled in ('O', 'A')\n"
+            "from pg_trigger as t\n"
+            "where t.tgrelid = to_regclass(:table) and t.tgname = :name\n"
+            f"    and obj_description(t.tgfoid, 'pg_proc') like '{MARK}{{%'",
+            {"table": name_of(table), "name": _trigger(new)},
+        )
+
+    def last_write(self, table: Target, column: str) -> Query:
+        return Query(
+            "select case when s.last_value is not null\n"
+            "    then extract(epoch from clock_timestamp())::float8 - s.last_value / 1000.0::float8 end,\n"
+            "    t.tgenabled in ('O', 'A')\n"
+            "from pg_trigger as t\n"
+            "join pg_sequences as s\n"
+            "    on format('%I.%I', s.schemaname, s.sequencename)::regclass = to_regclass(:sequence)\n"
+            "where t.tgrelid = to_regclass(:table) and t.tgname = :name",
+            {"table": name_of(table), "name": _trigger(column), "sequence": _sequence(table, column)},
+        )
+
+    def indexes(self, table: Target, column: str) -> Query:
+        return Query(
+            "select i.relname, x.indisunique, k.oid is not null,\n"
+            "    case when k.condeferrable then ' DEFERRABLE' else '' end\n"
+            "        || case when k.condeferred then ' INITIALLY DEFERRED' else '' end,\n"
+            f"    {index_definition('x.indexrelid')}\n"
+            "from pg_attribute as a\n"
+            "join pg_index as x on x.indrelid = a.attrelid and x.indisvalid\n"
+            "join pg_class as i on i.oid = x.indexrelid\n"
+            "left join pg_constraint as k on k.conindid = x.indexrelid and k.contype in ('p', 'u', 'x')\n"
+            "where a.attrelid = to_regclass(:table) and a.attname = :column\n"
+            "    and (a.attnum = any (x.indkey) or exists (\n"
+            "        select from pg_depend as d\n"
+            "        where d.classid = 'pg_class'::regclass and d.objid = x.indexrelid\n"
+            "            and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum))\n"
+            "order by i.relname",
+            {"table": name_of(table), "column": column},
+        )
+
+    def checks(self, table: Target, column: str) -> Query:
+        return Query(
+            "select k.conname, pg_get_constraintdef(k.oid)\n"
+            "from pg_attribute as a\n"
+            "join pg_constraint as k on k.conrelid = a.attrelid and k.contype = 'c' and k.convalidated\n"
+            "    and a.attnum = any (k.conkey)\n"
+            "where a.attrelid = to_regclass(:table) and a.attname = :column and k.conname not like 'hf\\_%'\n"
+            "order by k.conname",
+            {"table": name_of(table), "column": column},
+        )
+
+    def foreign_keys(self, table: Target, column: str) -> Query:
+        def columns(numbers: str, relation: str) -> str:
+            return (
+                "(select array_to_json(array_agg(c.attname order by p.place))\n"
+                f"        from unnest(k.{numbers}) with ordinality as p (number, place)\n"
+                f"        join pg_attribute as c on c.attrelid = k.{relation} and c.attnum = p.number)::text"
+            )
+
+        return Query(
+            f"select k.conname, n.nspname, r.relname,\n    {columns('conkey', 'conrelid')},\n"
+            f"    {columns('confkey', 'confrelid')},\n"
+            f"    {ACTION.format('k.confupdtype')},\n    {ACTION.format('k.confdeltype')},\n"
+            "    k.condeferrable, k.condeferred, k.confmatchtype = 'f'\n"
+            "from pg_attribute as a\n"
+            "join pg_constraint as k on k.conrelid = a.attrelid and k.contype = 'f' and a.attnum = any (k.conkey)\n"
+            "join pg_class as r on r.oid = k.confrelid\n"
+            "join pg_namespace as n on n.oid = r.relnamespace\n"
+            "where a.attrelid = to_regclass(:table) and a.attname = :column\norder by k.conname",
+            {"table": name_of(table), "column": column},
+        )
+
+    # ------------------------------------------------------------------ expand
+
+    def expand(self, table: Target, expansion: Expansion, type_: str) -> tuple[str, ...]:
+        name, old = name_of(table), quote(expansion.old)
+        moved = () if expansion.default is None else (f"alter table {name} alter column {old} drop default",)
+        return (
+            f"alter table {name} add column {quote(expansion.new)} {type_}",
+            *moved,
+            *self._synchronise(table, expansion),
+        )
+
+    def _synchronise(self, table: Target, expansion: Expansion) -> tuple[str, ...]:
+        function = _function(table, expansion.new)
+        return (
+            f"create or replace function {function}()\nreturns trigger\nlanguage plpgsql\nas "
+            + dollar(_body(table, expansion)),
+            f"comment on function {function}() is {literal(MARK + expansion.as_text())}",
+            f"revoke all on function {function}() from public",
+            f"create trigger {quote(_trigger(expansion.new))}\nbefore insert or update on {name_of(table)}\n"
+            f"for each row\nexecute function {function}()",
+        )
+
+    def collapse(self, table: Target, expansion: Expansion) -> tuple[str, ...]:
+        name, old = name_of(table), quote(expansion.old)
+        default = expansion.default
+        back = () if default is None else (f"alter table {name} alter column {old} set default {default}",)
+        return (
+            f"drop trigger {quote(_trigger(expansion.new))} on {name}",
+            f"drop function {_function(table, expansion.new)}()",
+            *back,
+            f"alter table {name} drop column {quote(expansion.new)}",
+        )
+
+    def unfilled(self, expansion: Expansion) -> tuple[str, str]:
+        value = quote(expansion.old) if expansion.up is None else f"({expansion.up})"
+        return value, f"{quote(expansion.new)} is null and {value} is not null"
+
+    # ------------------------------------------------------------------ finalize
+
+    def on_twin(self, twin: Target, expansion: Expansion) -> tuple[str, ...]:
+        name, old, new = name_of(twin), quote(expansion.old), quote(expansion.new)
+        return (f"alter table {name} drop column {new}", f"alter table {name} rename column {old} to {new}")
+
+    def create_index(self, table: Target, name: str, definition: str, *, concurrently: bool) -> str:
+        unique = "unique " if definition.startswith("UNIQUE ") else ""
+        how = "concurrently " if concurrently else ""
+        return f"create {unique}index {how}{quote(name)} on {name_of(table)} using {definition.removeprefix('UNIQUE ')}"
+
+    def add_check(self, table: Target, name: str, definition: str, *, valid: bool) -> str:
+        return f"alter table {name_of(table)} add constraint {quote(name)} {definition}" + (
+            "" if valid else " not valid"
+        )
+
+    # ------------------------------------------------------------------ contract
+
+    def same(self, expansion: Expansion, old_type: str, new_type: str) -> str:
+        old, new = quote(expansion.old), quote(expansion.new)
+        up = f"cast({expansion.up or old} as {new_type})"
+        down = f"cast({expansion.down or new} as {old_type})"
+        return f"check ({new} is not distinct from {up} or {old} is not distinct from {down})"
+
+    def contract(
+        self,
+        table: Target,
+        expansion: Expansion,
+        *,
+        swap: bool,
+        default: str | None,
+        renamed: Sequence[tuple[Copied, bool]],
+        before: Sequence[str],
+        after: Sequence[str],
+    ) -> tuple[str, ...]:
+        name, old, new = name_of(table), quote(expansion.old), quote(expansion.new)
+        statements = [
+            f"lock table {name} in access exclusive mode",
+            *before,
+            f"drop trigger {quote(_trigger(expansion.new))} on {name}",
+            f"drop function {_function(table, expansion.new)}()",
+        ]
+        if default is not None:
+            # A sequence of a serial column belongs to the column, and would go with it.
+            statements += [
+                _own_sequences(table, expansion),
+                f"alter table {name} alter column {new} set default {default}",
+            ]
+        statements.append(f"alter table {name} drop column {old}")
+        if swap:
+            statements.append(f"alter table {name} rename column {new} to {old}")
+            for each, is_index in renamed:
+                if is_index and not each.constraint:
+                    index = name_of(Target(table.schema, each.copy))
+                    statements.append(f"alter index {index} rename to {quote(each.name)}")
+                else:
+                    statements.append(f"alter table {name} rename constraint {quote(each.copy)} to {quote(each.name)}")
+        return (*statements, *after)
+
+    # ------------------------------------------------------------------ remove
+
+    def retire(self, table: Target, column: str) -> tuple[str, ...]:
+        name, sequence, function = name_of(table), _sequence(table, column), _function(table, column)
+        body = (
+            f"-- Writes down when {' '.join(column.split())} of {' '.join(str(table).split())} was last written, until it is dropped.\n"
+            f"begin\n    if tg_op = 'INSERT' then\n        if new.{quote(column)} is null then\n            return new;\n"
+            f"        end if;\n    elsif {_same(f'new.{quote(column)}', f'old.{quote(column)}')} then\n        return new;\n"
+            f"    end if;\n    perform setval({literal(sequence)}, (extract(epoch from clock_timestamp()) * 1000)::bigint);\n"
+            "    return new;\nend"
+        )
+        return (
+            f"alter table {name} alter column {quote(column)} drop not null",
+            f"alter table {name} alter column {quote(column)} drop default",
+            f"create sequence {sequence}",
+            # Whoever may write the table must not fail for want of a right on the sequence.
+            f"create or replace function {function}()\nreturns trigger\nlanguage plpgsql\nsecurity definer\n"
+            f"set search_path = pg_catalog, pg_temp\nas {dollar(body)}",
+            f"revoke all on function {function}() from public",
+            f"create trigger {quote(_trigger(column))}\nbefore insert or update on {name}\n"
+            f"for each row\nexecute function {function}()",
+        )
+
+    def unretire(self, table: Target, column: str) -> tuple[str, ...]:
+        return (
+            f"drop trigger {quote(_trigger(column))} on {name_of(table)}",
+            f"drop function {_function(table, column)}()",
+            f"drop sequence {_sequence(table, column)}",
+        )
+
+    def remove(self, table: Target, column: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+        name = name_of(table)
+        return (
+            f"lock table {name} in access exclusive mode",
+            *before,
+            *self.unretire(table, column),
+            f"alter table {name} drop column {quote(column)}",
+            *after,
+        )
+
+
+def _same(left: str, right: str) -> str:
+    """A condition: the very same value, for types without equality too."""
+    return f"row({left})::record *= row({right})::record"
+
+
+def _derived(table: Target, source: str, expression: str | None) -> str:
+    """An expression of the trigger: what follows from the new row's ``source``."""
+    value = f"new.{quote(source)}"
+    if expression is None:
+        return value
+    return f"(select {expression} from (values ({value})) as {quote(table.name)} ({quote(source)}))"
+
+
+def _own_sequences(table: Target, expansion: Expansion) -> str:
+    name, new = name_of(table), quote(expansion.new)
+    body = f"""\
+declare
+    v_sequence text := pg_get_serial_sequence({literal(name)}, {literal(expansion.old)});
+begin
+    if v_sequence is not null then
+        execute format('alter sequence %s owned by %s', v_sequence, {literal(f"{name}.{new}")});
+    end if;
+end"""
+    return f"do {dollar(body)}"
+
+
+def _body(table: Target, expansion: Expansion) -> str:
+    old, new = quote(expansion.old), quote(expansion.new)
+    up = _derived(table, expansion.old, expansion.up)
+    down = _derived(table, expansion.new, expansion.down)
+    said = literal(f"{expansion.old} and {expansion.new} of {table.name} were written with values that differ.")
+    filled = ""
+    if expansion.default is not None:
+        filled = f"""\
+        if new.{old} is null and new.{new} is null then
+            new.{old} := {expansion.default};
+        end if;
+"""
+    return f"""\
+-- Keeps {" ".join(expansion.old.split())} and {" ".join(expansion.new.split())} of {" ".join(table.name.split())} the same, for code that writes the one and code that writes the other.
+#variable_conflict use_column
+declare
+    v_row record;
+begin
+    if tg_op = 'INSERT' then
+{filled}\
+        if new.{new} is null then
+            new.{new} := {up};
+            return new;
+        elsif new.{old} is null then
+            new.{old} := {down};
+            return new;
+        end if;
+    elsif {_same(f"new.{new}", f"old.{new}")} then
+        if {_same(f"new.{old}", f"old.{old}")} is not true or new.{new} is null then
+            new.{new} := {up};
+        end if;
+        return new;
+    end if;
+    v_row := new;
+    v_row.{new} := {up};
+    if {_same(f"v_row.{new}", f"new.{new}")} then
+        return new;
+    end if;
+    if tg_op = 'UPDATE' then
+        if {_same(f"new.{old}", f"old.{old}")} then
+            new.{old} := {down};
+            return new;
+        end if;
+    end if;
+    v_row.{old} := {down};
+    if {_same(f"v_row.{old}", f"new.{old}")} then
+        return new;
+    end if;
+    raise exception using errcode = 'HF465',
+        message = {said},
+        hint = 'Write one of them: the other follows.',
+        table = {literal(table.name)}, column = {literal(expansion.new)};
+end"""
