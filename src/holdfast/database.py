@@ -27,6 +27,8 @@ _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![:\w]):([a-z_]+)\b|%""
 
 OWN = "holdfast"
 """The execution option of what holdfast itself sends, by which it is told apart from an application's statements."""
+BEGUN_OTHERWISE = "holdfast_begun_otherwise"
+"""The execution option of a connection to SQLite whose transactions somebody else begins."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 
@@ -180,7 +182,8 @@ def prepare_engine(engine: Engine) -> None:
 
         @event.listens_for(engine, "begin")
         def begun(connection: Connection) -> None:
-            connection.exec_driver_sql("begin")
+            if not connection.get_execution_options().get(BEGUN_OTHERWISE):
+                connection.exec_driver_sql("begin")
 
         @event.listens_for(engine, "reset")
         def ended(connection: Any, record: Any, state: Any) -> None:

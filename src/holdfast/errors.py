@@ -5,7 +5,7 @@ HoldfastError
 ├─ RefusedError         HF2xx   the database refused a write
 │  ├─ ProtectedError    HF201
 │  ├─ StaleVersionError HF202
-│  ├─ TenantError       HF203
+│  ├─ TenantError       HF203, HF484
 │  ├─ GuardError        HF204, HF205
 │  ├─ SignatureError    HF206, HF207
 │  ├─ PermissionDeniedError HF485
@@ -160,6 +160,7 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "HF205": GuardError,
     "HF206": SignatureError,
     "HF207": SignatureError,
+    "HF465": RefusedError,
     "HF484": TenantError,
     "HF485": PermissionDeniedError,
 }

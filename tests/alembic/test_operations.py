@@ -360,5 +360,8 @@ def test_sqlite_nothing_is_lost_with_the_old_table(sqlite_database: str, tmp_pat
     scripts = Scripts(tmp_path / "migrations", sqlite_database, env)
     scripts.add("a", SQLITE_TABLES)
     scripts.add("b", f"op.execute({hanging!r})\nop.hf_set_not_null('orders', 'price')")
-    with pytest.raises(MigrationError, match="HF461"):
-        scripts.upgrade()
+    scripts.upgrade()
+    assert (hanging.replace("create trigger", "CREATE TRIGGER"),) in [
+        (str(sql).replace("CREATE INDEX", "create index").replace("CREATE TABLE", "create table"),)
+        for (sql,) in rows(sqlite_database, "select sql from sqlite_schema")
+    ]

@@ -88,7 +88,7 @@ class Foreseen:
                 column = self.describer.column(each.column, position)
                 return replace(table, columns=(*table.columns, column), last_position=position)
             case ops.DropColumnOp():
-                return _without(table, str(each.column_name))
+                return without_column(table, str(each.column_name))
             case ops.AlterColumnOp():
                 return self._altered(table, each)
             case ops.CreateForeignKeyOp():
@@ -121,7 +121,7 @@ class Foreseen:
         if each.modify_server_default is not False and model is not None:
             after = replace(after, default=self.describer.column(model, after.position).default)
         if each.modify_name is not None:
-            return _renamed(table, after, str(each.modify_name))
+            return renamed_column(table, after, str(each.modify_name))
         return replace(table, columns=tuple(after if column is before else column for column in table.columns))
 
     def _foreign_key(self, table: TableName, each: ops.CreateForeignKeyOp) -> ForeignKey:
@@ -175,7 +175,7 @@ def flat(operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOper
             yield each
 
 
-def _without(table: TableInfo, column: str) -> TableInfo:
+def without_column(table: TableInfo, column: str) -> TableInfo:
     """A column goes with every key that it is part of."""
     return replace(
         table,
@@ -185,7 +185,7 @@ def _without(table: TableInfo, column: str) -> TableInfo:
     )
 
 
-def _renamed(table: TableInfo, column: ColumnInfo, name: str) -> TableInfo:
+def renamed_column(table: TableInfo, column: ColumnInfo, name: str) -> TableInfo:
     def named(columns: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name if each == column.name else each for each in columns)
 

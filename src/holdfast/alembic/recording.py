@@ -118,6 +118,8 @@ def compiled(statement: Any, dialect: Any) -> str:
 class RecordingImpl:
     """Stands before Alembic's implementation of the dialect, to hear what does not show in the SQL."""
 
+    records = True
+
     def __init__(self, inner: DefaultImpl, recorder: Recorder) -> None:
         self._inner = inner
         self._recorder = recorder
@@ -154,7 +156,7 @@ class RecordingImpl:
 
     def bulk_insert(self, table: Any, rows: list[dict[str, Any]], multiinsert: bool = True) -> None:
         if rows:
-            insert = table.insert().values({name: sqlalchemy.null() for name in rows[0]})
+            insert = table.insert().values(rows[0])
             self._inner.static_output(f"{compiled(insert, self._inner.dialect)};")
 
     def alter_column(self, table_name: str, column_name: str, **options: Any) -> None:

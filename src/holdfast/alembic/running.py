@@ -77,6 +77,7 @@ class Revisions:
         self._steps: deque[Any] | None = None
         self._heads: set[str] = set()
         self._applied: set[str] = set()
+        self._carrying_out: MigrationRun | None = None
 
     def asked_for(self) -> list[Any]:
         """The steps, none of them carried out; what compares or shows is done with this."""
@@ -101,6 +102,7 @@ class Revisions:
 
     def carry_out(self, run: MigrationRun) -> None:
         """All of them: what failed for want of a lock begins again where it stopped."""
+        self._carrying_out = run
         while True:
             try:
                 run.carry_out(lambda: self._run(lambda heads, context: self._following(run, heads, context)))
@@ -130,6 +132,8 @@ class Revisions:
 
     def _version_applied(self, *, heads: Any, **_told: Any) -> None:
         self._applied = set(heads)
+        if self._carrying_out is not None:
+            self._carrying_out.check_keys()
 
     def _run(self, command: Callable[..., Any], *, dont_mutate: bool | None = None) -> None:
         told = self.options.get("on_version_apply") or ()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from holdfast import __version__
 from holdfast.cli.failing import FAILED, NO
 from holdfast.cli.opening import Settings, settings_of, url_option
-from holdfast.cli.printing import plural, printable, say, say_json, say_table
+from holdfast.cli.printing import note, plural, printable, say, say_json, say_table
 from holdfast.database import Database
 from holdfast.errors import HoldfastError
 from holdfast.lint.checking import Migration, Report, check
@@ -36,6 +36,10 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 @click.option("--server-version", metavar="V", help="Such as 15 or 15.4. Default: the newest.")
 @click.option("--in-transaction", is_flag=True, help="Whatever runs files of SQL does so in one transaction.")
 @click.option("--no-env", is_flag=True, help="Read revisions without running env.py.")
+@click.option("--trace", is_flag=True, help="Run them on a scratch PostgreSQL as well, and see what the server does.")
+@click.option(
+    "--scratch", metavar="URL", help="A database to trace on, which is copied. Default: an embedded PostgreSQL."
+)
 @click.option("--strict", is_flag=True, help="Warnings fail as well.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "github", "sarif"]), default="text", help="Default: text."
@@ -55,6 +59,8 @@ def lint(
     server_version: str | None,
     in_transaction: bool,
     no_env: bool,
+    trace: bool,
+    scratch: str | None,
     strict: bool,
     form: str,
     as_json: bool,
@@ -63,7 +69,8 @@ def lint(
     """Which migrations hurt: Alembic's REVISIONS (head, base:head, a file), or a FILE of SQL, - for standard input.
 
     Without an argument all revisions; with --url those that the database does not have yet, judged by the types and
-    constraints that it has. Nothing is run on it. [tool.holdfast.lint] in pyproject.toml configures it.
+    constraints that it has. Nothing is run on it, but with --trace on a scratch database like it.
+    [tool.holdfast.lint] in pyproject.toml configures it.
 
     \b
     Exit codes: 0 no error (with --strict, no warning either), 1 findings, 2 wrong usage,
@@ -74,12 +81,14 @@ def lint(
             ["rule", "severity", ""], [[name, each.rule.severity, each.rule.title] for name, each in rules().items()]
         )
         return
+    if scratch and not trace:
+        raise click.UsageError("--scratch is for --trace.")
     configuration = read(Path("pyproject.toml"))
     with ExitStack() as exits:
         opened = Opened(settings, exits)
         chosen = _server(database or configuration.database, server_version or configuration.server_version, opened)
         work = Work(targets, Path(config), chosen, configuration, in_transaction or configuration.in_transaction)
-        report = work.report(opened, run_env=not no_env)
+        report = work.report(opened, run_env=not no_env, tracing=Tracing(scratch) if trace else None)
     _show(report, "json" if as_json else form)
     if report.unreadable:
         ctx.exit(FAILED)
@@ -107,6 +116,28 @@ def _server(kind: str | None, version: str | None, opened: Opened) -> Server | N
     return server_for(kind or "postgresql", version)
 
 
+class Tracing:
+    """What a server says of the migrations."""
+
+    def __init__(self, url: str | None) -> None:
+        self.url = url
+
+    def findings(self, migrations: list[Migration], server: Server, opened: Opened) -> list[Finding]:
+        from holdfast.lint.tracing import Tracer, scratch
+
+        with scratch(server, url=self.url, like=opened.connection) as made:
+            tracer = Tracer(
+                made.connection,
+                made.tracing,
+                time_zone=made.time_zone,
+                deployed_together=opened.connection is not None,
+            )
+            found = tracer.trace(migrations)
+        for each in (*made.notes, *tracer.notes):
+            note(each)
+        return found
+
+
 class Work:
     """What was asked for, read and checked."""
 
@@ -125,7 +156,7 @@ class Work:
         self.configuration = configuration
         self.in_transaction = in_transaction
 
-    def report(self, opened: Opened, *, run_env: bool) -> Report:
+    def report(self, opened: Opened, *, run_env: bool, tracing: Tracing | None) -> Report:
         migrations: list[Migration] = []
         server = self.server
         if self.revisions or not self.files:
@@ -142,7 +173,8 @@ class Work:
             known = tables_in(opened.connection, opened.database.dialect, server)
             history.tables = {table.name: table for table in known}
             migrations = [each for each in migrations if each.checked]
-        return check(migrations, history, self.configuration)
+        further = tracing.findings(migrations, server, opened) if tracing else ()
+        return check(migrations, history, self.configuration, further)
 
     def _revisions(self, opened: Opened, run_env: bool) -> tuple[Server, list[Migration]]:
         if not self.config.is_file() and not Path("pyproject.toml").is_file():

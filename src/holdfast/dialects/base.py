@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from holdfast.dialects.signing import Signing
     from holdfast.dialects.tenancy import Tenancy
     from holdfast.dialects.tenant_life import TenantLife
+    from holdfast.dialects.tracing import Tracing
 
 
 # A trigger calls a function; a foreign key refers to an index.
@@ -528,6 +529,11 @@ class Dialect(ABC):
     @abstractmethod
     def migrating(self) -> Migrating:
         """How to migrate while others work."""
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """How it is seen what a statement did; None where the server does not tell."""
+        return None
 
     @property
     @abstractmethod

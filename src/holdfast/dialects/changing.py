@@ -73,10 +73,6 @@ class Changing(ABC):
         """An empty table like this one, that nobody else sees and that is gone at once."""
         raise NotImplementedError
 
-    def hanging(self, table: Target) -> tuple[Query, ...]:
-        """Rows of one text each: what would be lost, were the table made anew."""
-        return ()
-
     # ------------------------------------------------------------------ steps
 
     def separate_not_null(self, version: tuple[int, ...]) -> bool:

@@ -13,6 +13,8 @@ from holdfast.tables import TableName
 
 if TYPE_CHECKING:
     from holdfast.dialects.changing import Changing
+    from holdfast.dialects.expanding import Expanding
+    from holdfast.dialects.filling import Filling
 
 
 class LockClass(Enum):
@@ -45,6 +47,33 @@ class Migrating(ABC):
     @abstractmethod
     def changing(self) -> Changing:
         """How a table is changed while others read and write it."""
+
+    @property
+    def expanding(self) -> Expanding | None:
+        """How a column is replaced by another one while both are written; None where that cannot be."""
+        return None
+
+    @property
+    @abstractmethod
+    def filling(self) -> Filling:
+        """How rows are updated in many small transactions."""
+
+    # ------------------------------------------------------------------ tables made anew
+
+    rebuilds: bool = False
+    """Whether most changes of a table make it anew, which asks that foreign keys are not enforced meanwhile."""
+
+    def enforce_keys(self, on: bool) -> str:
+        """For the session, and outside of a transaction only."""
+        raise NotImplementedError
+
+    def tables_with_keys(self) -> str:
+        """The name of each table that has foreign keys, and of what one of them refers to."""
+        raise NotImplementedError
+
+    def broken_keys(self, table: str) -> str:
+        """table, number of the row, what it refers to, which key: for each row whose foreign key finds nothing."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------------ timeouts
 

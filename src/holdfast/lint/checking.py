@@ -57,6 +57,7 @@ def check(
     """What the rules say of the migrations, one after another; those not ``checked`` add to the history alone.
 
     ``further`` is what was found otherwise, about the same statements: comments and configuration hold for it as well.
+    What both found is said once, as the rule says it, with the source "both".
     """
     applying = [each for each in rules().values() if each.rule.applies_to(history.server)]
     findings: list[Finding] = []
@@ -74,8 +75,7 @@ def check(
             allowed.learn(migration.statements)
             findings += found
     findings += [each for rule in applying for each in rule.finish_all(history) if allowed.knows(each)]
-    findings += further
-    kept = allowed.without(_judged(findings, configuration))
+    kept = allowed.without(_judged(_together(findings, further), configuration))
     unused = _judged(allowed.unused(), configuration)
     return Report(tuple(_ordered([*kept, *unused])), checked, statements)
 
@@ -88,6 +88,19 @@ def _migration(statements: Sequence[Statement], history: History, applying: Sequ
         history.add(statement)
     for each in applying:
         yield from each.finish(history)
+
+
+def _together(findings: Sequence[Finding], further: Iterable[Finding]) -> list[Finding]:
+    """What two ways found is said once."""
+
+    def place(finding: Finding) -> tuple[str, int, str, str]:
+        return (finding.file, finding.line, finding.statement, finding.rule)
+
+    by_rule = {place(each) for each in findings}
+    others = list(further)
+    confirmed = {place(each) for each in others}
+    result = [replace(each, source="both") if place(each) in confirmed else each for each in findings]
+    return [*result, *(each for each in others if place(each) not in by_rule)]
 
 
 def _judged(findings: Iterable[Finding], configuration: Configuration) -> list[Finding]:

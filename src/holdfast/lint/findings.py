@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["off", "info", "warning", "error"]
-Source = Literal["rule", "trace"]
+Source = Literal["rule", "trace", "both"]
 
 SEVERITIES: tuple[Severity, ...] = ("off", "info", "warning", "error")
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from holdfast.database import execute, explain
+from holdfast.database import BEGUN_OTHERWISE, execute, explain
 from holdfast.dialects import dialect_for
 from holdfast.errors import (
     BusyError,
@@ -23,13 +23,20 @@ from holdfast.errors import (
     MigrationError,
 )
 from holdfast.migrating.blocking import blockers, warn_of_long_transactions
+from holdfast.migrating.foreign_keys import BrokenKeys, broken_keys, described, refuse_broken
 from holdfast.migrating.indexes import invalid_indexes, mend
 from holdfast.migrating.locking import MigratorLock
 from holdfast.migrating.settings import MigrationSettings
-from holdfast.migrating.statements import RUN, Statements
+from holdfast.migrating.statements import RUN, Statements, autocommits
 from holdfast.tables import TableName
 
 T = TypeVar("T")
+
+
+class _WithoutKeysError(Exception):
+    def __str__(self) -> str:
+        return "its batch has to begin anew, without foreign keys."
+
 
 _AGAIN = (LockTimeoutError, DeadlockError, BusyError)
 """What passes by itself: everything else would fail the same way once more."""
@@ -54,6 +61,7 @@ class MigrationRun:
         self.statements = Statements(connection, self.dialect, settings, say)
         self._version_table = version_table
         self._lock: MigratorLock | None = None
+        self._broken: BrokenKeys = BrokenKeys()
         self._step = "The migration"
         self._attempt = 0
         self._first_failure = 0.0
@@ -66,11 +74,11 @@ class MigrationRun:
             self.say(f"Index {each} is invalid: it is there, it costs every write, and no query uses it.")
         self._lock = MigratorLock(self.connection, self.dialect, self._lock_name(), self.settings, self.say)
         with self._lock.held(), self.statements.watched():
-            self.connection.execution_options(**{RUN: self})
+            self.connection.execution_options(**{RUN: self, BEGUN_OTHERWISE: True})
             try:
                 yield
             finally:
-                self.connection.execution_options(**{RUN: None})
+                self.connection.execution_options(**{RUN: None, BEGUN_OTHERWISE: None})
             if self.settings.mend_indexes:
                 mend(self.connection, self.dialect, self.say)
 
@@ -81,10 +89,33 @@ class MigrationRun:
         self.statements.begin_step()
         if step != self._step:
             self._step, self._attempt = step, 0
+        if self.statements.without_keys:
+            self._broken = broken_keys(self.connection, self.dialect)
+            if self._broken:
+                self.say(f"Rows that refer to what is not there, before {step}: {described(self._broken)}")
 
     def end_step(self) -> None:
         """The revision is committed, and so is the version that it leads to."""
         self.statements.begin_step()
+        self.statements.without_keys = False
+
+    def leave_keys_out(self) -> None:
+        """Has the revision begin anew without foreign keys; HF470 where that could not be undone.
+
+        Whether they are enforced cannot be changed within a transaction, and the transaction may have done something.
+        """
+        if self.statements.without_keys or autocommits(self.connection):
+            raise MigrationError(
+                "HF470",
+                f"{self._step}: foreign keys are enforced, and stay so.",
+                "Let the revision have a transaction: no AUTOCOMMIT, and no autocommit_block around the batch.",
+            )
+        raise _WithoutKeysError
+
+    def check_keys(self) -> None:
+        """Before the commit; HF472 where a revision that ran without foreign keys broke one."""
+        if self.statements.without_keys:
+            refuse_broken(broken_keys(self.connection, self.dialect) - self._broken, self._step)
 
     def carry_out(self, attempt: Callable[[], None]) -> None:
         """Calls it until it passes, for as long as only locks are in its way.
@@ -95,6 +126,12 @@ class MigrationRun:
         while True:
             try:
                 attempt()
+            except _WithoutKeysError as error:
+                self.connection.rollback()
+                if self.statements.committed:
+                    raise self._in_part(error) from error
+                self.statements.without_keys = True
+                continue
             except Exception as error:
                 lost = self._lost(error)
                 ours = lost or self._explained(error)

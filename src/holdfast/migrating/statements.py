@@ -37,6 +37,9 @@ class Statements:
         self._own: OwnTimeouts | None = None
         self._in_force: LockClass | None = None
         self._theirs = False
+        self.without_keys = False
+        """Whether transactions that begin now are not to enforce foreign keys, which the session otherwise does."""
+        self._keys_off = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -105,7 +108,14 @@ class Statements:
 
     def _give_back(self) -> None:
         """The session as it was; a lost one needs nothing."""
-        if self._own is None or self.connection.closed or self.connection.invalidated:
+        if self.connection.closed or self.connection.invalidated:
+            return
+        if self._keys_off:
+            self.connection.rollback()
+            with self.connection.begin():
+                _out_of_transaction(self.connection)
+                self._enforce_keys(self.connection)
+        if self._own is None:
             return
         self.connection.rollback()
         execute(self.connection, self.migrating.set_timeouts(LockClass.WEAK, self.settings.lock_timeout, self._own))
@@ -124,11 +134,16 @@ class Statements:
     def _begun(self, connection: Connection) -> None:
         if self.migrating.begin is None or autocommits(connection):
             return
-        driver: Any = connection.connection.driver_connection
-        if driver.in_transaction:
-            # The engine began one that reads first, and would be refused when it writes.
-            execute(connection, "rollback")
+        # The engine may have begun one that reads first, and would be refused when it writes.
+        _out_of_transaction(connection)
+        if self.without_keys is not self._keys_off:
+            self._enforce_keys(connection, on=not self.without_keys)
         execute(connection, self.migrating.begin)
+
+    def _enforce_keys(self, connection: Connection, on: bool = True) -> None:
+        """In a transaction it would do nothing, and not say so."""
+        execute(connection, self.migrating.enforce_keys(on))
+        self._keys_off = not on
 
     def _committed(self, _connection: Connection) -> None:
         self.committed += self._uncommitted
@@ -149,6 +164,12 @@ def settle(connection: Connection) -> None:
     """Ends a transaction in which something was only asked, where there is one: not if each statement commits."""
     if not autocommits(connection):
         connection.rollback()
+
+
+def _out_of_transaction(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:
+        execute(connection, "rollback")
 
 
 def autocommits(connection: Connection) -> bool:

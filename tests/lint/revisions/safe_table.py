@@ -15,7 +15,7 @@ def upgrade():
     )
     op.create_index("lines_order", "lines", ["order_id"], unique=True)
     op.create_check_constraint("there", "lines", "note IS NOT NULL")
-    op.bulk_insert(sa.table("lines", sa.column("id", sa.Integer)), [{"id": 1}, {"id": 2}])
+    op.bulk_insert(sa.table("lines", sa.column("id", sa.Integer), sa.column("note", sa.Text)), [{"id": 1, "note": "a"}])
 
 
 def downgrade():

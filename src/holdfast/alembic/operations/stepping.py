@@ -23,7 +23,8 @@ from holdfast.migrating.statements import RESUMABLE, RUN
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
 
-Statement = str | ExecutableDDLElement
+Statement = str | ExecutableDDLElement | tuple[str, ...]
+"""Several are one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Stepping:
         """Of the server; none while a script is written, for nobody knows where it will run."""
         return () if self.context.as_sql else tuple(self.context.dialect.server_version_info or ())
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the linter reads the revision: there is no database to ask, and nothing to find in these steps."""
+        return bool(getattr(self.context.impl, "records", False))
+
     def walk(self, what: str, steps: Sequence[Step], look: Callable[[], str], done: str, give_up: str) -> None:
         """From whatever state the catalog shows to the last one, or, in a script, from the first.
 
@@ -74,7 +80,7 @@ class Stepping:
                 self._execute(ways[state])
             return state == done
 
-        with self._each_by_itself():
+        with self.each_by_itself():
             # A mended state leads back to the first one; more often than that nothing gets better.
             if not any(self._carry_out(what, advance, give_up) for _ in range(len(steps) + 2)):
                 raise MigrationError(
@@ -89,6 +95,9 @@ class Stepping:
             self._print(statement)
         elif isinstance(statement, str):
             self.connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+        elif isinstance(statement, tuple):
+            for each in statement:
+                self.send(each)
         else:
             self.connection.execute(statement)
 
@@ -130,7 +139,7 @@ class Stepping:
         )
 
     @contextmanager
-    def _each_by_itself(self) -> Iterator[None]:
+    def each_by_itself(self) -> Iterator[None]:
         with ExitStack() as exits:
             try:
                 exits.enter_context(self.context.autocommit_block())
@@ -158,14 +167,40 @@ class Stepping:
             ) from error
 
     def _execute(self, statement: Statement) -> None:
-        if isinstance(statement, str):
+        if isinstance(statement, tuple):
+            self._together(statement)
+        elif isinstance(statement, str):
             options = {"no_parameters": True, RESUMABLE: True}
             self.connection.exec_driver_sql(statement, execution_options=options)
         else:
             self.connection.execute(statement, execution_options={RESUMABLE: True})
 
+    def _together(self, statements: tuple[str, ...]) -> None:
+        """All of them or none, in a transaction that the driver, which commits each by itself, knows nothing of."""
+        run: MigrationRun | None = self.connection.get_execution_options().get(RUN)
+        filling = self.dialect.migrating.filling
+        execute(self.connection, filling.begin)
+        try:
+            if run is not None:
+                milliseconds = max(1, round(run.settings.lock_timeout.total_seconds() * 1000))
+                for each in self.dialect.lock_settings(milliseconds):
+                    execute(self.connection, each)
+            for each in statements:
+                if run is not None:
+                    run.statements.last = each
+                execute(self.connection, each)
+            execute(self.connection, filling.commit)
+        except BaseException:
+            if not self.connection.invalidated:
+                execute(self.connection, filling.rollback)
+            raise
+
     def _print(self, statement: Statement) -> None:
         dialect = self.context.dialect
+        if isinstance(statement, tuple):
+            for each in ("begin", *statement, "commit"):
+                self._print(each)
+            return
         if not isinstance(statement, str):
             statement = str(statement.compile(dialect=dialect)).strip()
             if dialect.paramstyle in ("format", "pyformat"):

@@ -7,15 +7,34 @@ from datetime import timedelta
 from holdfast.dialects.base import Query
 from holdfast.dialects.migrating import LockClass, Migrating, OwnTimeouts
 from holdfast.dialects.sqlite.changing import SQLiteChanging
+from holdfast.dialects.sqlite.filling import SQLiteFilling
+from holdfast.dialects.sqlite.sql import quote
 from holdfast.tables import TableName
 
 
 class SQLiteMigrating(Migrating):
     begin = "begin immediate"
+    rebuilds = True
 
     @property
     def changing(self) -> SQLiteChanging:
         return SQLiteChanging()
+
+    @property
+    def filling(self) -> SQLiteFilling:
+        return SQLiteFilling()
+
+    def enforce_keys(self, on: bool) -> str:
+        return f"pragma foreign_keys = {'on' if on else 'off'}"
+
+    def tables_with_keys(self) -> str:
+        return (
+            'select distinct s.name, k."table"\n'
+            "from main.sqlite_schema as s, pragma_foreign_key_list(s.name, 'main') as k where s.type = 'table'"
+        )
+
+    def broken_keys(self, table: str) -> str:
+        return f"pragma main.foreign_key_check({quote(table)})"
 
     def lock_class(self, statement: str) -> LockClass:
         return LockClass.WEAK

@@ -1,5 +1,5 @@
-"""A nullable column that is added with REFERENCES is not checked: all its values are NULL. With a default each row has to be looked up in the
-other table, while nobody can write either.
+"""A nullable column that is added with REFERENCES is not checked: all its values are NULL. With a default, be it NULL, the server
+looks each row up in the other table, while nobody can write either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RULE = Rule(
 
 def check(statement: a.Statement, history: History) -> Iterable[Finding]:
     for action in on_existing(statement, history, a.AddColumn):
-        if action.column.constrained("foreign key") and action.column.has_default:
+        if action.column.constrained("foreign key") and action.column.default:
             yield RULE.finding(
                 statement,
                 f"{action.table}.{action.column.name}",

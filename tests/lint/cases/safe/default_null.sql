@@ -1,2 +1,2 @@
 -- safe
-ALTER TABLE orders ADD COLUMN a varchar DEFAULT NULL::character varying REFERENCES shops;
+ALTER TABLE orders ADD COLUMN a varchar DEFAULT NULL::character varying, ADD COLUMN b bigint REFERENCES shops;

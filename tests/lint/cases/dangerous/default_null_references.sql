@@ -1,0 +1,2 @@
+-- finds: add-column-references
+ALTER TABLE orders ADD COLUMN a bigint DEFAULT NULL REFERENCES shops;
