@@ -14,6 +14,7 @@ from typing import Any
 
 from alembic.operations import BatchOperations, Operations
 from alembic.operations.batch import BatchOperationsImpl
+from sqlalchemy import Connection
 
 from holdfast.alembic.sqlite_batch.rebuilding import Rebuild
 from holdfast.dialects import dialect_for
@@ -59,7 +60,9 @@ class SafeBatch:
             "naming_convention": naming_convention,
         }
         connection = operations.get_context().connection
-        if connection is None or connection.get_execution_options().get(RUN) is None or not _rebuilds(operations):
+        # Offline, and where a revision is only read, there is none.
+        online = isinstance(connection, Connection) and connection.get_execution_options().get(RUN) is not None
+        if not (online and _rebuilds(operations)):
             stock: AbstractContextManager[BatchOperations] = _stock(operations, table_name, schema, **options)
             return stock
         return batch(operations, table_name, schema, **options)
