@@ -84,9 +84,7 @@ def declare(
         protections[name] = Protection(
             as_declared(table, relation, merged), relation, merged, (*added, *(column for column, _ in missing))
         )
-    if dialect.features.hides_rows:
-        protections = {name: _carrying_tenants(each, protections) for name, each in protections.items()}
-    return Declaration(protections, new_columns)
+    return Declaration(carrying_tenants(dialect, protections), new_columns)
 
 
 def as_declared(table: TableInfo, relation: Relation, policies: Sequence[Policy]) -> TableInfo:
@@ -107,17 +105,16 @@ def as_declared(table: TableInfo, relation: Relation, policies: Sequence[Policy]
     return replace(table, columns=columns, row_security=(table.name, *table.children))
 
 
-def _carrying_tenants(protection: Protection, protections: Mapping[TableName, Protection]) -> Protection:
+def carrying_tenants(dialect: Dialect, protections: Mapping[TableName, Protection]) -> dict[TableName, Protection]:
     """With the foreign keys as they are once both tables have tenants: what follows them must not be made twice."""
-    table = protection.table
-    return replace(
-        protection,
-        table=replace(
-            table,
-            foreign_keys=tuple(_carrying_tenant(key, protections) for key in table.foreign_keys),
-            referenced_by=tuple(_carrying_tenant(key, protections) for key in table.referenced_by),
-        ),
-    )
+    if not dialect.features.hides_rows:
+        return dict(protections)
+    found = {}
+    for name, each in protections.items():
+        keys = tuple(_carrying_tenant(key, protections) for key in each.table.foreign_keys)
+        incoming = tuple(_carrying_tenant(key, protections) for key in each.table.referenced_by)
+        found[name] = replace(each, table=replace(each.table, foreign_keys=keys, referenced_by=incoming))
+    return found
 
 
 def _carrying_tenant(key: ForeignKey, protections: Mapping[TableName, Protection]) -> ForeignKey:

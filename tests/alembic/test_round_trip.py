@@ -133,5 +133,6 @@ def test_keys_that_carry_a_tenant(postgresql_database: str, tmp_path: Path) -> N
     project.revise()
     project.upgrade()
     assert project.drift() == ""
+    assert "NOT VALID" not in project.schema()
     project.downgrade()
     assert project.schema() == before

@@ -10,7 +10,7 @@ from functools import cached_property
 from holdfast import __version__
 from holdfast.alembic.foreseeing import Foreseen
 from holdfast.alembic.protecting import ProtectOp, UnprotectOp
-from holdfast.declaration import as_declared, parents_first, protections_of
+from holdfast.declaration import as_declared, carrying_tenants, parents_first, protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
@@ -116,6 +116,7 @@ class Revision:
             added = known.added if known is not None and known.protected else ()
             added = tuple(column for column in added if table.column(column) is not None)
             protections[name] = Protection(as_declared(table, relation, policies), relation, tuple(policies), added)
+        protections = carrying_tenants(self.dialect, protections)
         side = Side(protections)
         if protections == self.before.protections:
             # Rendering is what takes longest.
@@ -233,6 +234,8 @@ class Revision:
             statements += self._locks(on_table, exclusive=any(each.kind != "trigger" for each in on_table))
             for each in on_table:
                 statements += self._made(each)
+        # A revision is one transaction: what is validated apart elsewhere is validated at its end.
+        statements += [statement for each in objects for statement in each.finish]
         # Each once: what all of them need in the same words is said by the last.
         marks = [statement for each in objects for statement in self.dialect.mark(each, __version__)]
         statements += reversed(dict.fromkeys(reversed(marks)))
