@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
-from holdfast.errors import DeclarationError, UnsupportedError
+from holdfast.errors import DeclarationError, TenantError, UnsupportedError
 from holdfast.signing import SigningKey, signed, signing_of
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -74,6 +75,25 @@ def current() -> Mapping[str, Any]:
     {}
     """
     return _context.get()
+
+
+def tenant_key(*parts: object) -> str:
+    """A key that no other tenant's can be, for what is kept outside of the tables: a cache, a file, a channel.
+
+    Each part is spelled so that it cannot run into the next one, nor lead out of a folder. HF203 without a tenant.
+
+    >>> with context(tenant="acme"):
+    ...     tenant_key("invoices", 7), tenant_key("a/b", "..")
+    ('acme/invoices/7', 'acme/a%2Fb/%2E%2E')
+    """
+    tenant = _context.get().get("tenant")
+    if tenant is None:
+        raise TenantError(
+            "HF203",
+            "A key for a tenant was asked for, and the work in hand is for none.",
+            "Give one: context(tenant=…).",
+        )
+    return "/".join(quote(str(each), safe="").replace(".", "%2E") for each in (tenant, *parts))
 
 
 def is_bound(connection: Connection) -> bool:

@@ -31,15 +31,9 @@ def test_it_leaks_without_us(both: Sides, row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.number:02}")
-def test_it_does_not_leak_with_us(both: Sides, row: Row, request: pytest.FixtureRequest) -> None:
-    if row.number in NOT_HELD:
-        request.applymarker(pytest.mark.xfail(reason=row.fails, strict=True))
+def test_it_does_not_leak_with_us(both: Sides, row: Row) -> None:
     assert row.hold is not None
     row.hold(both)
-
-
-NOT_HELD = {44}
-"""Rows of which nothing is held."""
 
 
 @pytest.mark.xfail(
@@ -52,6 +46,11 @@ def test_a_primary_key_tells_nothing(both: Sides) -> None:
 @pytest.mark.xfail(reason="Every role may read how many rows a table has in all.")
 def test_totals_are_hidden(both: Sides) -> None:
     outside.totals_are_hidden(both)
+
+
+@pytest.mark.xfail(reason="Large objects belong to a role, and have no row security.", raises=AssertionError)
+def test_large_objects_are_hidden(both: Sides) -> None:
+    outside.large_objects_are_hidden(both)
 
 
 def test_the_list_is_whole() -> None:

@@ -7,7 +7,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+import holdfast
+from holdfast.context import tenant_key
 from holdfast.dialects.postgresql.doctor.server import VERSION
+from holdfast.errors import TenantError
 from tests.tenancy.hostile.sides import Row, Side, Sides
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -58,6 +63,21 @@ def _objects_show(sides: Sides) -> None:
     cache = {"order:20": "of tenant 2"}
     assert cache.get("order:20") is not None
     assert _large_object(sides.plain) == b"of tenant 1"
+
+
+def _keys_hold(sides: Sides) -> None:
+    """A cache by the tenant's key: the same words mean another entry for each, however they are put together."""
+    cache = {}
+    for tenant in (1, 2):
+        with holdfast.context(tenant=tenant):
+            cache[tenant_key("order", 20)] = tenant
+    with holdfast.context(tenant=1):
+        assert cache[tenant_key("order", 20)] == 1
+    for tenant, parts in (("1/order", ("20",)), ("1", ("order/20",)), ("..", ("2", "order", "20"))):
+        with holdfast.context(tenant=tenant):
+            assert tenant_key(*parts) not in cache
+    with pytest.raises(TenantError):
+        tenant_key("order", 20)
 
 
 def _large_object(side: Side) -> bytes:
@@ -148,7 +168,7 @@ def _worker_holds(sides: Sides) -> None:
 ROWS = (
     Row(33, "A plan that is kept serves another tenant or role", "The condition is asked anew for each run; the doctor knows the servers that mixed up roles", _old_plans_show, _old_plans_hold, ("tests/suite/test_tenant.py::test_a_prepared_plan_serves_each_tenant_its_own",), documented=True),
     Row(39, "Statistics show values; counts, sizes and sequences show totals", "Values are hidden by row security; the doctor knows the servers that showed them. **Totals are not hidden**: use UUIDs for keys", _statistics_show, _statistics_hold, ("tests/tenancy/test_hostile_list.py::test_totals_are_hidden",), fails="Totals: every role may read pg_class."),
-    Row(44, "Caches, files, NOTIFY, large objects", "**Not held**: they are outside of the tables. Put the tenant into each key yourself", _objects_show, large_objects_are_hidden, fails="Large objects belong to a role, and have no row security."),
+    Row(44, "Caches, files, NOTIFY, large objects", "They are outside of the tables: `tenant_key` puts the tenant into each key. **Large objects are not held**: keep bytes in a column", _objects_show, _keys_hold, ("tests/tenancy/test_hostile_list.py::test_large_objects_are_hidden",), fails="Large objects belong to a role, and have no row security."),
     Row(45, "Logical replication sends all tenants' rows", "The doctor finds tables that are published without a row filter", _publication_shows, _publication_holds, documented=True),
     Row(49, "Yugabyte's connection manager leaves an empty setting behind", "`nullif(current_setting(…, true), '')` and SET LOCAL in every text that is installed", _shape_shows, _shape_holds, documented=True),
     Row(50, "A Citus worker that is asked by itself", "The text for Citus has the policies, FORCE and no subquery; without a setting there are no rows", _shape_shows, _worker_holds, documented=True),
