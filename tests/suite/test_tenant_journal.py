@@ -113,8 +113,8 @@ def test_a_change_by_others_is_seen_as_drift(app: tuple[Protected, Login]) -> No
     shop, _ = app
     for change in (
         "alter table holdfast.change disable row level security",
-        "drop policy holdfast_tenant_only on holdfast.transaction",
-        "alter policy holdfast_tenant_only on holdfast.change using (true)",
+        "drop policy holdfast_tenant on holdfast.transaction",
+        "alter policy holdfast_tenant on holdfast.change using (true)",
     ):
         shop.run(change)
         assert shop.drift() != []
