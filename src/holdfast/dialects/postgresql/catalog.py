@@ -321,8 +321,8 @@ select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then '
          when c.relkind in ('i', 'I') then replace(pg_get_indexdef(c.oid), 'holdfast.', '') || (
              select i.indisvalid::text from pg_index as i where i.indexrelid = c.oid)
          else concat_ws(' ', c.relpersistence, c.relhasrules,
-             c.relrowsecurity and not exists (
-                 select from pg_policy as p where p.polrelid = c.oid and p.polname = 'holdfast_tenant'),
+             -- Of these two it comes and goes with the policies of the roles.
+             c.relrowsecurity and c.relname not in ('change', 'transaction'),
              (select string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                           a.atthasdef, a.attidentity), ', ' order by a.attname)
               from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
