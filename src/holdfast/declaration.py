@@ -189,7 +189,7 @@ def of_tenants(protections: Mapping[TableName, Protection]) -> list[str]:
         if policy is None:
             continue
         for key in protection.table.uniques:
-            if not (key.primary or key.ours or key.name in policy.global_keys or policy.column in key.columns):
+            if not (key.primary or key.ours or policy.is_global(key.name, key.columns) or policy.column in key.columns):
                 notes.append(
                     f"{key.name} of {protection.table.name} holds within each tenant from now on: two may have the "
                     f"same {', '.join(key.columns)}. Over all tenants: global_keys."

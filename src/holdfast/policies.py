@@ -124,8 +124,8 @@ class Tenant:
     """A session sees and writes the rows of one tenant, keys and foreign keys included; without a tenant, nothing.
 
     ``column`` says whose row it is; it is NOT NULL, comes from the context by itself, and never changes. A unique key
-    holds within each tenant, but for those named in ``global_keys`` (constraints or indexes), which hold over all
-    of them: by such a key a tenant can tell that another has a value. ``reads="application"`` accepts a database that
+    holds within each tenant, but for those named in ``global_keys`` (constraints, indexes, columns), which hold over
+    all of them: by such a key a tenant can tell that another has a value. ``reads="application"`` accepts a database that
     cannot hide rows: there writes are checked by the database, and reads by the ORM alone.
 
     >>> Tenant("shop_id", global_keys={"shops_slug_key"}).column
@@ -142,6 +142,14 @@ class Tenant:
         object.__setattr__(self, "column", column)
         object.__setattr__(self, "global_keys", frozenset(global_keys))
         object.__setattr__(self, "reads", reads)
+
+    def is_global(self, name: str | None, columns: Iterable[str]) -> bool:
+        """Whether the unique key is meant to hold over all tenants.
+
+        >>> Tenant(global_keys={"code"}).is_global("sqlite_autoindex_tags_2", ["code"])
+        True
+        """
+        return name in self.global_keys or ",".join(columns) in self.global_keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,20 @@ class Note(hs.TenantOwned, Base):
     text: Mapped[str]
 
 
+@hs.protect(Tenant("shop_id", global_keys={"code"}, reads="application"))
+class Tag(Base):
+    __tablename__ = "tags"
+    __table_args__ = (
+        sa.UniqueConstraint("shop_id", "name", name="tags_own"),
+        sa.UniqueConstraint("code", name="tags_code"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop_id: Mapped[int]
+    name: Mapped[str]
+    code: Mapped[int]
+
+
 class OrderRepository(hs.Repository[Order]):
     """Declares nothing but its model."""
 
@@ -349,3 +363,50 @@ def test_a_tenant_of_another_type_is_told(shops: Shops) -> None:
         pytest.raises((HoldfastError, sa.exc.StatementError)),
     ):
         session.scalars(FIRST).all()
+
+
+class Other(orm.DeclarativeBase):
+    pass
+
+
+@hs.protect(SHOP)
+class Label(Other):
+    __tablename__ = "labels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop_id: Mapped[int]
+    name: Mapped[str] = mapped_column(unique=True)
+    color: Mapped[str]
+
+
+def test_an_upsert_by_a_key_that_holds_within_each_tenant(shops: Shops) -> None:
+    """The model says that the name is unique; the database, since the table has tenants, within each of them."""
+    with shops.owner.begin() as connection:
+        Other.metadata.create_all(connection)
+    if shops.url.get_backend_name() == "sqlite":
+        # Keys stay as they are there, so such a one is refused.
+        with pytest.raises(DeclarationError) as refused:
+            hs.install(shops.owner, Other)
+        assert refused.value.code == "HF116"
+        return
+    with shops.owner.begin() as connection:
+        hs.install(connection, Other)
+        connection.exec_driver_sql(f"grant all on labels to {shops.url.username}")
+        connection.exec_driver_sql(f"grant usage on all sequences in schema public to {shops.url.username}")
+    for shop, color in ((1, "red"), (2, "blue"), (1, "green")):
+        with holdfast.context(tenant=shop), shops.session() as session:
+            hs.upsert(session, Label, [{"name": "new", "color": color}], on=["name"], update=["color"])
+            session.commit()
+    with hs.all_tenants(shops.owner, reason="the test looks") as session:
+        found = session.execute(sa.select(Label.shop_id, Label.color).order_by(Label.shop_id))
+        assert [tuple(row) for row in found] == [(1, "green"), (2, "blue")]
+
+
+def test_an_upsert_by_a_key_that_has_the_tenant(shops: Shops) -> None:
+    for shop, code in ((1, 10), (2, 20), (1, 11)):
+        with holdfast.context(tenant=shop), shops.session() as session:
+            row = {"shop_id": shop, "name": "new", "code": code}
+            hs.upsert(session, Tag, [row], on=["shop_id", "name"], update=["code"])
+            session.commit()
+    with hs.all_tenants(shops.owner, reason="the test looks") as session:
+        assert sorted(session.scalars(sa.select(Tag.code))) == [11, 20]

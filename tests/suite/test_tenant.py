@@ -132,10 +132,15 @@ def test_a_value_that_another_tenant_has_is_free(shop: Protected, app: Login) ->
     assert rows == [(1,), (3,)]
 
 
-def test_a_key_over_all_tenants_is_declared(postgresql_database: str) -> None:
+@pytest.mark.parametrize("said", ["by its name", "by its column"])
+def test_a_key_over_all_tenants_is_declared(postgresql_database: str, said: str) -> None:
+    # The constraint and its column are both called email; told apart by another name for the one.
+    ddl = [
+        each.replace("constraint email unique", f"constraint {'email' if said == 'by its name' else 'one'} unique")
+        for each in SHOP
+    ]
     declared = {"customers": [Tenant("shop_id", global_keys={"email"})], "orders": [TENANT]}
-    shop = made(postgresql_database, *SHOP, *ROWS, protect=declared)
-    assert shop.inventory().resolve("customers").uniques[0].columns in (("id",), ("email",))
+    shop = made(postgresql_database, *ddl, *ROWS, protect=declared)
     assert {each.columns for each in shop.inventory().resolve("customers").uniques} == {
         ("id",), ("email",), ("shop_id", "id"),
     }  # fmt: skip

@@ -20,7 +20,11 @@ def unique_keys(policy: Tenant, protection: Protection, protections: Protections
     table = protection.table
     referred = {_bare(key.target_columns, _tenant_of(key, protections)) for key in table.referenced_by}
     for key in table.uniques:
-        if key.primary or key.name in policy.global_keys or key.name.startswith("holdfast_tenant"):
+        if (
+            key.primary
+            or policy.is_global(key.name, _bare(key.columns, policy.column))
+            or key.name.startswith("holdfast_tenant")
+        ):
             continue
         if policy.column in key.columns and not key.ours:
             continue

@@ -31,7 +31,7 @@ def keeping_apart(policy: Tenant, protection: Protection, protections: Protectio
 
 def _check_keys(policy: Tenant, protection: Protection) -> None:
     for key in protection.table.uniques:
-        if key.primary or key.name in policy.global_keys or policy.column in key.columns:
+        if key.primary or policy.is_global(key.name, key.columns) or policy.column in key.columns:
             continue
         raise DeclarationError(
             "HF116",

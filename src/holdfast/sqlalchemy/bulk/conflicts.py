@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Index, UniqueConstraint
 
+from holdfast.dialects import dialect_for
 from holdfast.errors import DeclarationError
+from holdfast.policies import Tenant
 from holdfast.sqlalchemy.bulk.targets import Target
+from holdfast.sqlalchemy.tables import policy_of
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,13 @@ class ConflictTarget:
     name: str | None
     columns: tuple[Column[Any], ...]
     where: ColumnElement[bool] | None = None
+    tenant: Column[Any] | None = None
+    """Whose row it is, where the database has put that in front of the columns that the model declares."""
+
+    @property
+    def elements(self) -> list[Column[Any]]:
+        """The columns of the key as the database has it."""
+        return [*([] if self.tenant is None else [self.tenant]), *self.columns]
 
     def __str__(self) -> str:
         shown = ", ".join(column.name for column in self.columns)
@@ -48,7 +58,19 @@ def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> Co
             f"{target.name} declares {said} alone.",
             f"There are: {there}. Declare one (unique_live, UniqueConstraint), or match by one of these.",
         )
-    return max(found, key=lambda each: each.where is not None)
+    chosen = max(found, key=lambda each: each.where is not None)
+    return replace(chosen, tenant=_tenant(target, chosen, dialect))
+
+
+def _tenant(target: Target, key: ConflictTarget, dialect: str) -> Column[Any] | None:
+    policy = policy_of(target.table, Tenant)
+    if policy is None or not dialect_for(dialect).features.hides_rows:
+        return None
+    names = [column.name for column in key.columns]
+    # The server's own name, where the model gives none.
+    name = key.name or "_".join((target.table.name, *names, "key"))
+    whole = policy.column in names or set(key.columns) == set(target.table.primary_key) or policy.is_global(name, names)
+    return None if whole else target.table.c[policy.column]
 
 
 def has_rivals(target: Target, conflict: ConflictTarget) -> bool:

@@ -173,7 +173,7 @@ class _Upsert:
         if expected is not None and self.assignments is not None:
             query = query.where(expected.is_(None) | self._is_there(dict(zip(columns, found, strict=True))))
         statement = _INSERT[self.connection.dialect.name](table).from_select(list(given), query, include_defaults=False)
-        key: dict[str, Any] = {"index_elements": list(self.conflict.columns), "index_where": self.conflict.where}
+        key: dict[str, Any] = {"index_elements": self.conflict.elements, "index_where": self.conflict.where}
         if self.assignments is None:
             statement = statement.on_conflict_do_nothing(**key)
         else:

@@ -34,7 +34,8 @@ def _bare_keys(stage: Stage, table: Table) -> list[tuple[Column[Any], ...]]:
     found = []
     for columns in unique_keys(table):
         own = tuple(each for each in columns if each is not tenant_column(table))
-        if own and not any(each.foreign_keys for each in own) and {each.name for each in columns} not in declared:
+        said = policy.is_global(None, [each.name for each in own]) or {each.name for each in columns} in declared
+        if own and not any(each.foreign_keys for each in own) and not said:
             found.append(own)
     return found
 

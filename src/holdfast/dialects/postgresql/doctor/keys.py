@@ -23,7 +23,12 @@ from tenant_table as t
 join pg_index as i on i.indrelid = t.oid and i.indisunique and not i.indisprimary
 join pg_class as c on c.oid = i.indexrelid and not c.relispartition
 where not t.column_number = any (i.indkey::smallint[])
-    and not exists (select from declared as d where d.oid = t.root and d.global_keys ? c.relname)"""
+    and not exists (
+        select from declared as d
+        where d.oid = t.root and (d.global_keys ? c.relname or d.global_keys ? (
+            select string_agg(a.attname, ',' order by k.position)
+            from unnest(i.indkey::smallint[]) with ordinality as k (number, position)
+            join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.number)))"""
 
 TENANT_INDEX = """\
 select 'warning', t.name, format('No index of %s begins with %I: each query reads the rows of all tenants.', t.name, t.column_name),
