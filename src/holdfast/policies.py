@@ -125,8 +125,8 @@ class Tenant:
 
     ``column`` says whose row it is; it is NOT NULL, comes from the context by itself, and never changes. A unique key
     holds within each tenant, but for those named in ``global_keys`` (constraints, indexes, columns), which hold over
-    all of them: by such a key a tenant can tell that another has a value. ``reads="application"`` accepts a database that
-    cannot hide rows: there writes are checked by the database, and reads by the ORM alone.
+    all of them: by such a key a tenant can tell that another has a value. ``reads="application"`` accepts a database
+    that cannot hide rows: there writes are checked by the database, and reads by the ORM alone.
 
     >>> Tenant("shop_id", global_keys={"shops_slug_key"}).column
     'shop_id'
