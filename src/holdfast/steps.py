@@ -201,7 +201,8 @@ def journal_step(
         return _journal(dialect, apart, ["create the journal"]), dialect, notes
     installed = {each.identity: each for each in inventory.installed}
     actions = []
-    for each in dialect.journal_objects():
+    objects = dialect.journal_objects()
+    for each in objects:
         there = installed.get(each.identity)
         if is_current(each, there):
             continue
@@ -212,7 +213,7 @@ def journal_step(
                 "Give it back the columns and keys that it had.",
             )
         actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}")
-    wanted = {each.identity for each in dialect.journal_objects()}
+    wanted = {each.identity for each in objects}
     left = [each for each in inventory.installed if _is_left(each) and each.identity not in wanted]
     actions += [f"drop {each.kind} {each.name}" for each in left]
     if not actions:

@@ -213,11 +213,7 @@ class _Criterion(LoaderCriteriaOption):
 
 
 def _criterion(mapper: Mapper[Any], rows: Rows, across: bool) -> CriteriaOption | None:
-    mark, found = mark_of(mapper), None if across else tenant_of(mapper)
-    tenant = None
-    if found is not None:
-        owner, policy = found
-        tenant = owner.get_property_by_column(owner.local_table.c[policy.column]).key
+    mark, tenant = mark_of(mapper), None if across else tenant_of(mapper)
     if tenant is None and (mark is None or rows == "all"):
         return None
     return _Criterion(mapper, rows, None if mark is None else mark.key, tenant)

@@ -37,22 +37,22 @@ def hold_to_tenant(session: Session) -> None:
         )
 
 
-def tenant_of(mapper: Mapper[Any]) -> tuple[Mapper[Any], Tenant] | None:
-    """The mapper of the table that says whose row it is, and the policy."""
+def tenant_of(mapper: Mapper[Any]) -> str | None:
+    """The attribute that says whose row it is, where the class has tenants."""
     for each in mapper.iterate_to_root():
         policy = policy_of(each.local_table, Tenant)
         if policy is not None:
-            return each, policy
+            return each.get_property_by_column(each.local_table.c[policy.column]).key
     return None
 
 
 def check_tenants(session: Session, flush: UOWTransaction, instances: Any) -> None:
     """A listener for ``before_flush``: nothing is written for another tenant, and a new row is the present one's."""
+    if ACROSS in session.info:
+        return
     for instance, key in _owned(session):
         hold_to_tenant(session)
         value = getattr(instance, key)
-        if ACROSS in session.info:
-            continue
         here = present_tenant()
         if value is None:
             column = inspect(instance, raiseerr=True).mapper.columns[key]
@@ -68,8 +68,6 @@ def check_tenants(session: Session, flush: UOWTransaction, instances: Any) -> No
 
 def _owned(session: Session) -> Iterator[tuple[Any, str]]:
     for instance in (*session.new, *session.dirty, *session.deleted):
-        mapper: Mapper[Any] = inspect(instance).mapper
-        found = tenant_of(mapper)
-        if found is not None:
-            owner, policy = found
-            yield instance, owner.get_property_by_column(owner.local_table.c[policy.column]).key
+        key = tenant_of(inspect(instance).mapper)
+        if key is not None:
+            yield instance, key

@@ -22,6 +22,15 @@ def index_definition(oid: str) -> str:
     return f"case when x.indisunique then 'UNIQUE ' else '' end || {_AFTER_TABLE.format(text, text)}"
 
 
+def key_columns(constraint: str, numbers: str, relation: str) -> str:
+    """An expression: the names of a constraint's columns, in the order of the key, as JSON."""
+    return (
+        "(select array_to_json(array_agg(b.attname order by u.place))\n"
+        f"        from unnest({constraint}.{numbers}) with ordinality as u (number, place)\n"
+        f"        join pg_attribute as b on b.attrelid = {constraint}.{relation} and b.attnum = u.number)::text"
+    )
+
+
 class PostgreSQLChanging(Changing):
     stepwise = True
 
@@ -48,16 +57,9 @@ class PostgreSQLChanging(Changing):
         )
 
     def foreign_key(self, table: Target, name: str, referred: Target) -> Query:
-        def columns(numbers: str, relation: str) -> str:
-            return (
-                "(select array_to_json(array_agg(a.attname order by k.place))\n"
-                f"        from unnest(c.{numbers}) with ordinality as k (attnum, place)\n"
-                f"        join pg_attribute as a on a.attrelid = c.{relation} and a.attnum = k.attnum)::text"
-            )
-
         return Query(
             "select c.convalidated, coalesce(c.confrelid = to_regclass(:referred), false),\n"
-            f"    {columns('conkey', 'conrelid')},\n    {columns('confkey', 'confrelid')},\n"
+            f"    {key_columns('c', 'conkey', 'conrelid')},\n    {key_columns('c', 'confkey', 'confrelid')},\n"
             f"    {ACTION.format('c.confupdtype')},\n    {ACTION.format('c.confdeltype')},\n"
             "    c.condeferrable, c.condeferred, c.confmatchtype = 'f'\n"
             "from pg_constraint as c\n"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
 from holdfast.dialects.expanding import Copied, Expanding, Expansion, bounded
-from holdfast.dialects.postgresql.changing import ACTION, index_definition, name_of
+from holdfast.dialects.postgresql.changing import ACTION, index_definition, key_columns, name_of
 from holdfast.dialects.postgresql.sql import dollar, literal, quote
 
 MARK = "holdfast-expand "
@@ -103,16 +103,9 @@ class PostgreSQLExpanding(Expanding):
         )
 
     def foreign_keys(self, table: Target, column: str) -> Query:
-        def columns(numbers: str, relation: str) -> str:
-            return (
-                "(select array_to_json(array_agg(c.attname order by p.place))\n"
-                f"        from unnest(k.{numbers}) with ordinality as p (number, place)\n"
-                f"        join pg_attribute as c on c.attrelid = k.{relation} and c.attnum = p.number)::text"
-            )
-
         return Query(
-            f"select k.conname, n.nspname, r.relname,\n    {columns('conkey', 'conrelid')},\n"
-            f"    {columns('confkey', 'confrelid')},\n"
+            f"select k.conname, n.nspname, r.relname,\n    {key_columns('k', 'conkey', 'conrelid')},\n"
+            f"    {key_columns('k', 'confkey', 'confrelid')},\n"
             f"    {ACTION.format('k.confupdtype')},\n    {ACTION.format('k.confdeltype')},\n"
             "    k.condeferrable, k.condeferred, k.confmatchtype = 'f'\n"
             "from pg_attribute as a\n"

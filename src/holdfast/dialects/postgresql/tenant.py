@@ -126,6 +126,8 @@ INDEXES = {
 create index if not exists intervention_at on holdfast.intervention (at)""",
 }
 
+_CLAIMED = "nullif(current_setting('holdfast.tenant', true), '')"
+
 # Types whose = tells nothing by its errors: the index on the column may then be used before row security.
 _TYPES = {
     "int2": "smallint",
@@ -152,13 +154,18 @@ class Isolation:
     lets_go_of_one: bool = True
     """Whether ON DELETE SET NULL can name its columns: the tenant's must stay."""
 
+    @property
+    def tenant(self) -> str:
+        """An expression: the tenant of the present transaction, as text; NULL where there is none."""
+        return "holdfast.signed_tenant()" if self.signed else _CLAIMED
+
     def present(self, column: ColumnInfo) -> str:
-        """An expression: the tenant of the present transaction, as a value of the column; NULL where there is none."""
-        return _cast("holdfast.signed_tenant()", column) if self.signed else self.claimed(column)
+        """The same as a value of the column."""
+        return _cast(self.tenant, column)
 
     def claimed(self, column: ColumnInfo) -> str:
         """The tenant that the transaction says it is of. Cheap enough to be asked for each row; the policies check it."""
-        return _cast("nullif(current_setting('holdfast.tenant', true), '')", column)
+        return _cast(_CLAIMED, column)
 
     def is_own(self, column: ColumnInfo) -> str:
         """A condition: the row is the present tenant's. Asked once for a statement, where subqueries are allowed."""
@@ -211,8 +218,7 @@ def row_security(protection: Protection, column: ColumnInfo, isolation: Isolatio
     own = isolation.is_own(column)
     scoped = ", ".join(map(quote, isolation.roles.scoped)) or "public"
     for table in (protection.table.name, *protection.table.children):
-        part = "" if table == protection.table.name else str(table)
-        first = () if part else _column(protection, column, isolation)
+        first = () if _part(protection, table) else _column(protection, column, isolation)
         yield _policy("holdfast_tenant", protection, table, f"for all to {scoped}", own, first)
         yield _policy("holdfast_tenant_only", protection, table, f"as restrictive for all to {scoped}", own)
         if isolation.roles.all_tenants is not None:
@@ -223,10 +229,15 @@ def row_security(protection: Protection, column: ColumnInfo, isolation: Isolatio
             yield _owners_policy(protection, table, isolation)
 
 
+def _part(protection: Protection, table: TableName) -> str:
+    """What ``holdfast.original`` calls a child of the table; empty for the table itself."""
+    return "" if table == protection.table.name else str(table)
+
+
 def _policy(
     name: str, protection: Protection, table: TableName, whom: str, condition: str, first: Sequence[str] = ()
 ) -> DatabaseObject:
-    part = "" if table == protection.table.name else str(table)
+    part = _part(protection, table)
     create = (
         *first,
         kept("keep", protection, "policy", name, table, part),
@@ -278,7 +289,7 @@ end"""
     return (
         f"do {dollar(owned)}",
         *(
-            kept("keep", protection, "column", column.name, each, "" if each == table.name else str(each))
+            kept("keep", protection, "column", column.name, each, _part(protection, each))
             for each in (table.name, *table.children)
         ),
         f"alter table {qualified(table.name)}\n"

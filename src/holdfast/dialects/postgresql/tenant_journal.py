@@ -24,7 +24,6 @@ row_security_active('holdfast.transaction') and exists (
 
 def timeline(isolation: Isolation) -> str:
     """For the application and its reports: who acted is told only where it was done for the tenant itself."""
-    tenant = "holdfast.signed_tenant()" if isolation.signed else "nullif(current_setting('holdfast.tenant', true), '')"
     told = ",\n    ".join(
         f"case when t.tenant = t.row_tenant then t.{name} end as {name}" for name in ("actor", "reason", "context")
     )
@@ -43,7 +42,7 @@ select
     t.committed,
     {told}
 from holdfast.timeline as t
-where t.row_tenant = (select {tenant})"""
+where t.row_tenant = (select {isolation.tenant})"""
 
 
 def policies(isolation: Isolation) -> Iterator[DatabaseObject]:
@@ -51,11 +50,10 @@ def policies(isolation: Isolation) -> Iterator[DatabaseObject]:
     if not isolation.roles.scoped:
         return
     scoped = ", ".join(map(quote, isolation.roles.scoped))
-    tenant = "holdfast.signed_tenant()" if isolation.signed else "nullif(current_setting('holdfast.tenant', true), '')"
     for name in TABLES:
         grants = [f"grant select on holdfast.{each} to {scoped}" for each in _RIGHTS[name]]
         # Nobody is given the right before the policy is there.
-        yield _policy(name, "holdfast_tenant", f"{scoped}\n    using (tenant = (select {tenant}))", grants)
+        yield _policy(name, "holdfast_tenant", f"{scoped}\n    using (tenant = (select {isolation.tenant}))", grants)
         if isolation.roles.auditor is not None:
             yield _policy(name, "holdfast_tenant_auditor", f"{quote(isolation.roles.auditor)}\n    using (true)")
 
