@@ -13,7 +13,7 @@ from bench.cases import Line
 from bench.sampling import cpu_seconds
 from bench.subjects import Bench, Subject, protect
 from holdfast.database import Database
-from holdfast.evidence import seal, verify
+from holdfast.evidence import Sealer, seal, verify
 from holdfast.policies import Audit
 
 WRITERS = 8
@@ -63,11 +63,12 @@ def _share(bench: Bench, subject: Subject) -> Line:
     began, client, seals = time.monotonic(), time.thread_time(), 0
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
-        started = time.monotonic()
-        seal(database)
-        seals += 1
-        time.sleep(max(0.0, 1 - (time.monotonic() - started)))
+    with Sealer(database) as sealer:
+        while any(thread.is_alive() for thread in threads):
+            started = time.monotonic()
+            sealer.seal()
+            seals += 1
+            time.sleep(max(0.0, 1 - (time.monotonic() - started)))
     lasted = time.monotonic() - began
     share = (server[0] + time.thread_time() - client) / (lasted * (os.cpu_count() or 1))
     transactions = WRITERS * bench.sizes.committed

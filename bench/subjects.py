@@ -31,6 +31,7 @@ SETTINGS = {
 POLICIES: Mapping[str, tuple[Policy, ...]] = {
     "plain": (),
     "audit": (Audit(),),
+    "audit by row": (Audit(form="row"),),
     "stamps": (Timestamps(), Version()),
     "soft delete": (SoftDelete(),),
     "audited soft delete": (Audit(), SoftDelete()),

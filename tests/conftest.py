@@ -79,6 +79,13 @@ def postgresql_database(request: pytest.FixtureRequest, postgresql: Server, serv
 
 
 @pytest.fixture
+def elsewhere(postgresql: Server) -> Iterator[str]:
+    """The URL of another fresh database on the same server."""
+    with postgresql.new_database() as url:
+        yield url
+
+
+@pytest.fixture
 def sqlite_database(request: pytest.FixtureRequest, servers: Servers, tmp_path: pathlib.Path) -> str:
     """The URL of a fresh file: empty, or as ``copy_of(build=…)`` made it."""
     path = tmp_path / "test.db"

@@ -30,7 +30,7 @@ TABLES = (
         " customer_id bigint references customers on delete cascade, status text)"
     ),
     (
-        "create table events (id bigint, tenant_id integer not null, at timestamptz not null, primary key (id, at))"
+        "create table events (id bigserial, tenant_id integer not null, at timestamptz not null, primary key (id, at))"
         " partition by range (at)"
     ),
     "create table events_1 partition of events for values from ('2020-01-01') to ('2040-01-01')",

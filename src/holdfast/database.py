@@ -15,7 +15,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
 from holdfast.errors import CommitUnknownError, ConnectionLostError, HoldfastError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def explain(error: DBAPIError, dialect: Dialect) -> HoldfastError:
     original = error.orig if error.orig is not None else error
     ours = dialect.error(original)
     if ours is None:
-        message = next(iter(str(original).strip().splitlines()), "no message")
-        ours = HoldfastError("HF408", f"The database reported: {message}", "Nothing of the statement was written.")
+        message = next(iter(str(original).strip().splitlines()), "no message").rstrip(".")
+        ours = HoldfastError("HF408", f"The database reported: {message}.", "Nothing of the statement was written.")
     return ours
 
 
@@ -123,6 +124,13 @@ def _lost(statement: str | None) -> HoldfastError:
 def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
     """Runs the query as it stands and gives its rows; named parameters go to the driver, never into the text."""
     query = query if isinstance(query, Query) else Query(query, {})
+    try:
+        return _execute(connection, query)
+    except OverflowError as error:  # Of sqlite3, for which it is no error of the database.
+        raise HoldfastError("HF408", "A number has more than 64 bits.", "Give a smaller one.") from error
+
+
+def _execute(connection: Connection, query: Query) -> list[AnyRow]:
     if not query.parameters:
         # For this statement alone: the connection may be an application's.
         result = connection.exec_driver_sql(query.sql, execution_options={"no_parameters": True, OWN: True})

@@ -11,7 +11,7 @@ from holdfast.inventory import Inventory
 from holdfast.journal import Relation
 from holdfast.objects import Protection
 from holdfast.policies import ORDER, Audit, Permit, Policy, Tenant, columns_needed, find
-from holdfast.tables import ForeignKey, TableInfo, TableName
+from holdfast.tables import ForeignKey, TableInfo, TableName, UniqueKey
 
 NewColumns = Mapping[TableName, Sequence[tuple[str, str]]]
 """The columns that a table still lacks, each with its sort."""
@@ -65,10 +65,10 @@ def declare(
     for name, policies in declared.items():
         table = inventory.tables[name]
         merged = _merged(protections[name].policies if name in protections else (), policies)
-        missing = _missing_columns(table, merged, add_columns)
+        missing = _missing_columns(dialect, table, merged, add_columns)
         table = table.with_columns(
             *(
-                dialect.added_column(column, sort, table.last_position + number)
+                dialect.columns.added(column, sort, table.last_position + number)
                 for number, (column, sort) in enumerate(missing, 1)
             )
         )
@@ -137,8 +137,12 @@ def _merged(present: Sequence[Policy], declared: Sequence[Policy]) -> tuple[Poli
     return tuple(sorted(by_kind.values(), key=lambda policy: ORDER[type(policy)]))
 
 
-def _missing_columns(table: TableInfo, policies: Sequence[Policy], add_columns: bool) -> list[tuple[str, str]]:
+def _missing_columns(
+    dialect: Dialect, table: TableInfo, policies: Sequence[Policy], add_columns: bool
+) -> list[tuple[str, str]]:
     missing = [(column, sort) for column, sort in columns_needed(policies) if table.column(column) is None]
+    for column, _ in missing:
+        dialect.columns.check_name(table, column)
     if missing and not add_columns:
         listed = ", ".join(column for column, _ in missing)
         raise DeclarationError(
@@ -181,7 +185,7 @@ def unrecorded_cascades(protections: Mapping[TableName, Protection]) -> list[str
     return notes
 
 
-def of_tenants(protections: Mapping[TableName, Protection]) -> list[str]:
+def of_tenants(dialect: Dialect, protections: Mapping[TableName, Protection]) -> list[str]:
     """What changes for whoever knew the keys as they were, and which tables refer to a tenant's rows and have none."""
     notes = []
     for protection in protections.values():
@@ -194,6 +198,13 @@ def of_tenants(protections: Mapping[TableName, Protection]) -> list[str]:
                     f"{key.name} of {protection.table.name} holds within each tenant from now on: two may have the "
                     f"same {', '.join(key.columns)}. Over all tenants: global_keys."
                 )
+            if dialect.features.hides_rows and key.primary and _is_chosen(key, protection.table, policy):
+                notes.append(
+                    f"The primary key of {protection.table.name} holds over all tenants, and its values are chosen by the "
+                    "client: by a duplicate one can tell which are taken. Let the database give them (identity, uuid), "
+                    f"make it ({', '.join((policy.column, *key.columns))}), or accept it: "
+                    f"global_keys=[{','.join(key.columns)!r}]."
+                )
         for reference in protection.table.referenced_by:
             child = protections.get(reference.table)
             if child is None or child.get(Tenant) is None:
@@ -202,6 +213,14 @@ def of_tenants(protections: Mapping[TableName, Protection]) -> list[str]:
                     "rows one tenant can meet another's. Give it the tenant's column, and Tenant."
                 )
     return notes
+
+
+def _is_chosen(key: UniqueKey, table: TableInfo, policy: Tenant) -> bool:
+    """Whether the key's values come from the client, and could be guessed."""
+    if policy.column in key.columns or policy.is_global(key.name, key.columns):
+        return False
+    columns = [each for each in table.columns if each.name in key.columns]
+    return not any(each.default or each.identity or each.generated or each.base_type == "uuid" for each in columns)
 
 
 def still_in_history(inventory: Inventory, protections: Mapping[TableName, Protection]) -> list[str]:

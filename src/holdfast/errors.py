@@ -316,6 +316,17 @@ class InvalidCursorError(RequestError):
     """The cursor was not made for this list, or not by us."""
 
 
+class MissedChangesError(RequestError):
+    """The feed cannot go on without a gap: what would come next was dropped from the journal.
+
+    ``cursor`` is where it goes on after the gap.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", *, cursor: str) -> None:
+        super().__init__(code, message, hint)
+        self.cursor = cursor
+
+
 class NotFoundError(RequestError):
     """There is no such row, or none that may be seen."""
 

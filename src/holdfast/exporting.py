@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.errors import UnsupportedError
+from holdfast.files import durable, sync
 
 _ENDING = ".jsonl.gz"
 _BLOCK = 4096
@@ -60,19 +60,16 @@ class Exports:
         waiting = self.directory / f".{self.part}{_ENDING}.part"
         written = Numbers()
         count = 0
-        with os.fdopen(os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
-                packed.write(f"{json.dumps({'holdfast': 1, 'journal': self.journal, 'part': self.part})}\n".encode())
-                for line in lines:
-                    number = _number(line)
-                    if number in self.there or number in written:
-                        continue
-                    # A line break within a document can only be white space.
-                    packed.write(line.replace("\n", " ").replace("\r", " ").encode() + b"\n")
-                    written.add(number)
-                    count += 1
-            file.flush()
-            os.fsync(file.fileno())
+        with durable(waiting) as file, gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
+            packed.write(f"{json.dumps({'holdfast': 1, 'journal': self.journal, 'part': self.part})}\n".encode())
+            for line in lines:
+                number = _number(line)
+                if number in self.there or number in written:
+                    continue
+                # A line break within a document can only be white space.
+                packed.write(line.replace("\n", " ").replace("\r", " ").encode() + b"\n")
+                written.add(number)
+                count += 1
         if not count:
             waiting.unlink()
             return None
@@ -85,7 +82,7 @@ class Exports:
             raise self._damaged(waiting)
         path = self._free_name()
         waiting.rename(path)
-        _sync(self.directory)
+        sync(self.directory)
         self.there.update(written)
         return path
 
@@ -124,11 +121,3 @@ class Exports:
 def _number(line: str) -> int:
     """The change's id, which stands first."""
     return int(line.partition(":")[2].partition(",")[0])
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from holdfast.database import Database, execute, explained
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
-from holdfast.dialects.feed import Origin, Position
+from holdfast.dialects.feed import Dropped, Origin, Position
 from holdfast.errors import HoldfastError, UnsupportedError
 from holdfast.feed_cursor import FeedState, decode, encode
 from holdfast.feed_page import Batch, read_batch
@@ -41,7 +43,7 @@ def changes_after(
     They come when they are committed, those of each row in the order in which they were made, and nothing comes that
     lies before what came already. A transaction that runs long delays nothing but itself. Without a cursor from the
     beginning. A row that was inserted has the values that it was given, as ``log`` shows them. Raises HF430 for a
-    cursor that is not of this database.
+    cursor that is not of this database, and HF419 where retention has dropped what would have come after it.
 
     Asynchronously: ``await connection.run_sync(changes_after, cursor)``.
     """
@@ -62,15 +64,16 @@ def cursor_at(source: Database | Connection, start: Start) -> str:
     def found(connection: Connection, dialect: Dialect, state: FeedState) -> str:
         first, last = state.origins[0], state.origins[-1]
         if start == "beginning":
-            return encode(Position(first.number), first.identity)
+            return encode(Position(first.number, known=state.known), first.identity)
         if start != "now":
             for origin in state.origins:
                 number = execute(connection, dialect.feed.since(start.astimezone(), origin))[0].transaction
                 if number is not None:
-                    return encode(dialect.feed.before(int(number), origin), origin.identity)
+                    return encode(replace(dialect.feed.before(int(number), origin), known=state.known), origin.identity)
         highest = dialect.feed.highest(last, state.snapshot) if state.following is not None else None
         known = execute(connection, highest)[0].change if highest is not None else 0
-        return encode(dialect.feed.now(last, state.snapshot, state.following, known), last.identity)
+        position = dialect.feed.now(last, state.snapshot, state.following, known)
+        return encode(replace(position, known=state.known), last.identity)
 
     return _with_state(source, found)
 
@@ -119,16 +122,34 @@ def feed_state(connection: Connection, dialect: Dialect, *, first: bool = False)
         Origin(number, identity, first, end) for (number, identity, first), end in zip(listed, ends, strict=True)
     )
     following = int(row.following) if first and row.following is not None else None
-    return FeedState(str(row.snapshot), moment(row.now), origins, following)
+    dropped = {
+        int(relation): Dropped(int(each["by"]), int(each["change"]), int(each["transaction"] or 0))
+        for relation, each in json.loads(row.dropped or "{}").items()
+    }
+    return FeedState(str(row.snapshot), moment(row.now), origins, following, dropped)
+
+
+def _share(connection: Connection, dialect: Dialect) -> None:
+    try:
+        if share := dialect.feed.share():
+            execute(connection, share)
+    except DBAPIError as error:
+        if error.orig is not None and dialect.gone_meanwhile(error.orig):
+            raise _no_feed() from error
+        raise
 
 
 def _check_there(connection: Connection, dialect: Dialect) -> None:
     if not execute(connection, dialect.feed.is_there())[0][0]:
-        raise UnsupportedError(
-            "HF303",
-            "There is no journal in this database, or it is of an older holdfast and has no feed.",
-            "Protect a table, or bring the journal up to date: holdfast protect --all.",
-        )
+        raise _no_feed()
+
+
+def _no_feed() -> UnsupportedError:
+    return UnsupportedError(
+        "HF303",
+        "There is no journal in this database, or it is of an older holdfast and has no feed.",
+        "Protect a table: holdfast protect TABLE; or bring an older journal up to date: holdfast protect.",
+    )
 
 
 def _is_first(connection: Connection) -> bool:
@@ -146,10 +167,12 @@ def _with_state(source: Database | Connection, work: Callable[[Connection, Diale
                 raise _unknown_origin() from None
     try:
         with source.snapshot() as connection:
+            _share(connection, source.dialect)
             return work(connection, source.dialect, feed_state(connection, source.dialect, first=True))
     except _Moved:
         settle(source)
     with source.snapshot() as connection:
+        _share(connection, source.dialect)
         return work(connection, source.dialect, feed_state(connection, source.dialect, first=True))
 
 
@@ -176,6 +199,7 @@ def _unknown_origin() -> UnsupportedError:
 def moment_of(connection: Connection, dialect: Dialect) -> Iterator[FeedState]:
     """A transaction of a connection that is kept, and what there is to read in it."""
     with explained(dialect), connection.begin():
+        _share(connection, dialect)
         try:
             yield feed_state(connection, dialect, first=True)
         except _Moved:

@@ -7,15 +7,16 @@ import binascii
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from holdfast.dialects.base import Dialect
-from holdfast.dialects.feed import Origin, Position
+from holdfast.dialects.feed import Dropped, Origin, Position
 from holdfast.errors import InvalidCursorError
 
-_FORMAT = 2
+_FORMAT = 3
 _SNAPSHOT = re.compile(r"|\d{1,19}|\*|\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?", re.ASCII)
 
 
@@ -27,6 +28,12 @@ class FeedState(NamedTuple):
     origins: tuple[Origin, ...]
     following: int | None
     """The transaction that was to begin next, once the snapshot had been taken; None where that is not certain."""
+    dropped: Mapping[int, Dropped]
+    """By relation."""
+
+    @property
+    def known(self) -> int:
+        return max((each.intervention for each in self.dropped.values()), default=0)
 
     def origin(self, number: int) -> Origin:
         return next(each for each in self.origins if each.number == number)
@@ -40,7 +47,7 @@ def encode(position: Position, identity: str) -> str:
 def decode(cursor: str | None, dialect: Dialect, state: FeedState) -> Position:
     """The position; the beginning for no cursor. HF430 where it is not one of this database."""
     if cursor is None:
-        return Position(state.origins[0].number)
+        return Position(state.origins[0].number, known=state.known)
     identity, position = _decoded(cursor)
     if identity not in [each.identity for each in state.origins if each.number == position.origin]:
         raise _invalid("This cursor is of another database.")
@@ -78,6 +85,7 @@ def _position(
     wide: bool,
     following: int,
     highest: int,
+    known: int,
     marks: list[list[int]],
 ) -> Position:
     """What anybody may have written must be of the right kind: it becomes a part of SQL."""
@@ -89,6 +97,7 @@ def _position(
         transaction,
         following,
         highest,
+        known,
         *(each for pair in pairs for each in pair),
     ]
     numbers += [] if key is None else [key]
@@ -96,7 +105,7 @@ def _position(
         raise ValueError("not a number")
     if not (_SNAPSHOT.fullmatch(done) and (reading is None or _SNAPSHOT.fullmatch(reading))):
         raise ValueError("not a snapshot")
-    return Position(origin, batch, done, reading, change, key, transaction, wide, following, highest, pairs)
+    return Position(origin, batch, done, reading, change, key, transaction, wide, following, highest, known, pairs)
 
 
 def _check(content: bytes) -> bytes:

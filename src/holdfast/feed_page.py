@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from holdfast.database import execute
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.feed import EVERYTHING, Feed, Origin, Position
-from holdfast.errors import UnsupportedError
+from holdfast.errors import MissedChangesError, UnsupportedError
 from holdfast.feed_cursor import FeedState, encode
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
@@ -52,6 +52,7 @@ def read_batch(
         raise ValueError("limit must be at least 1")
     inventory = inspect(connection, dialect)[1] if tables else None
     relations = _relations(inventory, tables) if inventory is not None else None
+    after = _past_retention(dialect, state, after, relations)
     found = _Found(connection, dialect.feed, state, relations, limit)
     more = found.read(after)
     changes = [change_of(row) for row in found.rows]
@@ -60,6 +61,28 @@ def read_batch(
     lag = state.now - moment(found.rows[-1].committed) if more else timedelta(0)
     identity = state.origin(found.after.origin).identity
     return Batch(changes, encode(found.after, identity), more, max(lag, timedelta(0)), identity, tuple(found.positions))
+
+
+def _past_retention(dialect: Dialect, state: FeedState, after: Position, relations: Sequence[int] | None) -> Position:
+    """The position, which takes note of what was dropped; HF419 where that has not come yet."""
+    noted = replace(after, known=max(after.known, state.known))
+    lost = [
+        relation
+        for relation, dropped in state.dropped.items()
+        if dropped.intervention > after.known
+        and (relations is None or relation in relations)
+        and dialect.feed.lacks(after, state.origins, dropped)
+    ]
+    if lost:
+        raise MissedChangesError(
+            "HF419",
+            "Changes that had not been read yet were dropped by their tables' retention rules: a reader that goes on "
+            "from here lacks them.",
+            "Take what is missing from the tables themselves, or from what holdfast maintain exported, and go on after "
+            "the gap: with the error's cursor, or holdfast tail --accept-gap.",
+            cursor=encode(noted, state.origin(after.origin).identity),
+        )
+    return noted
 
 
 class _Found:
@@ -92,7 +115,7 @@ class _Found:
             if len(self.rows) == self.limit and last:
                 return False
             if closed and self.after.reading == EVERYTHING:
-                self.after = Position(origin.number + 1, self.after.batch)
+                self.after = Position(origin.number + 1, self.after.batch, known=self.after.known)
             else:
                 self.after = self.feed.closed(self.after)
             if last:

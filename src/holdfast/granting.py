@@ -39,7 +39,7 @@ def named(prefix: str, given: Roles) -> Roles:
 
 def given_roles(connection: Connection, dialect: Dialect) -> Roles:
     """Which role has which duty now."""
-    query = dialect.roles()
+    query = dialect.catalog.roles()
     return Roles(**{row.duty: row.name for row in execute(connection, query)}) if query is not None else Roles()
 
 
@@ -78,6 +78,8 @@ def plan_roles(
         made += granting.on_schema(schema, roles)
     actions.append("write down which role has which duty")
     made += (*granting.assign(roles), *granting.memberships(roles), *granting.on_journal(roles))
+    made.append(granting.close_large_objects())
+    actions.append("close large objects, which have no tenants, to everybody (by the owner of their functions)")
     for name in tables:
         made += granting.on_table(name, roles, _views(inventory, name))
     actions.append(f"give rights on {len(tables)} protected tables")
@@ -90,12 +92,19 @@ def plan_roles(
     return replace(following, steps=(step, *following.steps))
 
 
+def open_large_objects(connection: Connection, dialect: Dialect) -> list[tuple[str, str]]:
+    """What somebody else must run to close large objects: each statement with the role that may."""
+    query = granting_of(dialect).large_objects()
+    return [(row.statement, row.owner) for row in execute(connection, query)]
+
+
 def plan_drop_roles(dialect: Dialect, inventory: Inventory, names: Sequence[str]) -> Plan:
     """The plan that takes the duties away, and drops these roles; what they owned is for whoever carries it out."""
     granting = granting_of(dialect)
     steps: list[Step] = []
     if inventory.has_journal:
-        steps.append(Step("duties", granting.assign(Roles()), ("nobody has a duty any more",)))
+        taken_back = (*granting.assign(Roles()), granting.open_large_objects())
+        steps.append(Step("duties", taken_back, ("nobody has a duty any more",)))
         steps += plan_protect(dialect.with_roles(Roles(), inventory.state), inventory, {}).steps
     if names:
         dropped = [statement for name in names for statement in granting.drop(name)]

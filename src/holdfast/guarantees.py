@@ -25,6 +25,7 @@ QUESTIONS: Mapping[str, str] = {
     "row_value_ranges": "A keyset page in one direction is one statement",
     "estimates_rows": "A page can have an estimated total, which costs no counting",
     "signs_context": "A tenant and an actor can be asked for a signature",
+    "keeps_digests": "`Audit(large=…)` keeps a digest of a large column instead of its values",
     "wakes_consumers": "A commit can wake who follows the changes, where that was switched on",
 }
 """Every question of ``Features`` in words."""

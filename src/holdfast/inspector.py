@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.database import execute
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DriftError, LockedError, UnsupportedError
-from holdfast.inventory import Inventory, StoredColumn, StoredRelation, version_of
+from holdfast.inventory import Inventory, StoredColumn, StoredRelation, check_columns, version_of
 from holdfast.objects import SCHEMA_VERSION, InstalledObject
 from holdfast.policies import from_json
 from holdfast.roles import Roles
-from holdfast.tables import Action, ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
+from holdfast.tables import Action, ColumnInfo, Expansion, ForeignKey, TableInfo, TableName, UniqueKey
 
 _ACTIONS: Mapping[str, Action] = {
     "a": "NO ACTION",
@@ -28,6 +28,10 @@ _ACTIONS: Mapping[str, Action] = {
     "n": "SET NULL",
     "d": "SET DEFAULT",
 }
+
+
+_DECLARED = {"relation", "relation_column", "holdfast_relation", "holdfast_column"}
+"""Without these tables nothing can be told."""
 
 
 def inspect(connection: Connection, dialect: Dialect, *, objects: bool = True) -> tuple[Dialect, Inventory]:
@@ -50,7 +54,7 @@ def inspect(connection: Connection, dialect: Dialect, *, objects: bool = True) -
 
 
 def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[Dialect, Inventory]:
-    state = _document(execute(connection, dialect.state())[0][0])
+    state = _document(execute(connection, dialect.catalog.state())[0][0])
     _check_version(dialect, state)
     _check_marker(state)
     if state["marker"] is not None and state.get("journal_owner") == "holdfast":
@@ -69,12 +73,13 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
             f"The journal has lost its table holdfast.{missing[0]}, and with it what was declared.",
             "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
         )
+    state["lacking"] = _lacking(dialect, state)
+    check_columns(state, _DECLARED)
     dialect = dialect.with_roles(_roles(connection, dialect, state), state)
     # First what is spelt from the catalog of now: the sooner, the less can have changed since the snapshot.
-    installed = tuple(_installed(row) for row in execute(connection, dialect.installed())) if objects else ()
-    relations = {
-        each.id: each for each in (_relation(_document(row[0])) for row in execute(connection, dialect.relations()))
-    }
+    installed = tuple(_installed(row) for row in execute(connection, dialect.catalog.installed())) if objects else ()
+    stored = (_relation(_document(row[0])) for row in execute(connection, dialect.catalog.relations()))
+    relations = {each.id: each for each in stored}
     tables = read_tables(connection, dialect)
     if not objects:
         return dialect, Inventory(state, tables, relations)
@@ -88,8 +93,15 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
     )
 
 
+def _lacking(dialect: Dialect, state: Mapping[str, Any]) -> list[list[str]]:
+    """Table and column of each that the journal's tables should have, of those that are there."""
+    present = {name: set(columns) for name, columns in (state.get("columns") or {}).items()}
+    expected = dialect.catalog.journal()
+    return [[name, column] for name in expected if name in present for column in sorted(expected[name] - present[name])]
+
+
 def _roles(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> Roles:
-    query = dialect.roles()
+    query = dialect.catalog.roles()
     if query is None or "role" not in (state["readable"] or ()):
         return Roles()
     return Roles(**{row.duty: row.name for row in execute(connection, query)})
@@ -112,7 +124,7 @@ def _held(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) ->
 def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, TableInfo]:
     """Every table of the users, with the foreign keys that point at it."""
     tables = {}
-    for row in execute(connection, dialect.tables()):
+    for row in execute(connection, dialect.catalog.tables()):
         table = _table(_document(row[0]))
         tables[table.name] = table
     incoming: dict[TableName, list[ForeignKey]] = {}
@@ -152,6 +164,14 @@ def _check_marker(state: Mapping[str, Any]) -> None:
         )
     if marker:
         version = re.search(r"schema=(\d+)", marker)
+        if version is not None and int(version[1]) < SCHEMA_VERSION:
+            raise DriftError(
+                "HF306",
+                f"The journal of this database has the format {version[1]} of an unreleased holdfast "
+                f"({marker.split()[0].partition(':')[2]}); this one needs the format {SCHEMA_VERSION}.",
+                "Go on with that version; or take from the journal what you need with it, remove the journal and "
+                "protect the tables again.",
+            )
         if version is not None and int(version[1]) > SCHEMA_VERSION:
             raise DriftError(
                 "HF302",
@@ -245,6 +265,7 @@ def _table(document: Mapping[str, Any]) -> TableInfo:
         children=tuple(TableName(*each) for each in document.get("children") or ()),
         without_rowid=bool(document.get("without_rowid")),
         autoincrement=bool(document.get("autoincrement")),
+        expansions=tuple(Expansion(**each) for each in document.get("expansions") or ()),
     )
 
 

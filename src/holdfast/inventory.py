@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from holdfast.errors import UnsupportedError
+from holdfast.errors import DriftError, UnsupportedError
 from holdfast.journal import Relation
 from holdfast.objects import InstalledObject
 from holdfast.policies import Policy
@@ -102,9 +102,10 @@ class Inventory:
         return self.state["marker"] is not None
 
     def check_journal(self, start: str = "holdfast protect") -> None:
-        """HF303 where there is no journal; ``start`` is the command that makes one."""
+        """HF303 where there is no journal, HF305 where it is damaged; ``start`` is the command that makes one."""
         if not self.has_journal:
             raise UnsupportedError("HF303", "Nothing is protected in this database.", f"Start with: {start}.")
+        check_columns(self.state)
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -182,3 +183,14 @@ def _suggestion(name: str, tables: Iterable[TableName]) -> str:
     names = [str(table) for table in tables] + [table.name for table in tables]
     close = difflib.get_close_matches(name, names, n=1)
     return f"Did you mean {close[0]!r}?" if close else "See the names with: holdfast status."
+
+
+def check_columns(state: Mapping[str, Any], tables: Collection[str] | None = None) -> None:
+    """HF305 where one of the journal's tables, of ``tables`` alone if they are given, has lost a column."""
+    for table, column in state.get("lacking") or ():
+        if tables is None or table in tables:
+            raise DriftError(
+                "HF305",
+                f"The journal's table {table} has lost its column {column}.",
+                "Restore the journal from a backup, or give the column back. To start anew gives up all history.",
+            )

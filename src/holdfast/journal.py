@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -107,3 +107,8 @@ class Conflict:
                 for name, (base, theirs, ours) in self.fields.items()
             },
         }
+
+def key_document(values: Iterable[Any]) -> Any:
+    """A key as the journal spells it: the value itself, or an array of values in the order of the key."""
+    listed = list(values)
+    return listed[0] if len(listed) == 1 else listed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from sqlalchemy import Connection
 from holdfast.database import Database, execute, explained
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.retention import Part, Rules
-from holdfast.errors import LockedError, UnsupportedError
+from holdfast.errors import InvalidCursorError, LockedError, UnsupportedError
+from holdfast.feed import cursor_at, moment_of
+from holdfast.feed_cursor import decode
+from holdfast.holding import follow_holds
 from holdfast.inspector import inspect
 from holdfast.install import patiently
 from holdfast.inventory import Inventory
@@ -23,6 +27,22 @@ from holdfast.policies import Audit, find
 from holdfast.removing import Progress, Removed, Remover
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.timeline import moment
+
+PATIENCE = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """A consumer that has not acknowledged history which its rule no longer keeps."""
+
+    name: str
+    acknowledged: datetime | None
+    missed: bool
+    """Whether some of it was dropped all the same, since it waited for longer than it is given."""
+
+    def as_json(self) -> dict[str, Any]:
+        acknowledged = self.acknowledged.astimezone(UTC).isoformat() if self.acknowledged else None
+        return {"name": self.name, "acknowledged": acknowledged, "missed": self.missed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,7 @@ class Maintained:
     removed: tuple[Removed, ...] = ()
     unsealed: tuple[str, ...] = ()
     """Parts with changes that are old enough and stay until they are sealed."""
+    lagging: tuple[Lagging, ...] = ()
 
     @property
     def changes(self) -> int:
@@ -43,6 +64,7 @@ class Maintained:
             "partitions": list(self.partitions),
             "removed": [each.as_json() for each in self.removed],
             "unsealed": list(self.unsealed),
+            "lagging": [each.as_json() for each in self.lagging],
         }
 
 
@@ -54,12 +76,14 @@ def maintain(
     actor: str | None = None,
     batch: int = 10_000,
     deadline: float = 60.0,
+    patience: timedelta = PATIENCE,
     progress: Progress | None = None,
 ) -> Maintained:
     """Makes the journal's partitions and removes the history that ``Audit(keep=…)`` no longer keeps.
 
     Whatever is removed goes together with what is written down of it, so that a run may be killed at any moment and
-    the next one goes on. With ``export`` each change is first in a file of that directory. HF420 where another run is
+    the next one goes on. What a consumer of the change feed has not acknowledged stays for ``patience`` longer than its
+    rule says. With ``export`` each change is first in a file of that directory. HF420 where another run is
     under way, HF407 where a part of the journal stayed locked for ``deadline`` seconds, HF423 where an export cannot
     be relied upon.
     """
@@ -69,11 +93,15 @@ def maintain(
         rules = _rules(connection, dialect, inventory)
         if not rules.until:
             return Maintained(made)
+        follow_holds(database, inventory)
+        unread = _unread(connection, database)
+        rules = replace(rules, unread=f"({' or '.join(unread.values())})" if unread else "false", patience=patience)
+        lagging = _lagging(connection, dialect, rules, unread)
         remover = Remover(connection, dialect, inventory, rules, export, actor, batch, deadline, progress)
         for part in _parts(connection, dialect):
             if part.lower is None or part.lower < rules.latest:
                 remover.look_at(part)
-        return Maintained(made, tuple(remover.removed), tuple(remover.unsealed))
+        return Maintained(made, tuple(remover.removed), tuple(remover.unsealed), lagging)
 
 
 @contextmanager
@@ -145,6 +173,47 @@ def _rules(connection: Connection, dialect: Dialect, inventory: Inventory) -> Ru
         except OverflowError:
             continue
     return Rules(until, dialect.evidence.unsealed("change", "c"), dialect.evidence.unsealed("transaction", "t"))
+
+
+def _unread(connection: Connection, database: Database) -> dict[str, str]:
+    """By consumer: which changes it has not acknowledged; all of them where nobody can read its cursor."""
+    with connection.begin():
+        cursors = {row.name: row.cursor for row in execute(connection, database.dialect.feed.consumers())}
+    if not cursors:
+        return {}
+    # Where the journal was brought from elsewhere, this writes it down.
+    cursor_at(database, "beginning")
+    found = {}
+    with moment_of(connection, database.dialect) as state:
+        for name, cursor in cursors.items():
+            try:
+                found[name] = database.dialect.feed.unread(decode(cursor, database.dialect, state), state.origins)
+            except InvalidCursorError:
+                found[name] = "c.id > 0"
+    return found
+
+
+def _lagging(connection: Connection, dialect: Dialect, rules: Rules, unread: Mapping[str, str]) -> tuple[Lagging, ...]:
+    """Who has not acknowledged what is old enough to go; looked for before it goes."""
+    if not unread:
+        return ()
+    past: dict[int, datetime] = {}
+    for relation, until in rules.until.items():
+        with suppress(OverflowError):
+            past[relation] = until - rules.patience
+    parts = [each for each in _parts(connection, dialect) if each.lower is None or each.lower < rules.latest]
+
+    def waits(until: Mapping[int, datetime], condition: str) -> bool:
+        wanted = Rules(until, f"({rules.unsealed} or not {condition})")
+        return bool(until) and any(execute(connection, dialect.retention.find_old(part, wanted)) for part in parts)
+
+    with connection.begin():
+        consumers = {row.name: row.acknowledged for row in execute(connection, dialect.feed.consumers())}
+        return tuple(
+            Lagging(name, moment(at) if (at := consumers.get(name)) is not None else None, waits(past, condition))
+            for name, condition in unread.items()
+            if waits(rules.until, condition)
+        )
 
 
 def _parts(connection: Connection, dialect: Dialect) -> list[Part]:

@@ -15,7 +15,7 @@ from holdfast.declaration import (
 )
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError, HeldError
-from holdfast.inventory import Inventory
+from holdfast.inventory import Inventory, check_columns
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
 from holdfast.policies import Policy
 from holdfast.steps import (
@@ -68,6 +68,7 @@ def plan_protect(
     roles_apart: bool | None = None,
 ) -> Plan:
     """The plan that makes ``declared`` hold beside what was declared before; HF1xx where it cannot."""
+    check_columns(inventory.state)
     journal, dialect, notes = journal_step(dialect, inventory, roles_apart)
     declaration = declare(dialect, inventory, declared, add_columns=add_columns)
     protections = declaration.protections
@@ -102,7 +103,7 @@ def plan_protect(
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
-    told = (*unrecorded_cascades(protections), *still_in_history(inventory, protections), *of_tenants(protections))
+    told = (*unrecorded_cascades(protections), *still_in_history(inventory, protections), *of_tenants(dialect, protections))
     return Plan(tuple(steps), (*notes, *told), inventory)
 
 

@@ -19,6 +19,7 @@ from holdfast.declaration import protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.durations import Duration, duration
 from holdfast.errors import UnsupportedError
+from holdfast.holding import follow_holds
 from holdfast.inspector import inspect
 from holdfast.install import patiently
 from holdfast.inventory import Inventory
@@ -99,6 +100,9 @@ def purge(
         dialect, inventory = inspect(connection, database.dialect)
         protections = protections_of(inventory)
         protection = _protection(inventory, protections, table)
+    if not dry_run:
+        follow_holds(database, inventory)
+    with database.snapshot() as connection:
         before = moment(execute(connection, dialect.past.now())[0][0]) - _age(protection, older_than)
         total, held = execute(connection, dialect.purging.count(protection, before))[0]
     with database.connect() as connection:

@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from holdfast.database import execute, explained, stream
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
 from holdfast.dialects.evidence import Kind
+from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part, Rules
 from holdfast.errors import LockTimeoutError, SerializationError, UnsupportedError
 from holdfast.evidence import keep_removed, seal_lock
@@ -113,7 +114,7 @@ class Remover:
                 if counts is None or self._keeps_any(part):
                     transaction.rollback()
                     return None
-                intervention = self._write_down(part, counts, whole=True)
+                intervention = self._write_down(part, counts, None)
                 self._keep(intervention, "change", self.dialect.retention.changes_of(part))
                 self._remove_transactions(intervention, self.dialect.retention.transactions_of(part))
                 self._empty(part)
@@ -186,7 +187,7 @@ class Remover:
         counts = Counter(relation for _, relation in rows)
         if rows:
             ids = [number for number, _ in rows]
-            intervention = self._write_down(part, counts, whole=False)
+            intervention = self._write_down(part, counts, ids)
             self._keep(intervention, "change", sql.chosen(ids))
             answers = [execute(self.connection, query) for query in sql.remove(part, piece, ids)][-1]
             if sum(row[0] for row in answers) != len(ids):
@@ -206,8 +207,8 @@ class Remover:
             execute(self.connection, statement)
         freeze(self.connection, self.dialect)
 
-    def _write_down(self, part: Part, counts: Mapping[int, int], *, whole: bool) -> int:
-        """Moves the beginning of each table's history together with what it says of it."""
+    def _write_down(self, part: Part, counts: Mapping[int, int], ids: Sequence[int] | None) -> int:
+        """Moves the beginning of each table's history together with what it says of it; without ids all of it goes."""
         until = {relation: self.rules.until[relation] for relation in counts}
         tables = {
             str(self.inventory.relations[relation].table): {
@@ -216,11 +217,12 @@ class Remover:
             }
             for relation, count in sorted(counts.items())
         }
-        details = {"part": part.name, "whole": whole, "tables": tables, "exported": self.export is not None}
+        details = {"part": part.name, "whole": ids is None, "tables": tables, "exported": self.export is not None}
         query = self.dialect.record_intervention("retention", self.actor, "retention rule", details)
         intervention = int(execute(self.connection, query)[0][0])
         if until:
             execute(self.connection, self.dialect.retention.move_since(until))
+            execute(self.connection, self.dialect.retention.note_dropped(part, intervention, ids))
         return intervention
 
     def _keep(self, intervention: int, what: Kind, query: Query) -> None:

@@ -41,8 +41,9 @@ class Hold:
 def hold(database: Database, table: str, key: Any, *, reason: str, actor: str | None = None) -> bool:
     """Puts the row under legal hold: it is not purged nor erased, and its history stays; False if it was so already.
 
-    ``key`` is a value, or a list of values for a key of several columns. A row may be held for several reasons. HF422
-    where neither the table nor the journal has the row.
+    ``key`` is a value, or a list of values for a key of several columns. A row may be held for several reasons. Where
+    its key changes, or has changed, the hold goes with the row (``holdfast.holding.follow_holds``). HF422 where neither
+    the table nor the journal has the row.
     """
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
@@ -67,13 +68,16 @@ def release(
     database: Database, table: str, key: Any, *, reason: str | None = None, actor: str | None = None
 ) -> list[str]:
     """Ends the row's holds, or that for ``reason`` alone, and gives the reasons of those that it ended."""
+    from holdfast.holding import follow_holds  # which looks where the rows are, as an erasure does, that asks for holds
+
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
         stored = _stored(inventory, table)
         document = _known(connection, dialect, inventory, stored, key) or json.dumps(key, default=str)
+    follow_holds(database, inventory)
     with database.begin() as connection:
         query = dialect.retention.release(stored.id, document, reason)
-        released = [row[0] for row in execute(connection, query)]
+        released = list(dict.fromkeys(row[0] for row in execute(connection, query)))
         for each in released:
             details = {"table": str(stored.table), "key": key}
             execute(connection, dialect.record_intervention("release", actor, each, details))

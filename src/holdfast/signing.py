@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from holdfast.database import execute
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
 from holdfast.dialects.signing import Signing
 from holdfast.errors import DeclarationError, UnsupportedError
 

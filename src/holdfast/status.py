@@ -90,6 +90,10 @@ def _journal(
             ObjectState(JOURNAL, "", f"{each.kind} {each.name}", _state(each, installed.get(each.identity)))
             for each in dialect.journal_objects()
         ),
+        *(
+            ObjectState(JOURNAL, "", f"column {column} of {table}", "missing")
+            for table, column in inventory.state.get("lacking") or ()
+        ),
         *(ObjectState(JOURNAL, "", f"{PARTITION} {month}", "missing") for month in inventory.gaps),
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from holdfast import __version__
 from holdfast.dialects.base import Dialect
+from holdfast.dialects.checking import check_fillable
 from holdfast.errors import DeclarationError, DriftError, UnsupportedError
 from holdfast.inventory import Inventory
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
@@ -43,11 +44,13 @@ def is_current(wanted: DatabaseObject, there: InstalledObject | None) -> bool:
 def columns_step(dialect: Dialect, protection: Protection, missing: Sequence[tuple[str, str]]) -> Step:
     """Adds the columns and writes down that they are ours, together with what is declared."""
     table = protection.table.name
+    for column, sort in missing:
+        check_fillable(table, column, sort)
     return Step(
         str(table),
         (
             *dialect.lock_tables([table], exclusive=True, milliseconds=LOCK_TIMEOUT),
-            *dialect.batch([each for column, sort in missing for each in dialect.add_column(table, column, sort)]),
+            *dialect.batch([each for column, sort in missing for each in dialect.columns.add(table, column, sort)]),
             *dialect.batch(dialect.register(protection)),
         ),
         tuple(f"add column {column}" for column, _ in missing),
@@ -157,7 +160,7 @@ def drop_columns_step(dialect: Dialect, protection: Protection, columns: Sequenc
         str(table),
         (
             *dialect.lock_tables([table], exclusive=True, milliseconds=LOCK_TIMEOUT),
-            *dialect.batch([statement for column in columns for statement in dialect.drop_column(table, column)]),
+            *dialect.batch([statement for column in columns for statement in dialect.columns.drop(table, column)]),
             *dialect.batch(tuple(last)),
         ),
         tuple(f"drop column {column}, which holdfast had added" for column in columns),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, NamedTuple
 
 TypeKind = Literal["base", "array", "composite", "domain", "enum", "range", "multirange", "pseudo"]
@@ -72,6 +73,29 @@ class UniqueKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """A column and the one that is to replace it: how the one follows from the other, and the old one's default.
+
+    ``up`` is an expression over the old column, ``down`` one over the new; None for the value as it is.
+    """
+
+    old: str
+    new: str
+    up: str | None = None
+    down: str | None = None
+    default: str | None = None
+    not_null: bool = False
+    """Whether the old column's NOT NULL is left to triggers meanwhile."""
+
+    def as_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Expansion:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
 class TableInfo:
     """A table with its columns, its keys, and the foreign keys that leave it and that point at it."""
 
@@ -104,6 +128,8 @@ class TableInfo:
     that have partitions themselves, and what inherits from it, at any depth."""
     without_rowid: bool = False
     autoincrement: bool = False
+    expansions: tuple[Expansion, ...] = ()
+    """The columns that another one is beside, where our triggers have to know of it."""
 
     def column(self, name: str) -> ColumnInfo | None:
         return next((column for column in self.columns if column.name == name), None)

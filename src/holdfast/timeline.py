@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,9 @@ from sqlalchemy import Connection
 
 from holdfast.database import execute
 from holdfast.declaration import protections_of
-from holdfast.dialects.base import Dialect, LogFilter, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.log import LogFilter
+from holdfast.dialects.query import Query
 from holdfast.errors import UnsupportedError
 from holdfast.inventory import Inventory
 from holdfast.journal import OPERATIONS, Change, Transaction
@@ -41,7 +44,7 @@ def log(connection: Connection, dialect: Dialect, inventory: Inventory, wanted: 
     bounded = wanted.key is not None or wanted.since is not None or wanted.transaction is not None
     rows: list[AnyRow] = []
     for window in (None,) if bounded or wanted.limit is None else _WINDOWS:
-        rows = execute(connection, dialect.log(replace(wanted, recent=window)))
+        rows = execute(connection, dialect.log.changes(replace(wanted, recent=window)))
         if wanted.limit is not None and len(rows) >= wanted.limit:
             break
     changes = [change_of(row) for row in rows]
@@ -92,8 +95,8 @@ def _inserted_values(
     images: list[dict[str, Any]] = [{} for _ in rows]
     moved_on = set()
     # The rows first: what changes one after that is among the changes, whatever snapshot each statement has.
-    present = dict(map(tuple, execute(connection, Query(dialect.row_images(protection), given))))
-    for position, before in execute(connection, Query(dialect.later_images(protection), given)):
+    present = dict(map(tuple, execute(connection, Query(dialect.log.row_images(protection), given))))
+    for position, before in execute(connection, Query(dialect.log.later_images(protection), given)):
         images[position] = {**(document(before) or {}), **images[position]}
         moved_on.add(position)
     for position, row in present.items():
@@ -115,7 +118,7 @@ def show(connection: Connection, dialect: Dialect, inventory: Inventory, name: s
 
 def find(connection: Connection, dialect: Dialect, name: str) -> Transaction:
     number = name.removeprefix("x")
-    rows = execute(connection, dialect.transaction(name)) if number.isdecimal() and len(number) < 19 else []
+    rows = execute(connection, dialect.log.transaction(name)) if re.fullmatch("[0-9]{1,18}", number) else []
     if not rows:
         raise UnknownTransactionError(
             "HF410", f"There is no transaction {name!r} in the journal.", "See the recent ones with: holdfast log."

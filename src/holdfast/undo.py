@@ -13,7 +13,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
-from holdfast.dialects.base import Dialect, Query, UndoStatements
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
+from holdfast.dialects.undo import UndoStatements
 from holdfast.errors import HoldfastError, RefusedError, UndoConflictError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
@@ -79,7 +81,7 @@ def undo(
     references = protections_of(inventory)
 
     def rendered(counted: Sequence[AnyRow] | None = None) -> UndoStatements:
-        return dialect.undo(transaction, chosen, references, force, counted)
+        return dialect.undo.statements(transaction, chosen, references, force, counted)
 
     statements = rendered()
     with database.connect() as connection:
@@ -129,7 +131,7 @@ def _run(
             return Undone(None, counts, conflicts, rows)
         for statement in statements.cleanup:
             execute(connection, statement)
-        written = execute(connection, dialect.current_transaction())
+        written = execute(connection, dialect.log.current_transaction())
         for query in dialect.unbind_context():
             execute(connection, query)
     return Undone(str(written[0][0]) if written else None, counts, (), rows)
@@ -140,7 +142,7 @@ def _protections(
 ) -> list[Protection]:
     """The tables that the transaction changed, as they are now."""
     wanted = {inventory.resolve(name).name for name in tables}
-    touched = execute(connection, dialect.transaction_tables(transaction))
+    touched = execute(connection, dialect.log.tables(transaction))
     protections = protections_of(inventory)
     chosen = []
     for row in touched:
@@ -218,7 +220,7 @@ def _attempt(
         try:
             for statement in statements.apply:
                 execute(connection, statement)
-            execute(connection, dialect.check_constraints_now())
+            execute(connection, dialect.undo.check_constraints_now())
         except IntegrityError as error:
             writing.rollback()
             return _conflicts(connection, statements.refusals, names) or (_refused(error),)
@@ -266,7 +268,7 @@ def restore(database: Database, table: str, key: Any, *, actor: str | None = Non
     with database.begin() as connection:
         for query in dialect.bind_context({"actor": actor, "reason": reason or "restore"}):
             execute(connection, query)
-        query = Query(dialect.restore(protection), {"key": json.dumps(key, default=str)})
+        query = Query(dialect.undo.restore(protection), {"key": json.dumps(key, default=str)})
         rows = execute(connection, query)
         for each in dialect.unbind_context():
             execute(connection, each)

@@ -74,12 +74,14 @@ class Project:
         (self.folder / "env.py").write_text(env)
         (self.folder / "script.py.mako").write_text(MAKO)
         self.count = 0
+        self.execution: dict[str, Any] = {}
+        """Execution options of the engine, where the env.py asks for them."""
 
     def config(self) -> Config:
         config = Config(stdout=io.StringIO(), output_buffer=io.StringIO())
         config.set_main_option("script_location", str(self.folder))
         config.set_main_option("sqlalchemy.url", self.url.replace("%", "%%"))
-        config.attributes |= {"metadata": self.metadata, "options": self.options}
+        config.attributes |= {"metadata": self.metadata, "options": self.options, "execution": self.execution}
         return config
 
     def revise(self, **options: Any) -> str:

@@ -174,9 +174,21 @@ def run(url: str, *statements: str) -> None:
 
 def schema(url: str) -> list[tuple[object, ...]]:
     """Columns, constraints, indexes and enums, as the catalog spells them."""
-    return rows(url, _SCHEMA)
+    return rows(url, _SQLITE if url.startswith("sqlite") else _SCHEMA)
 
 
+_SQLITE = """\
+select 'column', s.name, x.name, x.type || x."notnull" || coalesce(x.dflt_value, '') || x.pk
+    from sqlite_schema as s, pragma_table_xinfo(s.name) as x where s.type = 'table'
+union all
+select 'constraint', s.name, f."from", f."table" || f."to" || f.on_delete
+    from sqlite_schema as s, pragma_foreign_key_list(s.name) as f where s.type = 'table'
+union all
+select 'index', i.tbl_name, i.name, coalesce(i.sql, (select group_concat(name) from pragma_index_info(i.name)))
+    from sqlite_schema as i where i.type = 'index'
+union all
+select type, tbl_name, name, '' from sqlite_schema where type in ('trigger', 'view')
+order by 1, 2, 3"""
 _SCHEMA = """\
 select 'column', attrelid::regclass::text, attname::text, attnotnull::text from pg_attribute
     join pg_class on pg_class.oid = attrelid and relnamespace = 'public'::regnamespace and relkind = 'r'

@@ -7,24 +7,39 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import render_python_code
+from alembic.autogenerate.api import AutogenContext
+from alembic.migration import MigrationContext
+from alembic.operations.ops import UpgradeOps
 from click.testing import CliRunner
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from holdfast import Audit, Guard, SoftDelete, Tenant, Timestamps, Version
+from holdfast.alembic.operations import (
+    BackfillOp,
+    ContractColumnOp,
+    DropColumnOp,
+    ExpandColumnOp,
+    FinalizeColumnOp,
+    RetireColumnOp,
+)
 from holdfast.cli import main
 from holdfast.dialects import dialect_for
 from holdfast.dialects.changing import Target
-from holdfast.dialects.expanding import Expansion
 from holdfast.dialects.postgresql.expanding import PostgreSQLExpanding
 from holdfast.errors import MigrationError, RefusedError
+from holdfast.migrating import BatchSettings
+from holdfast.tables import Expansion
 from tests.alembic.scripts import ASYNC, Scripts, rows, run, schema, until
 from tests.harness import Protected
+from tests.servers import PsqlError, psql
 from tests.suite.test_tenant import login
 
 TABLES = """\
@@ -39,6 +54,15 @@ create table people (
 create unique index people_name_key on people (lower(name)) where id > 0;
 alter table people add constraint people_amount_key unique (amount);
 insert into people values (1, 'Ada', 1, 1), (2, 'Bob', 2, 2), (3, 'Cid', null, null)"""
+
+
+ON_SQLITE = TABLES.replace("alter table people add constraint people_amount_key unique (amount);\n", "").replace(
+    "amount integer,", "amount integer constraint people_amount_key unique,"
+)
+
+
+def tables(url: str) -> list[str]:
+    return ON_SQLITE.split(";\n") if url.startswith("sqlite") else [TABLES]
 
 
 @pytest.fixture
@@ -101,14 +125,14 @@ CASES: list[tuple[str, str | tuple[str, str]]] = [
 
 
 @pytest.mark.all_versions
-def test_what_is_written_to_the_one_is_in_the_other(
-    postgresql_database: str, migrations: Callable[..., Scripts]
-) -> None:
-    url = postgresql_database
+def test_what_is_written_to_the_one_is_in_the_other(database: str, migrations: Callable[..., Scripts]) -> None:
+    url = database
     scripts = migrations(url, "pass", RENAME[0])
-    run(url, TABLES)
+    run(url, *tables(url))
     scripts.upgrade()
     for statement, wanted in CASES:
+        if statement.startswith("copy") and url.startswith("sqlite"):
+            continue
         run(url, "delete from people where id = 9")
         if not statement.startswith(("insert into people (id", "copy")) or "on conflict" in statement:
             run(url, "insert into people (id, name) values (9, 'Is')")
@@ -129,11 +153,11 @@ def _copy(url: str, statement: str, text: str) -> None:
     engine.dispose()
 
 
-def test_values_that_are_worked_out(postgresql_database: str, migrations: Callable[..., Scripts]) -> None:
+def test_values_that_are_worked_out(database: str, migrations: Callable[..., Scripts]) -> None:
     """With up and down; NULL is a value as well; what both cannot be true of is refused."""
-    url = postgresql_database
+    url = database
     scripts = migrations(url, "pass", EVEN, 'op.hf_backfill("people", "cents")')
-    run(url, TABLES)
+    run(url, *tables(url))
     scripts.upgrade("b")
     assert rows(url, "select amount, cents from people order by id") == [(1, None), (2, None), (None, None)]
     # A row that is not filled yet is filled by any write to it.
@@ -160,7 +184,7 @@ def test_values_that_are_worked_out(postgresql_database: str, migrations: Callab
         with pytest.raises(sa.exc.DBAPIError) as caught:
             run(url, statement)
         assert caught.value.orig is not None
-        ours = dialect_for("postgresql").error(caught.value.orig)
+        ours = dialect_for(sa.make_url(url).get_backend_name()).error(caught.value.orig)
         assert isinstance(ours, RefusedError)
         assert ours.message == "amount and cents of people were written with values that differ."
     assert rows(url, "select amount, cents from people where id = 2") == [(2, 200)]
@@ -198,6 +222,68 @@ def test_a_rename_and_the_way_back(postgresql_database: str, migrations: Callabl
     assert values == rows(url, "select full_name from people order by id")
 
 
+def test_on_sqlite_a_rename_and_the_way_back(sqlite_database: str, migrations: Callable[..., Scripts]) -> None:
+    """Rows that refer to the table stay, and so do its triggers; NOT NULL, a default and a check hold all the time."""
+    url = sqlite_database
+    scripts = migrations(url, "pass", *RENAME)
+    strict = ON_SQLITE.replace("default 'nobody'", "").split(";\n")
+    hanging = (
+        "create table notes (id integer primary key, person integer references people on delete cascade)",
+        "insert into notes values (1, 1), (2, 2)",
+        "create table seen (what)",
+        "create trigger sees after update on people begin insert into seen values (new.id); end",
+    )
+    run(url, *strict, *hanging)
+    before = schema(url)
+    scripts.upgrade("b")
+    run(url, "update people set name = name where id = 1")
+    for statement in (
+        "insert into people (id) values (9)",
+        "insert into people (id, full_name) values (9, null)",
+        "insert into people (id, full_name) values (9, 'x')",
+        "insert into people (id, full_name) values (9, 'BOB')",
+        "update people set full_name = null where id = 1",
+        "update people set name = null where id = 1",
+    ):
+        with pytest.raises(sa.exc.IntegrityError):
+            run(url, statement)
+    scripts.replace("c", RENAME[3][0])
+    with pytest.raises(MigrationError, match=r"HF460"):
+        scripts.upgrade("c")
+    scripts.replace("c", RENAME[1])
+    scripts.upgrade("c")
+    scripts.replace("d", RENAME[3][0])
+    with pytest.raises(MigrationError, match=r"HF466.*lacks what name has: index people_name_key"):
+        scripts.upgrade("d")
+    scripts.replace("d", RENAME[2])
+    scripts.upgrade("d")
+    scripts.downgrade("a")
+    assert schema(url) == before
+    scripts.upgrade("e")
+    assert rows(url, "select full_name from people order by id") == [("Ada",), ("Bob",), ("Cid",)]
+    assert rows(url, "select id, person from notes") == [(1, 1), (2, 2)]
+    contracted = schema(url)
+    run(url, "update people set full_name = 'Eve' where id = 1")
+    assert rows(url, "select count(*) > 0 from seen") == [(1,)]
+    for wrong in ("(9, null)", "(9, 'x')", "(9, 'BOB')"):
+        with pytest.raises(sa.exc.IntegrityError):
+            run(url, f"insert into people (id, full_name) values {wrong}")
+    with pytest.raises(MigrationError, match=r"HF469"):
+        scripts.downgrade("d")
+    run(url, "drop table notes", "drop table seen", "drop table people", "drop table teams", *strict, *hanging)
+    run(
+        url,
+        "drop index people_name_key",
+        "alter table people rename name to full_name",
+        'CREATE UNIQUE INDEX "people_full_name_key" on "people" (lower(full_name)) where id > 0',
+    )
+
+    def spelled(found: list[tuple[object, ...]]) -> set[tuple[str, ...]]:
+        return {tuple(str(each).lower().replace('"', "").replace("main.", "") for each in row) for row in found}
+
+    assert spelled(contracted) == spelled(schema(url))
+
+
 RETYPE = (
     'op.hf_expand_column("people", "{0}", "{0}_new", sa.BigInteger())',
     'op.hf_backfill("people", "{0}_new")',
@@ -207,16 +293,23 @@ RETYPE = (
 
 
 @pytest.mark.parametrize("column", ["amount", "team"])
-def test_another_type(postgresql_database: str, migrations: Callable[..., Scripts], column: str) -> None:
+def test_another_type(database: str, migrations: Callable[..., Scripts], column: str) -> None:
     """The column keeps its name and all that stands on it: a unique constraint, a foreign key."""
-    url = postgresql_database
+    url = database
     scripts = migrations(url, "pass", *(each.format(column) for each in RETYPE))
-    run(url, TABLES)
+    run(url, *tables(url))
     before = schema(url)
     scripts.upgrade("e")
+    if url.startswith("sqlite"):
+        before = [(*row[:3], "BIGINT00") if row[:3] == ("column", "people", column) else row for row in before]
+        types = f"select lower(type) from pragma_table_info('people') where name = '{column}'"
+    else:
+        types = (
+            f"select format_type(atttypid, atttypmod) from pg_attribute where attname = '{column}' "
+            "and attrelid = 'people'::regclass"
+        )
     assert schema(url) == before
-    types = f"select format_type(atttypid, atttypmod) from pg_attribute where attname = '{column}'"
-    assert rows(url, f"{types} and attrelid = 'people'::regclass") == [("bigint",)]
+    assert rows(url, types) == [("bigint",)]
     assert rows(url, f"select {column} from people order by id") == [(1,), (2,), (None,)]
 
 
@@ -238,22 +331,23 @@ def test_rows_that_differ_stop_the_last_step(postgresql_database: str, migration
     assert rows(url, "select full_name from people where id = 2") == [("Zoe",)]
 
 
-def test_a_column_is_removed(postgresql_database: str, migrations: Callable[..., Scripts]) -> None:
-    url = postgresql_database
+def test_a_column_is_removed(database: str, migrations: Callable[..., Scripts]) -> None:
+    url = database
     scripts = migrations(
         url,
         "pass",
         ('op.hf_retire_column("people", "name")', 'op.hf_unretire_column("people", "name")'),
         ('op.hf_drop_column("people", "name")', 'op.hf_restore_column("people", "name")'),
     )
-    run(url, TABLES)
+    run(url, *tables(url))
     scripts.upgrade("b")
     run(url, "insert into people (id, amount) values (4, 4)", "update people set amount = 5 where id = 1")
     run(url, "update people set name = 'Ann' where id = 1")
     with pytest.raises(MigrationError, match=r"HF468.*people.name was written"):
         scripts.upgrade("c")
     scripts.downgrade("a")
-    assert rows(url, "select count(*) from pg_class where left(relname, 3) = 'hf_'") == [(0,)]
+    catalog = "sqlite_schema where name" if url.startswith("sqlite") else "pg_class where relname"
+    assert rows(url, f"select count(*) from {catalog} like 'hf\\_%%' escape '\\'") == [(0,)]
     scripts.replace("b", 'op.hf_drop_column("people", "name")')
     with pytest.raises(MigrationError, match=r"HF466.*is not known"):
         scripts.upgrade("b")
@@ -272,12 +366,20 @@ REFUSED = [
 ]
 
 
-def test_what_cannot_have_a_successor(postgresql_database: str, migrations: Callable[..., Scripts]) -> None:
-    url = postgresql_database
+def test_what_cannot_have_a_successor(database: str, migrations: Callable[..., Scripts]) -> None:
+    url = database
     scripts = migrations(url, "pass", "pass")
-    run(url, TABLES, "alter table people add twice integer generated always as (amount * 2) stored")
+    how = "virtual" if url.startswith("sqlite") else "stored"
+    run(url, *tables(url), f"alter table people add twice integer generated always as (amount * 2) {how}")
+    refused = list(REFUSED)
+    if url.startswith("sqlite"):
+        run(
+            url,
+            "alter table people add spoken text check (spoken is not null or id < 9)",
+        )
+        refused += [("spoken", "may refuse NULL"), ("name", "keep a value differently")]
     before = schema(url)
-    for column, why in REFUSED:
+    for column, why in refused:
         scripts.replace("b", f'op.hf_expand_column("people", "{column}", "other", sa.BigInteger())')
         with pytest.raises(MigrationError, match=f"HF466.*{why}"):
             scripts.upgrade()
@@ -286,16 +388,6 @@ def test_what_cannot_have_a_successor(postgresql_database: str, migrations: Call
     scripts.replace("b", RENAME[0][0])
     with pytest.raises(MigrationError, match=r"HF462"):
         scripts.upgrade()
-
-
-def test_on_sqlite_it_is_said_what_to_do_instead(sqlite_database: str, migrations: Callable[..., Scripts]) -> None:
-    scripts = migrations(sqlite_database, "pass", "pass")
-    run(sqlite_database, "create table people (id integer primary key, name text)")
-    for upgrade in (RENAME[0][0], RENAME[3][0], 'op.hf_retire_column("people", "name")'):
-        scripts.replace("b", upgrade)
-        with pytest.raises(MigrationError, match=r"HF466.*SQLite") as caught:
-            scripts.upgrade()
-        assert "op.batch_alter_table" in caught.value.hint
 
 
 WITHOUT_JOURNAL = (
@@ -343,6 +435,54 @@ def test_what_protects_the_table_goes_along(postgresql_database: str, migrations
     protected.undo()
     assert rows(url, "select amount from people where id = 1") == [(12,)]
     assert rows(url, FOUND) == []
+
+
+def test_on_sqlite_protection_counts_a_write_once(sqlite_database: str, migrations: Callable[..., Scripts]) -> None:
+    """One change with both columns in it, one version, one row for the guard, whichever column was written."""
+    url = sqlite_database
+    retyped = [each.format("amount").replace("sa.BigInteger()", "sa.Integer()") for each in RETYPE]
+    scripts = migrations(url, "pass", *RENAME, *retyped[:1], ";".join(retyped[1:]))
+    run(url, *tables(url))
+    protected = Protected(url)
+    declared = [Audit(exclude={"amount"}), SoftDelete(live_view=True), Timestamps(), Version(), Guard(max_rows=3)]
+    protected.protect({"people": declared, "teams": [SoftDelete()]}, add_columns=True)
+    scripts.upgrade("b")
+    assert protected.drift() == []
+    run(url, "update people set full_name = 'Ada L.' where id = 1")
+    run(url, "update people set name = 'Bo', amount = 22 where id = 2")
+    run(url, "insert into people (id, full_name) values (4, 'Dot')")
+    run(url, "update people set full_name = full_name || '' where id < 3")
+    assert rows(url, "select id, name, full_name, version from people order by id") == [
+        (1, "Ada L.", "Ada L.", 2), (2, "Bo", "Bo", 2), (3, "Cid", None, 1), (4, "Dot", "Dot", 1)
+    ]  # fmt: skip
+    found = [(change.operation, change.key, change.after) for change in protected.log("people", limit=None)]
+    assert sorted(found[-3:], key=lambda change: change[1])[:2] == [
+        ("update", 1, {"name": "Ada L.", "full_name": "Ada L."}),
+        ("update", 2, {"name": "Bo", "full_name": "Bo"}),
+    ]
+    assert found[-1][0] == "insert"
+    assert {"name": "Dot", "full_name": "Dot"}.items() <= found[-1][2].items()
+    protected.write("delete from people where id = 2")
+    protected.write("update people set full_name = 'Eve' where id = 1")
+    protected.undo()
+    assert both(url, "id = 1") == [("Ada L.", "Ada L.")]
+    scripts.upgrade("d")
+    # What follows from the other column is no change of the row.
+    assert rows(url, "select full_name, version from people where id = 3") == [("Cid", 1)]
+    scripts.upgrade("e")
+    assert protected.drift() == []
+    protected.write("update people set full_name = 'Fay' where id = 1")
+    protected.undo()
+    assert rows(url, "select full_name from people_live order by id") == [("Ada L.",), ("Cid",), ("Dot",)]
+    scripts.upgrade("f")
+    run(url, "update people set amount_new = 123454321 where id = 1")
+    scripts.upgrade()
+    run(url, "update people set amount = 987656789 where id = 1")
+    assert protected.drift() == []
+    # What is kept out of the journal stays out of it by either name.
+    assert rows(url, "select count(*) from holdfast_value where coalesce(after, before) in (123454321, 987656789)") == [
+        (0,)
+    ]
 
 
 def test_under_row_security_a_tenant_writes_either_column(
@@ -517,20 +657,23 @@ class Application:
         return self.rounds
 
 
-def test_both_versions_of_the_application_work_all_the_time(
-    postgresql_database: str, migrations: Callable[..., Scripts]
-) -> None:
+def test_both_versions_of_the_application_work_all_the_time(database: str, migrations: Callable[..., Scripts]) -> None:
     """No statement fails, and what each wrote last is there, while the column is renamed beneath them."""
-    url = postgresql_database
+    url, sqlite = database, database.startswith("sqlite")
     scripts = migrations(url, "pass", *(
         each[0].replace("people", "accounts") if isinstance(each, tuple) else each.replace("people", "accounts")
-        for each in WITHOUT_JOURNAL
+        for each in (RENAME if sqlite else WITHOUT_JOURNAL)
     ))  # fmt: skip
+    series = (
+        "(with recursive s (i) as (values (0) union all select i + 1 from s where i < 3000) select i from s)"
+        if sqlite
+        else "generate_series(0, 3000) as i"
+    )
     run(
         url,
         "create table accounts (id integer primary key, name text not null, version integer not null default 1)",
         "create index accounts_name on accounts (name)",
-        "insert into accounts select i, case i when 0 then '0' else 'row ' || i end from generate_series(0, 3000) as i",
+        f"insert into accounts (id, name) select i, case i when 0 then '0' else 'row ' || i end from {series}",
     )
     protected = Protected(url)
     protected.protect({"accounts": [Audit(), Version()]})
@@ -563,6 +706,75 @@ def test_both_versions_of_the_application_work_all_the_time(
     assert rows(url, "select count(*) from accounts where full_name = 'row ' || id") == [(3000,)]
     assert len(protected.log("accounts", key="0", limit=None)) == counted
     assert protected.drift() == []
+
+
+@pytest.mark.parametrize("swap", [False, True], ids=["rename", "retype"])
+def test_a_script_does_the_same(postgresql_database: str, migrations: Callable[..., Scripts], swap: bool) -> None:
+    """Printed by ``--sql`` and run by psql; what it would have to know, it asks, and stops."""
+    url = postgresql_database
+    column, new = ("amount", "amount_new") if swap else ("name", "full_name")
+    steps = (
+        [each.format("amount") for each in RETYPE]
+        if swap
+        else [each[0] if isinstance(each, tuple) else each for each in RENAME]
+    )
+    scripts = migrations(url, "pass", *steps)
+    with_default = TABLES.replace("not null default 'nobody'", "not null")
+    run(url, with_default)
+    scripts.upgrade("e")
+    wanted = schema(url)
+    run(url, "drop table people, teams", TABLES, "update alembic_version set version_num = 'a'")
+    if not swap:
+        with pytest.raises(PsqlError, match=r"HF466.*has a default"):
+            psql(url, scripts.sql("a:b"))
+    run(url, "drop table people, teams", with_default)
+    psql(url, scripts.sql("a:c"))
+    run(url, f"update people set {new} = {new} where id = 1", "insert into people (id, name) values (9, 'Nine')")
+    assert rows(url, f"select count(*) from people where {column} is distinct from {new}") == [(0,)]
+    with pytest.raises(PsqlError, match=r"HF466.*it lacks"):
+        psql(url, scripts.sql("c:d"))
+    run(url, "delete from people where id = 9")
+    for statement in (
+        ("alter table people add constraint people_amount_new_key unique (amount_new)",)
+        if swap
+        else (
+            "create unique index people_full_name_key on people (lower(full_name)) where id > 0",
+            "alter table people add constraint people_full_name_check check (full_name <> 'x')",
+            "alter table people alter column full_name set not null",
+        )
+    ):
+        run(url, statement)
+    psql(url, scripts.sql("c:e"))
+    assert schema(url) == wanted
+    assert rows(url, "select version_num from alembic_version") == [("e",)]
+
+
+def test_the_operations_can_be_printed() -> None:
+    """As Alembic writes a revision: each operation, and what takes it back."""
+    context = AutogenContext(MigrationContext.configure(dialect_name="postgresql"))
+    context.opts |= {"alembic_module_prefix": "op.", "sqlalchemy_module_prefix": "sa.", "user_module_prefix": None}
+    made = [
+        ExpandColumnOp("people", "amount", "cents", sa.BigInteger(), up="amount * 100", schema="shop"),
+        BackfillOp("people", "cents", sa.text("amount * 100"), batches=BatchSettings(rows=10)),
+        FinalizeColumnOp("people", "amount", "cents"),
+        ContractColumnOp("people", "amount", "cents", swap=True),
+        RetireColumnOp("people", "fax"),
+        DropColumnOp("people", "fax", quiet=timedelta(hours=1)),
+    ]
+    reversed_ = [each.reverse() for each in (made[0], made[3], made[4], made[5])]
+    printed = render_python_code(UpgradeOps([*made, *reversed_]), migration_context=context.migration_context)
+    assert [line.strip() for line in printed.splitlines() if "op." in line] == [
+        "op.hf_expand_column('people', 'amount', 'cents', sa.BigInteger(), up='amount * 100', schema='shop')",
+        "op.hf_backfill('people', 'cents', sa.text('amount * 100'), batches=holdfast.alembic.BatchSettings(rows=10))",
+        "op.hf_finalize_column('people', 'amount', 'cents')",
+        "op.hf_contract_column('people', 'amount', 'cents', swap=True)",
+        "op.hf_retire_column('people', 'fax')",
+        "op.hf_drop_column('people', 'fax', quiet=datetime.timedelta(seconds=3600))",
+        "op.hf_collapse_column('people', 'cents', schema='shop')",
+        "op.hf_restore_column('people', 'amount')",
+        "op.hf_unretire_column('people', 'fax')",
+        "op.hf_restore_column('people', 'fax')",
+    ]
 
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "expanding.sql"

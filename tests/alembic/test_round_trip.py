@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from holdfast import Audit, Guard, Tenant
 from holdfast.sqlalchemy import protect
 from tests.alembic import changing
+from tests.alembic.evolving import Evolution
 from tests.alembic.project import Project
 from tests.sqlalchemy import warehouse, zoo
 
@@ -60,59 +62,30 @@ def test_tables_that_were_there_before(request: Any, tmp_path: Path, chinook: st
     assert project.schema() == before
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = int(os.environ.get("HOLDFAST_TEST_EXAMPLES", "0"))
+"""More of them: each is a database, and four changes of its models, one after the other."""
+
+
+def go_through_changes(url: str, seed: int) -> None:
+    chance = random.Random(seed)
+    evolution = Evolution(url, changing.start(chance))
+    with evolution.connected():
+        for _ in range(4):
+            evolution.go_to(changing.changed(evolution.models, chance))
+
+
+@settings(max_examples=EXAMPLES or 4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_models_that_change_at_random_on_sqlite(tmp_path: Path, seed: int) -> None:
-    folder = Path(tempfile.mkdtemp(dir=tmp_path))
-    go_through_changes(Project(folder, f"sqlite:///{folder / 'test.db'}", None), random.Random(seed))
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        go_through_changes(f"sqlite:///{folder}/test.db", seed)
 
 
-@settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES or 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
-def test_models_that_change_at_random_on_postgresql(tmp_path: Path, postgresql: Any, seed: int) -> None:
+def test_models_that_change_at_random_on_postgresql(postgresql: Any, seed: int) -> None:
     with postgresql.new_database() as url:
-        project = Project(Path(tempfile.mkdtemp(dir=tmp_path)), url, None, holdfast_roles_apart=False)
-        go_through_changes(project, random.Random(seed))
-
-
-def go_through_changes(project: Project, seed: random.Random, steps: int = 3) -> None:
-    models = changing.start(seed)
-    project.metadata = changing.metadata_of(models)
-    project.upgrade()
-    shapes = [shape(project)]
-    for _ in range(steps):
-        project.metadata = changing.metadata_of(models)
-        project.revise()
-        project.upgrade()
-        assert project.drift() == ""
-        shapes.append(shape(project))
-        models = changing.changed(models, seed)
-    for number in reversed(range(steps)):
-        project.downgrade(f"r{number:03}" if number else "base")
-        assert shape(project) == shapes[number]
-    project.upgrade()
-    assert project.drift() == ""
-    assert shape(project) == shapes[-1]
-
-
-def shape(project: Project) -> list[Any]:
-    """The schema without regard to the order of columns, which a migration cannot bring back."""
-    if "postgresql" in project.url:
-        return sorted(line.rstrip(",") for line in project.schema().splitlines() if line and not line.startswith("--"))
-    found: list[Any] = []
-    engine = sa.create_engine(project.url, poolclass=NullPool)
-    with engine.connect() as connection:
-        inspector = sa.inspect(connection)
-        for table in inspector.get_table_names():
-            if not table.startswith("holdfast_"):
-                columns = sorted(
-                    (each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)
-                )
-                found.append((table, columns, sorted(map(str, inspector.get_foreign_keys(table)))))
-        found += connection.exec_driver_sql(
-            "select type, name, sql from sqlite_schema where type <> 'table' and name not glob 'sqlite_*' order by 1, 2"
-        )
-    return found
+        go_through_changes(url, seed)
 
 
 def test_keys_that_carry_a_tenant(postgresql_database: str, tmp_path: Path) -> None:
@@ -127,7 +100,9 @@ def test_keys_that_carry_a_tenant(postgresql_database: str, tmp_path: Path) -> N
     )
     for table in (shops, goods):
         protect(Tenant("tenant_id"))(table)
-    project = Project(tmp_path, postgresql_database, metadata, holdfast_roles_apart=False)
+    # The column's default is the policy's too.
+    options = {"holdfast_roles_apart": False, "compare_server_default": True}
+    project = Project(tmp_path, postgresql_database, metadata, **options)
     project.upgrade()
     before = project.schema()
     project.revise()

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
 
 from tests.cli.conftest import Shop
 
@@ -79,3 +84,74 @@ def test_what_cannot_be_checked_is_no_pass(shop: Shop, tmp_path: pathlib.Path) -
     assert shop.holdfast("verify", "--digest", str(tmp_path / "missing")).code == 2
     assert shop.holdfast("seal", "--digest", str(nothing)).code == 2
     assert shop.holdfast("seal", "--fork", "x").code == 2
+
+
+def test_known_maintenance_is_acknowledged_and_hides_nothing_new(
+    postgresql_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USER", "ada")
+    shop, holdfast = postgresql_shop, postgresql_shop.holdfast
+    holdfast("protect", "--all", "--yes")
+    shop.run_as("ada", "update orders set status = 'sent' where id = 1")
+    holdfast("seal")
+    maintenance = (
+        "alter table orders disable trigger holdfast_record_update",
+        "alter table orders enable trigger holdfast_record_update",
+    )
+    shop.run(*maintenance)
+    [open_finding] = holdfast("verify", "--json").json["findings"]
+    assert "id" not in open_finding  # more may be done before the next seal
+    holdfast("seal")
+    [finding] = holdfast("verify", "--json").json["findings"]
+    assert (finding["kind"], finding["epoch"]) == ("object altered", 2)
+    assert holdfast("verify", "--acknowledge", finding["id"]).code == 2
+    assert "HF314" in holdfast("verify", "--acknowledge", "0" * 16, "--reason", "x").err
+
+    acknowledged = holdfast("verify", "--acknowledge", finding["id"], "--reason", "bulk load of 6 May")
+    assert acknowledged.code == 0
+    assert "bulk load of 6 May" in acknowledged.err
+    assert "was switched off" in acknowledged.err
+    holdfast("seal")
+    again = holdfast("verify", "--json")
+    assert (again.code, again.json["findings"]) == (0, [])
+    [listed] = again.json["acknowledged"]
+    assert (listed["id"], listed["acknowledged"]["reason"]) == (finding["id"], "bulk load of 6 May")
+
+    # The same once more is a new finding, and neither it nor an edit hides behind the statement.
+    shop.run(*maintenance)
+    holdfast("seal")
+    shop.run("update holdfast.change set after = before where id = 1")
+    found = holdfast("verify", "--json")
+    assert found.code == 1
+    assert {(each["kind"], each["epoch"]) for each in found.json["findings"]} == {
+        ("object altered", 4),
+        ("change edited", 1),
+    }
+    assert [each["id"] for each in found.json["acknowledged"]] == [finding["id"]]
+    # Nor does the statement go away unseen.
+    shop.run("delete from holdfast.intervention where kind = 'acknowledgement'")
+    kinds = [each["kind"] for each in holdfast("verify", "--json").json["findings"]]
+    assert kinds.count("object altered") == 2
+    assert "intervention removed" in kinds
+
+
+def test_it_seals_every_so_often_until_it_is_interrupted(postgresql_shop: Shop, environment: dict[str, str]) -> None:
+    shop = postgresql_shop
+    shop.holdfast("protect", "--all", "--yes")
+    with subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "seal", "--every", "0.05"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**environment, "HOLDFAST_URL": shop.protected.url},
+        # A program that is started in the background of a shell may ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert json.loads(program.stdout.readline())["epoch"] == 1
+        shop.run("update orders set status = 'sent' where id = 1")
+        assert json.loads(program.stdout.readline())["changes"] == 1
+        program.send_signal(signal.SIGINT)
+        assert program.wait() == 130
+        assert "Traceback" not in program.stderr.read()

@@ -38,8 +38,11 @@ def test_drift_is_told_object_by_object_and_mended(protected_shop: Shop) -> None
     assert f"1 of {len(installed)} objects not as declared" in outcome.out
     drifted = [each for each in protected_shop.holdfast("status", "--json").json if each["state"] != "current"]
     assert drifted == [{**lost, "state": "missing"}]
-    assert protected_shop.holdfast("protect", "--all", "--yes").code == 0
+    protected_shop.run("create table newcomers (id integer primary key)")
+    before = protected_shop.protected.inventory().relations
+    assert protected_shop.holdfast("protect", "--yes").code == 0
     assert protected_shop.holdfast("status").code == 0
+    assert protected_shop.protected.inventory().relations == before, "only what was declared is made again"
 
 
 def test_a_dropped_table_is_drift_until_protect_has_run(protected_shop: Shop) -> None:
@@ -47,7 +50,7 @@ def test_a_dropped_table_is_drift_until_protect_has_run(protected_shop: Shop) ->
     outcome = protected_shop.holdfast("status")
     assert outcome.code == 1
     assert "countries" in outcome.out
-    assert protected_shop.holdfast("protect", "--all", "--yes").code == 0
+    assert protected_shop.holdfast("protect", "--yes").code == 0
     assert protected_shop.holdfast("status").code == 0
 
 

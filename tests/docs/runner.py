@@ -7,11 +7,13 @@ import difflib
 import io
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ VOLATILE = (
 
 # Nothing in it is for the shell, but for a file that it writes.
 _PLAIN = re.compile(r"(holdfast [-\w ./:,=]*?)(?: > ([\w.]+))?")
+_SCRIPT = re.compile(r"python (\w+\.py)")
 # What one command leaves behind for the next.
 _STATE = re.compile(r"export |cd |\w+=|.*\$\?")
 
@@ -215,8 +218,37 @@ class Runner:
         """What it prints, and its exit code."""
         if _PLAIN.fullmatch(command):
             return self.holdfast(command)
+        if script := _SCRIPT.fullmatch(command):
+            return self.python_file(script[1])
         result = self.shell(command)
         return result.stdout, str(result.returncode)
+
+    def python_file(self, name: str) -> tuple[str, str]:
+        """The same of a file of the page; what it imported of the page is forgotten, as if its process had ended."""
+        printed, code = io.StringIO(), "0"
+        before = set(sys.modules)
+        opened: list[Any] = []
+
+        def note(connection: Any, _: object) -> None:
+            opened.append(connection)
+
+        sys.path.insert(0, str(self.folder))
+        sqlalchemy.event.listen(sqlalchemy.Pool, "connect", note)
+        try:
+            with _only(self.environment), contextlib.redirect_stdout(printed):
+                runpy.run_path(name, run_name="__main__")
+        except Exception:
+            traceback.print_exc(file=printed)
+            code = "1"
+        finally:
+            sqlalchemy.event.remove(sqlalchemy.Pool, "connect", note)
+            sys.path.remove(str(self.folder))
+            for each in set(sys.modules) - before:
+                if str(getattr(sys.modules[each], "__file__", "")).startswith(str(self.folder)):
+                    del sys.modules[each]
+            for connection in opened:
+                connection.close()
+        return printed.getvalue(), code
 
     def holdfast(self, command: str) -> tuple[str, str]:
         """The same, run here, since a process takes most of a second to start."""

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from holdfast.cli import main
-from holdfast.dialects.base import Features
+from holdfast.dialects.features import Features
 from holdfast.guarantees import QUESTIONS, table
 from tests.docs.blocks import ROOT
 

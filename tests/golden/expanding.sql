@@ -45,7 +45,7 @@ begin
 end
 $holdfast$;
 
-comment on function "shop"."hf_expand_people_full_name"() is 'holdfast-expand {"old": "name", "new": "full_name", "up": null, "down": null, "default": null}';
+comment on function "shop"."hf_expand_people_full_name"() is 'holdfast-expand {"old": "name", "new": "full_name", "up": null, "down": null, "default": null, "not_null": false}';
 
 revoke all on function "shop"."hf_expand_people_full_name"() from public;
 
@@ -106,7 +106,7 @@ begin
 end
 $holdfast$;
 
-comment on function "shop"."hf_expand_people_cents"() is 'holdfast-expand {"old": "amount", "new": "cents", "up": "amount * 100", "down": "cents / 100", "default": "0"}';
+comment on function "shop"."hf_expand_people_cents"() is 'holdfast-expand {"old": "amount", "new": "cents", "up": "amount * 100", "down": "cents / 100", "default": "0", "not_null": false}';
 
 revoke all on function "shop"."hf_expand_people_cents"() from public;
 

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 import holdfast
 import holdfast.sqlalchemy as hs
 from holdfast.errors import DeclarationError, HoldfastError, TenantError
-from holdfast.policies import Tenant
+from holdfast.policies import Audit, Tenant
+from tests.harness import Protected
 
 ASYNC = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 SHOP = Tenant("shop_id", reads="application")
@@ -70,6 +71,32 @@ class Tag(Base):
     shop_id: Mapped[int]
     name: Mapped[str]
     code: Mapped[int]
+
+
+@hs.protect(SHOP, Audit())
+class Booking(hs.SoftDeletable, Base):
+    __tablename__ = "bookings"
+
+    shop_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    room: Mapped[str]
+    guests: Mapped[list[Guest]] = relationship(back_populates="booking", order_by="Guest.id")
+
+
+@hs.protect(SHOP, Audit())
+class Guest(hs.SoftDeletable, Base):
+    __tablename__ = "guests"
+    __table_args__ = (sa.ForeignKeyConstraint(["shop_id", "booking_id"], ["bookings.shop_id", "bookings.id"]),)
+
+    shop_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    booking_id: Mapped[int]
+    name: Mapped[str]
+    booking: Mapped[Booking] = relationship(back_populates="guests")
+
+
+class BookingRepository(hs.Repository[Booking]):
+    writable = ("id", "room")
 
 
 class OrderRepository(hs.Repository[Order]):
@@ -410,3 +437,37 @@ def test_an_upsert_by_a_key_that_has_the_tenant(shops: Shops) -> None:
             session.commit()
     with hs.all_tenants(shops.owner, reason="the test looks") as session:
         assert sorted(session.scalars(sa.select(Tag.code))) == [11, 20]
+
+
+def test_a_primary_key_that_begins_with_the_tenant(shops: Shops) -> None:
+    """Two shops count their bookings each by itself, and everything knows a row by both columns."""
+    for shop in (1, 2):
+        with holdfast.context(tenant=shop), shops.session() as session:
+            session.add(Booking(id=1, room=f"{shop}-a", guests=[Guest(id=1, name="ann"), Guest(id=2, name="bo")]))
+            session.commit()
+    with holdfast.context(tenant=1), shops.session() as session:
+        booking = session.get_one(Booking, (1, 1))
+        assert [guest.name for guest in booking.guests] == ["ann", "bo"]
+        assert [guest.booking.room for guest in session.scalars(sa.select(Guest))] == ["1-a", "1-a"]
+        assert session.get(Booking, (2, 1)) is None
+        bookings = BookingRepository(session)
+        assert [each.room for each in bookings.list(limit=10)] == ["1-a"]
+        assert bookings.upsert({"id": 1, "room": "1-b"}, on=["id"], update=["room"]) is booking
+        assert bookings.create(id=2, room="1-c").shop_id == 1
+        bookings.delete((1, 1))
+        session.commit()
+    with holdfast.context(tenant=1), shops.session() as session:
+        bookings = BookingRepository(session)
+        assert [each.id for each in bookings.list(limit=10)] == [2]
+        assert session.scalars(sa.select(Guest)).all() == []
+        assert [guest.name for guest in bookings.restore((1, 1)).guests] == ["ann", "bo"]
+        session.commit()
+    with holdfast.context(tenant=2), shops.session() as session:
+        assert [(each.room, len(each.guests)) for each in session.scalars(sa.select(Booking))] == [("2-a", 2)]
+    journal = Protected(shops.owner.url.render_as_string(hide_password=False))
+    changes = [each for each in journal.log() if each.table.name == "bookings"]
+    assert {tuple(each.key) for each in changes} == {(1, 1), (1, 2), (2, 1)}
+    [upserted] = [each for each in changes if each.operation == "delete"]
+    journal.undo(upserted.transaction, force=True)
+    with holdfast.context(tenant=1), shops.session() as session:
+        assert [(each.id, each.room) for each in session.scalars(sa.select(Booking).order_by(Booking.id))] == [(1, "1-a")]

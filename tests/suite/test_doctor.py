@@ -103,12 +103,14 @@ BROKEN = {
             "grant truncate, trigger on customers to {app}",
             "grant references on sales.orders to public",
             "grant update on customers to {readonly}",
+            "grant execute on function lo_get(oid), lo_from_bytea(oid, bytea) to {app}",
         ),
         (
             ("privileges", "error", "public.customers"),
             ("privileges", "error", "sales.orders"),
             ("read-only-writes", "error", "public.customers"),
             ("public-privileges", "warning", "sales.orders"),
+            ("large-objects", "warning", "{app}"),
         ),
         ("privileges",),
     ),
@@ -175,6 +177,7 @@ BROKEN = {
         (
             "alter table sales.orders add other bigint references customers",
             "create unique index on customers (name)",
+            "alter table customers alter id drop identity",
             "drop index {index}",
             "create index on customers (tenant_id, lower(email))",
             "alter table events add total numeric",
@@ -186,6 +189,7 @@ BROKEN = {
         (
             ("foreign-key", "error", "sales.orders"),
             ("unique-key", "warning", "public.customers"),
+            ("primary-key", "warning", "public.customers"),
             ("tenant-index", "warning", "sales.orders"),
             ("index-cliff", "warning", "public.customers"),
             ("index-cliff", "warning", "public.events"),

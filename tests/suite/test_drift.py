@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from holdfast.errors import DriftError
@@ -11,7 +9,7 @@ from holdfast.inspector import inspect
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from holdfast.status import status
 from tests.harness import Protected
-from tests.servers import Server, dump_and_restore
+from tests.servers import dump_and_restore
 
 POSTGRESQL = """
 create table customers (id int primary key, name text not null, email text unique, deleted_at timestamptz);
@@ -402,12 +400,6 @@ def test_a_right_to_read_the_journal_is_no_drift_and_stays(postgresql_database: 
     assert database.drift() == []
     database.protect({"orders": [Guard(max_rows=5)]})
     assert database.rows("select has_table_privilege('public', 'holdfast.timeline', 'select')") == [(True,)]
-
-
-@pytest.fixture
-def elsewhere(postgresql: Server) -> Iterator[str]:
-    with postgresql.new_database() as url:
-        yield url
 
 
 def test_a_dump_restored_elsewhere_is_as_declared_and_goes_on(postgresql_database: str, elsewhere: str) -> None:

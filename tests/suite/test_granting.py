@@ -71,6 +71,8 @@ def test_the_application_works_within_one_tenant_and_owns_nothing(shop: Duties, 
         f"set role {shop.roles.all_tenants}",
         ACROSS,
         "select * from holdfast.timeline",
+        "select lo_from_bytea(0, 'of tenant 1')",
+        "select lo_get(1)",
         "delete from holdfast.change",
         "update holdfast.role set name = 'x'",
     ):

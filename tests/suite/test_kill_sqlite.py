@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.journal import OPERATIONS
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from tests.harness import Protected
@@ -189,7 +189,7 @@ class Copy:
         if without:
             self.connection.execute(f"drop trigger {without}")
         [(self.before,)] = self.connection.execute("select max(id) from holdfast_change")
-        self.log = database.database.dialect.log(LogFilter(limit=None))
+        self.log = database.database.dialect.log.changes(LogFilter(limit=None))
 
     def __enter__(self) -> Self:
         return self

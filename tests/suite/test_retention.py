@@ -82,7 +82,7 @@ def write_all(database: Protected, work: Sequence[Sequence[str]]) -> list[str]:
                     execute(connection, query)
                 for statement in statements:
                     execute(connection, statement)
-                names.append(str(execute(connection, dialect.current_transaction())[0][0]))
+                names.append(str(execute(connection, dialect.log.current_transaction())[0][0]))
                 for query in dialect.unbind_context():
                     execute(connection, query)
     return names

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from holdfast.context import bind, context
 from holdfast.database import execute
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.errors import UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.journal import Change

@@ -281,8 +281,8 @@ class Story:
                 with contextlib.suppress(DBAPIError), connection.begin_nested():
                     for statement in group:
                         execute(connection, statement)
-            execute(connection, self.protected.database.dialect.check_constraints_now())
-            written = execute(connection, self.protected.database.dialect.current_transaction())
+            execute(connection, self.protected.database.dialect.undo.check_constraints_now())
+            written = execute(connection, self.protected.database.dialect.log.current_transaction())
         after = self.snapshot()
         if after != self.snapshots[-1]:
             self.ids.append(str(written[0][0]))

@@ -207,7 +207,7 @@ def test_the_context_names_the_tenant_and_no_other_is_served(files: str) -> None
     with holdfast.context(tenant="acme"):
         with registry.lease() as engine:
             assert read(engine) == "of acme"
-            with holdfast.context(tenant="beta"), pytest.raises(TenantError, match="HF492"):
+            with holdfast.context(tenant="beta"), pytest.raises(TenantError, match="HF203"):
                 read(engine)
             assert read(engine) == "of acme"
     session = Session(bind=None)
@@ -219,7 +219,7 @@ def test_the_context_names_the_tenant_and_no_other_is_served(files: str) -> None
     with registry.lease("beta") as engine:
         holdfast.sqlalchemy.bind(engine)
         session.bind = engine
-        with pytest.raises(TenantError, match="HF492"):
+        with pytest.raises(TenantError, match="HF203"):
             session.scalars(select(Note)).all()
     session.close()
     registry.close()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import sessionmaker
 
 import holdfast
 from holdfast.database import Database
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.errors import HoldfastError
 from holdfast.inspector import inspect
 from holdfast.journal import Change

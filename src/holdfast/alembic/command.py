@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -74,3 +75,8 @@ def _errors() -> Iterator[None]:
         yield
     except CommandError as error:
         raise MigrationError("HF464", f"Alembic: {error}.", "Look at the revisions: alembic history.") from error
+    except (configparser.Error, UnicodeDecodeError) as error:
+        what = str(error).splitlines()[0].rstrip(".")
+        raise MigrationError(
+            "HF464", f"Alembic's configuration cannot be read: {what}.", "Look at the file."
+        ) from error

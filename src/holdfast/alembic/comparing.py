@@ -12,14 +12,15 @@ from sqlalchemy import Table
 from holdfast.alembic.describing import Describer
 from holdfast.alembic.foreseeing import Foreseen, flat
 from holdfast.alembic.indexing import Comparison
+from holdfast.alembic.leaving import leave_made, leave_ours
 from holdfast.alembic.protecting import ProtectOp
 from holdfast.alembic.revising import Revision
+from holdfast.alembic.translating import refuse_translated
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
-from holdfast.objects import DatabaseObject
-from holdfast.sqlalchemy.tables import POLICIES, policies_of
+from holdfast.sqlalchemy.tables import policies_of
 from holdfast.steps import check_views, journal_step, refuse_used
 from holdfast.tables import TableName
 
@@ -37,18 +38,21 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Iterable[
     describer = Describer(connection, dialect, default)
     tables = _tables(context, describer)
     declared = {name: policies_of(table) for name, table in tables.items()}
-    _leave_ours(upgrade, describer)
+    leave_ours(upgrade, describer)
     _import_types(context, upgrade)
     Comparison(describer, upgrade, inventory).compare(tables)
     if not inventory.has_journal and not any(declared.values()):
         return
+    for name, table in tables.items():
+        if declared[name]:
+            refuse_translated(connection, str(name), table.schema)
     journal, dialect, _ = journal_step(dialect, inventory, context.opts.get(ROLES_APART))
     foreseen = Foreseen(describer, tables, dict(inventory.tables))
     foreseen.apply(upgrade.ops)
     revision = Revision(dialect, inventory, foreseen, declared)
     first, last = revision.operations()
     _check(dialect, inventory, revision)
-    _leave_made(upgrade, describer, [each for listed in revision.after.objects.values() for each in listed])
+    leave_made(upgrade, describer, revision)
     if journal is not None and (first or last or inventory.has_journal):
         first.insert(0, _journal_op(dialect, inventory, journal.statements, journal.actions))  # type: ignore[arg-type]
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
@@ -90,56 +94,3 @@ def _check(dialect: Dialect, inventory: Inventory, revision: Revision) -> None:
     check_views(dialect, inventory, wanted, revision.installed)
     leaving = {each.identity for each in revision.before.identities.values()} - set(revision.after.identities)
     refuse_used(each for each in inventory.installed if each.identity in leaving)
-
-
-# ---------------------------------------------------------------------- what stock autogenerate is not to touch
-
-
-def _leave_ours(upgrade: ops.UpgradeOps, describer: Describer) -> None:
-    """The journal's tables are in no model, and are not to be dropped for that."""
-
-    def keeps(each: ops.MigrateOperation) -> bool:
-        if isinstance(each, (ops.DropTableOp, ops.ModifyTableOps)):
-            return not describer.dialect.revising.is_own(describer.name(each.schema, each.table_name))
-        return True
-
-    upgrade.ops[:] = [each for each in upgrade.ops if keeps(each)]
-    for each in upgrade.ops:
-        if isinstance(each, ops.CreateTableOp):
-            # What is declared stands in the models; rendered, it would be names that the revision does not know.
-            each.info = {key: value for key, value in each.info.items() if not str(key).startswith(POLICIES)}
-
-
-def _leave_made(upgrade: ops.UpgradeOps, describer: Describer, objects: Iterable[DatabaseObject]) -> None:
-    """Keys and indexes that a policy makes or changes are compared by us, whatever the model says of that name."""
-    names = {(each.table, each.name) for each in objects if each.kind in ("index", "unique key", "foreign key")}
-
-    def keeps(each: ops.MigrateOperation) -> bool:
-        return _named(describer, each) not in names
-
-    for each in upgrade.ops:
-        if isinstance(each, ops.ModifyTableOps):
-            created = any(
-                isinstance(other, ops.CreateTableOp)
-                and (other.schema, other.table_name) == (each.schema, each.table_name)
-                for other in upgrade.ops
-            )
-            if not created:
-                each.ops[:] = [inner for inner in each.ops if keeps(inner)]
-    upgrade.ops[:] = [each for each in upgrade.ops if not (isinstance(each, ops.ModifyTableOps) and each.is_empty())]
-
-
-def _named(describer: Describer, each: ops.MigrateOperation) -> tuple[TableName, str] | None:
-    """The table and the name, or the one that the database would give, of what an operation makes or takes away."""
-    match each:
-        case ops.CreateForeignKeyOp():
-            name = describer.constraint_name(each.to_constraint())
-            named = describer.sql.foreign_key_name(each.source_table, each.local_cols, name)
-            return describer.name(each.kw.get("source_schema"), each.source_table), named
-        case ops.CreateUniqueConstraintOp():
-            return describer.name(each.schema, each.table_name), describer.unique(each.to_constraint(), 0).name
-        case ops.DropConstraintOp():
-            return describer.name(each.schema, each.table_name), str(each.constraint_name)
-        case ops.CreateIndexOp() | ops.DropIndexOp() if each.table_name is not None:
-            return describer.name(each.schema, each.table_name), str(each.index_name)
-    return None

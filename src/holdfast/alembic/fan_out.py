@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
 import subprocess
@@ -155,6 +156,11 @@ class TenantMigrations:
             found = ScriptDirectory.from_config(self.config).get_revisions(revision)
         except CommandError as error:
             raise MigrationError("HF497", f"Alembic: {error}.", "Look at the revisions: alembic history.") from error
+        except (configparser.Error, UnicodeDecodeError) as error:
+            what = str(error).splitlines()[0].rstrip(".")
+            raise MigrationError(
+                "HF497", f"Alembic's configuration cannot be read: {what}.", "Look at the file."
+            ) from error
         names = sorted(each.revision for each in found)
         if len(names) != 1:
             raise MigrationError(

@@ -67,7 +67,7 @@ def read_revisions(config: Path, asked: Asked) -> tuple[Server, list[Migration]]
         raise
     except Exception as error:
         # Whatever a revision does when it is imported.
-        message = str(error).rstrip(".")
+        message = next(iter(str(error).splitlines()), "").rstrip(".")
         if not isinstance(error, CommandError | FileNotFoundError):
             message = f"{type(error).__name__}: {message}"
         raise HoldfastError(

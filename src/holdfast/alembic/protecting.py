@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
@@ -11,9 +12,12 @@ from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from holdfast.alembic.translating import refuse_translated
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.errors import DriftError
+from holdfast.migrating.running import MigrationRun
+from holdfast.migrating.statements import RUN
 
 IMPORT = "import holdfast.alembic"
 """What a migration needs that has one of these operations."""
@@ -33,6 +37,8 @@ class ProtectionOp(MigrateOperation):
         when: str | None = None,
         back_when: str | None = None,
         actions: Sequence[str] = (),
+        finish: Sequence[str] = (),
+        back_finish: Sequence[str] = (),
     ) -> None:
         self.table = table
         self.statements = tuple(statements)
@@ -40,6 +46,13 @@ class ProtectionOp(MigrateOperation):
         self.when = when
         self.back_when = back_when
         self.actions = tuple(actions)
+        self.finish = tuple(finish)
+        self.back_finish = tuple(back_finish)
+
+    def _turned(self) -> dict[str, Any]:
+        return {
+            "when": self.back_when, "back_when": self.when, "finish": self.back_finish, "back_finish": self.finish,
+        }  # fmt: skip
 
     def to_diff_tuple(self) -> tuple[str, str, tuple[str, ...]]:
         return (self.directive, self.table, self.actions)
@@ -52,15 +65,18 @@ class ProtectOp(ProtectionOp):
     directive = "hf_protect"
 
     @classmethod
-    def hf_protect(cls, operations: Operations, table: str, *statements: str, when: str | None = None) -> None:
+    def hf_protect(
+        cls, operations: Operations, table: str, *statements: str, when: str | None = None, finish: Sequence[str] = ()
+    ) -> None:
         """Runs the statements that protect ``table``, each one as it stands.
 
-        ``when`` is a query for one boolean: where it answers no, nothing runs.
+        ``when`` is a query for one boolean: where it answers no, nothing runs. ``finish`` runs after the revision is
+        committed, in a transaction of its own, where ``run_migrations`` runs it; else with the statements.
         """
-        operations.invoke(cls(table, statements, when=when))
+        operations.invoke(cls(table, statements, when=when, finish=finish))
 
     def reverse(self) -> UnprotectOp:
-        return UnprotectOp(self.table, self.back, self.statements, when=self.back_when, back_when=self.when)
+        return UnprotectOp(self.table, self.back, self.statements, **self._turned())
 
 
 @Operations.register_operation("hf_unprotect")
@@ -70,39 +86,53 @@ class UnprotectOp(ProtectionOp):
     directive = "hf_unprotect"
 
     @classmethod
-    def hf_unprotect(cls, operations: Operations, table: str, *statements: str, when: str | None = None) -> None:
+    def hf_unprotect(
+        cls, operations: Operations, table: str, *statements: str, when: str | None = None, finish: Sequence[str] = ()
+    ) -> None:
         """Runs the statements that take protection from ``table``, each one as it stands.
 
-        ``when`` is a query for one boolean: where it answers no, nothing runs.
+        ``when`` is a query for one boolean: where it answers no, nothing runs. ``finish`` runs after the revision is
+        committed, in a transaction of its own, where ``run_migrations`` runs it; else with the statements.
         """
-        operations.invoke(cls(table, statements, when=when))
+        operations.invoke(cls(table, statements, when=when, finish=finish))
 
     def reverse(self) -> ProtectOp:
-        return ProtectOp(self.table, self.back, self.statements, when=self.back_when, back_when=self.when)
+        return ProtectOp(self.table, self.back, self.statements, **self._turned())
 
 
 @Operations.implementation_for(ProtectOp)
 @Operations.implementation_for(UnprotectOp)
 def _run(operations: Operations, operation: ProtectionOp) -> None:
     implementation = operations.get_context().impl
-    statements = [textwrap.dedent(each).strip("\n") for each in operation.statements]
+    statements, finish = map(_dedented, (operation.statements, operation.finish))
     if implementation.as_sql:
         if operation.when is not None:
             # A script cannot ask.
             implementation.static_output(f"-- Left out, for it depends on the database: {operation.table}.")
             return
-        for each in statements:
+        for each in (*statements, *finish):
             implementation.static_output(each + implementation.command_terminator)
         return
     connection = operations.get_bind()
-    if operation.when is None or execute(connection, textwrap.dedent(operation.when).strip())[0][0]:
-        for each in statements:
-            _execute(connection, each)
+    if "." in operation.table:
+        refuse_translated(connection, operation.table, operation.table.partition(".")[0])
+    if operation.when is not None and not execute(connection, textwrap.dedent(operation.when).strip())[0][0]:
+        return
+    run: MigrationRun | None = connection.get_execution_options().get(RUN)
+    for each in statements if run is not None else (*statements, *finish):
+        _execute(connection, each)
+    if run is not None and finish:
+        run.finish_later(operation.table, finish)
+
+
+def _dedented(statements: Sequence[str]) -> list[str]:
+    return [textwrap.dedent(each).strip("\n") for each in statements]
 
 
 def _execute(connection: Connection, statement: str) -> None:
     try:
-        execute(connection, statement)
+        # Not as our own: whoever runs the migration limits how long the statement waits, and says what it was.
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
     except DBAPIError as error:
         ours = None if error.orig is None else dialect_for(connection.dialect.name).error(error.orig)
         if isinstance(ours, DriftError):
@@ -114,12 +144,14 @@ def _execute(connection: Connection, statement: str) -> None:
 @renderers.dispatch_for(ProtectOp)
 @renderers.dispatch_for(UnprotectOp)
 def _render(context: AutogenContext, operation: ProtectionOp) -> list[str]:
-    if not operation.statements:
+    if not (operation.statements or operation.finish):
         return []
     context.imports.add(IMPORT)
     lines = [f"op.{operation.directive}(", f"    {operation.table!r},"]
     for each in operation.statements:
         lines += _quoted(each)
+    if operation.finish:
+        lines += ["    finish=[", *(f"    {line}" for each in operation.finish for line in _quoted(each)), "    ],"]
     if operation.when is not None:
         lines.append(f"    when={operation.when!r},")
     return ["\n".join([*lines, ")"])]

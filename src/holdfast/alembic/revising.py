@@ -7,9 +7,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from holdfast import __version__
 from holdfast.alembic.foreseeing import Foreseen
 from holdfast.alembic.protecting import ProtectOp, UnprotectOp
+from holdfast.alembic.writing import Made, Writing
 from holdfast.declaration import as_declared, carrying_tenants, parents_first, protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError
@@ -17,7 +17,7 @@ from holdfast.inventory import Inventory
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
 from holdfast.policies import Policy
-from holdfast.steps import ON_TABLE, Identity, drop_order, is_current
+from holdfast.steps import Identity, drop_order, is_current
 from holdfast.tables import TableInfo, TableName
 
 _NUMBERS = 2**23 - 1
@@ -63,6 +63,7 @@ class Revision:
 
     def operations(self) -> tuple[list[UnprotectOp], list[ProtectOp]]:
         self.installed = {each.identity: each for each in self.inventory.installed}
+        self.writing = Writing(self.dialect, self.installed, self.foreseen.created | self.foreseen.dropped)
         self.before = self._before()
         self.after = self._after()
         first, last = [], []
@@ -82,6 +83,10 @@ class Revision:
         return list(reversed(first)), last
 
     # ------------------------------------------------------------------ the two sides
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.before, self.after
 
     def _before(self) -> Side:
         side = Side(protections_of(self.inventory))
@@ -142,20 +147,25 @@ class Revision:
         dropping_up = [each for each in dropping_up if each.identity in self.installed]
         registering = after is not None and not self._is_registered(after)
         expected = self._expected(before, after)
-        first_up = self._taking(name, dropping_up, before if after is None else None)
-        last_down = []
+        first_up = self.writing.taking(name, dropping_up, before if after is None else None)
+        last_down, last_up = Made(), Made()
         if before is not None:
             again = registering or after is None or bool(making_down)
-            last_down = self._making(before, making_down, register=again)
-        last_up = [] if after is None else self._making(after, making_up, register=registering)
-        first_down = self._taking(name, dropping_down, after if before is None else None)
+            last_down = self.writing.making(before, making_down, register=again)
+        if after is not None:
+            last_up = self.writing.making(after, making_up, register=registering)
+        first_down = self.writing.taking(name, dropping_down, after if before is None else None)
         detach = attach = None
         if first_up or last_down:
             actions = [f"drop {each.kind} {each.name}" for each in dropping_up]
-            detach = UnprotectOp(str(name), [expected, *first_up] if first_up else [], last_down, actions=actions)
+            first = [expected, *first_up] if first_up else []
+            detach = UnprotectOp(str(name), first, last_down.statements, actions=actions, back_finish=last_down.finish)
         if last_up or (detach is not None and first_down):
             told = [] if first_up or not last_up else [expected]
-            attach = ProtectOp(str(name), [*told, *last_up], first_down, actions=self._actions(making_up, registering))
+            actions = self._actions(making_up, registering)
+            attach = ProtectOp(
+                str(name), [*told, *last_up.statements], first_down, actions=actions, finish=last_up.finish
+            )
         return detach, attach
 
     def _moving(self, name: TableName, *, up: bool) -> tuple[list[DatabaseObject], list[DatabaseObject]]:
@@ -174,7 +184,8 @@ class Revision:
             or (
                 not is_current(each, self.installed.get(each.identity))
                 if up
-                else each.identity not in here.identities or here.identities[each.identity].checksum != each.checksum
+                else here is not there
+                and (each.identity not in here.identities or here.identities[each.identity].checksum != each.checksum)
             )
         ]
         return leaving, making
@@ -210,50 +221,7 @@ class Revision:
             and stored.describes(protection.table)
         )
 
-    # ------------------------------------------------------------------ statements
-
-    def _taking(self, name: TableName, objects: Iterable[DatabaseObject], ending: Protection | None) -> list[str]:
-        """Takes the objects away; ``ending`` is what is not to be protected from then on."""
-        ordered = sorted(objects, key=drop_order)
-        statements = [*self._locks(ordered, exclusive=True), *(each for one in ordered for each in one.drop)]
-        if ending is not None:
-            statements += self.dialect.unregister(ending.relation)
-        return self._noted(name, statements, [f"drop {each.kind} {each.name}" for each in ordered])
-
-    def _noted(self, name: TableName, statements: list[str], actions: Sequence[str]) -> list[str]:
-        return [*statements, self.dialect.revising.note(str(name), actions)] if statements else []
-
-    def _making(self, protection: Protection, objects: Sequence[DatabaseObject], *, register: bool) -> list[str]:
-        """Functions first, which lock nothing; what is on a table last, under locks that are all taken at once."""
-        statements = list(self.dialect.register(protection)) if register else []
-        on_table = [each for each in objects if each.kind in ON_TABLE]
-        for each in objects:
-            if each.kind not in ON_TABLE:
-                statements += self._made(each)
-        if on_table:
-            statements += self._locks(on_table, exclusive=any(each.kind != "trigger" for each in on_table))
-            for each in on_table:
-                statements += self._made(each)
-        # A revision is one transaction: what is validated apart elsewhere is validated at its end.
-        statements += [statement for each in objects for statement in each.finish]
-        # Each once: what all of them need in the same words is said by the last.
-        marks = [statement for each in objects for statement in self.dialect.mark(each, __version__)]
-        statements += reversed(dict.fromkeys(reversed(marks)))
-        if on_table:
-            statements += self.dialect.start_history(protection.relation)
-        return self._noted(protection.table.name, statements, [f"create {each.kind} {each.name}" for each in objects])
-
-    def _made(self, each: DatabaseObject) -> Iterator[str]:
-        there = self.installed.get(each.identity)
-        if there is not None and not there.replaceable:
-            yield from each.drop
-        yield from each.create
-
-    def _locks(self, objects: Iterable[DatabaseObject], *, exclusive: bool) -> tuple[str, ...]:
-        """None for what the revision itself makes or takes away: nobody else has to do with it."""
-        ours = self.foreseen.created | self.foreseen.dropped
-        tables = {each.table for each in objects if each.table is not None and each.kind in ON_TABLE}
-        return self.dialect.revising.lock(sorted(tables - ours), exclusive=exclusive)
+    # ------------------------------------------------------------------ what is said, and what is left over
 
     def _actions(self, objects: Iterable[DatabaseObject], registering: bool) -> list[str]:
         actions = ["write down what is declared"] if registering else []

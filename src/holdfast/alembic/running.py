@@ -129,6 +129,7 @@ class Revisions:
                 done(str(self._steps[0]))
             self._steps.popleft()
             self._heads = self._applied
+            run.finish()
 
     def _version_applied(self, *, heads: Any, **_told: Any) -> None:
         self._applied = set(heads)

@@ -64,6 +64,10 @@ class Wanted:
             or self.tenant
         )
 
+    @property
+    def anything(self) -> bool:
+        return self != Wanted()
+
 
 DEFAULT_COLUMN = "\0"
 """What an option without its COLUMN holds: the declared column if there is one, else the policy's own default."""

@@ -9,7 +9,7 @@ import click
 
 from holdfast.cli.keys import row_key
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import confirm
+from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
 from holdfast.cli.printing import key_text, note, plural, say, say_json, say_table
 from holdfast.cli.times import local
 from holdfast.cli.undo import user
@@ -27,7 +27,7 @@ from holdfast.erasure import erase as take_away
 @click.option("--history-only", is_flag=True, help="The values stay in the row, and go from its history.")
 @click.option("--list", "listed", is_flag=True, help="What was erased, by whom and why.")
 @click.option("--dry-run", is_flag=True, help="Show what would go and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON; needs --yes or --dry-run.")
 @url_option
 @settings_of
@@ -56,8 +56,7 @@ def erase(
         return
     if table is None or key is None or not (reason or "").strip():
         raise click.UsageError("Write: holdfast erase TABLE KEY --reason WHY; or holdfast erase --list.")
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
+    refuse_json_that_asks(as_json=as_json, yes=yes, dry_run=dry_run)
     with reading(database) as (_, _, inventory):
         value = json.loads(row_key(inventory, inventory.recorded(table), key), parse_float=str)
     take = partial(

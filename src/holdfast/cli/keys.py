@@ -64,11 +64,13 @@ def _values(text: str, wanted: int) -> list[str]:
 def _spelled(value: str, column: str, kind: str) -> str:
     if _BARE.match(kind):
         try:
-            json.loads(value)
-        except ValueError:
+            number = json.loads(value)
+        except (ValueError, RecursionError):
+            number = None
+        if not isinstance(number, int | float) or (isinstance(number, int) and "int" in kind and abs(number) >= 2**63):
             raise click.BadParameter(
                 f"{value!r} cannot be a value of the key column {column}, which is {kind}.", param_hint="KEY"
-            ) from None
+            )
         return value
     if kind.lower() == "uuid":
         try:

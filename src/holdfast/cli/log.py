@@ -10,10 +10,12 @@ from holdfast.cli.keys import row_key
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
 from holdfast.cli.printing import change_text, key_text, note, say_json, say_table
 from holdfast.cli.times import Moment, local
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.journal import OPERATIONS
 from holdfast.timeline import log as changes_of
 
+_MOST = 2**63 - 2
+"""More than a journal has, and a number that every database takes."""
 _OPERATIONS = sorted(set(OPERATIONS.values()))
 
 
@@ -57,7 +59,7 @@ def log(
             until=until,
             actor=actor,
             operation=operation,
-            limit=limit,
+            limit=min(limit, _MOST),
         )
         changes = changes_of(connection, dialect, inventory, wanted)
     if as_json:

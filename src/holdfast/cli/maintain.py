@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from holdfast.cli.opening import Settings, settings_of, url_option
 from holdfast.cli.printing import note, plural, say, say_json
+from holdfast.cli.progress import bars
+from holdfast.cli.times import local
 from holdfast.cli.undo import user
+from holdfast.durations import duration
+from holdfast.errors import DeclarationError
 from holdfast.maintaining import Maintained
 from holdfast.maintaining import maintain as do_maintain
-from holdfast.removing import Progress
 
 
 @click.command()
@@ -40,24 +41,50 @@ from holdfast.removing import Progress
     metavar="N",
     help="About so many changes are removed in one transaction.",
 )
+@click.option(
+    "--wait-for-consumers",
+    "patience",
+    metavar="AGE",
+    default="30d",
+    show_default=True,
+    help="For how much longer than its rule history stays that a consumer of the change feed has not acknowledged.",
+)
 @click.option("--json", "as_json", is_flag=True, help="What was made and removed, as JSON.")
 @url_option
 @settings_of
-def maintain(settings: Settings, *, months_ahead: int, export: Path | None, batch: int, as_json: bool) -> None:
+def maintain(
+    settings: Settings, *, months_ahead: int, export: Path | None, batch: int, patience: str, as_json: bool
+) -> None:
     """Make the journal's partitions ahead, and remove the history that no rule keeps any more.
 
     The rule of a table is its Audit(keep=…); without one its history is kept for ever. Rows under legal hold keep
     theirs. To be run from cron, on as many machines as you like: one works, the others end with exit code 4.
     """
+    try:
+        wait = timedelta(0) if patience == "0" else duration(patience)
+    except DeclarationError as error:
+        raise click.BadParameter(error.message, param_hint="--wait-for-consumers") from error
     database = settings.database()
-    with _shown() as progress:
+    with bars() as progress:
         outcome = do_maintain(
-            database, months_ahead=months_ahead, export=export, batch=batch, actor=user(), progress=progress
+            database,
+            months_ahead=months_ahead,
+            export=export,
+            batch=batch,
+            actor=user(),
+            patience=wait,
+            progress=progress,
         )
     if as_json:
         say_json(outcome.as_json())
     else:
         _say(outcome)
+    for each in outcome.lagging:
+        since = f"since {local(each.acknowledged)}" if each.acknowledged else "ever"
+        if each.missed:
+            note(f"The consumer {each.name!r} has acknowledged nothing {since}, and lacks what was removed now.")
+        else:
+            note(f"The consumer {each.name!r} has acknowledged nothing {since}; what it has not read yet stays.")
     for part in outcome.unsealed:
         note(f"Changes in {part} are old enough and not sealed yet, so they stay. Seal them with: holdfast seal")
 
@@ -73,23 +100,3 @@ def _say(outcome: Maintained) -> None:
         say("Nothing to do: the partitions are there, and no history is older than its rule says.")
     elif outcome.removed:
         say(f"{plural(outcome.changes, 'change')} removed.")
-
-
-@contextmanager
-def _shown() -> Iterator[Progress | None]:
-    """A bar for each part on a terminal, nothing in a pipe."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from rich.progress import Progress as Bars
-
-    with Bars(console=console, transient=True) as bars:
-        tasks = {}
-
-        def advance(part: str, done: int, total: int) -> None:
-            if part not in tasks:
-                tasks[part] = bars.add_task(part, total=total)
-            bars.update(tasks[part], completed=done, total=total)
-
-        yield advance

@@ -24,6 +24,11 @@ _COUNTED = re.compile(r"(create|replace|drop) (function|trigger) ")
 _BOOKKEEPING = "write down what is declared"
 
 
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+sql_option = click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+
+
 def say_plan(plan: Plan, declared: Mapping[str, str]) -> None:
     for step in plan.steps:
         title = declared.get(step.title, "")
@@ -63,6 +68,12 @@ def confirm(question: str) -> None:
     if not click.confirm(printable(f"{question[0].upper()}{question[1:]}?"), err=True):
         note("Nothing was changed.")
         raise click.exceptions.Exit(failing.NO)
+
+
+def refuse_json_that_asks(*, as_json: bool, yes: bool, dry_run: bool) -> None:
+    """Exit code 2: what reads JSON answers no question."""
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
 
 
 def _apply(database: Database, plan: Plan) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -107,17 +106,6 @@ def change_rows(changes: Sequence[Change]) -> list[list[str]]:
 
 def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def busy(what: str) -> Iterator[None]:
-    """Shows on a terminal that work is under way."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status(Text(printable(what))):
-            yield
-    else:
-        yield
 
 
 def values_text(document: Mapping[str, Any] | None) -> str:

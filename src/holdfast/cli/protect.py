@@ -6,11 +6,12 @@ from typing import Any, get_args
 
 import click
 
-from holdfast.cli.declaring import DEFAULT_COLUMN, Wanted, chosen_tables, declare, described
+from holdfast.cli.declaring import DEFAULT_COLUMN, Declared, Wanted, chosen_tables, declare, described
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import carry_out
+from holdfast.cli.planning import carry_out, dry_run_option, sql_option, yes_option
 from holdfast.cli.printing import note, plural, say
 from holdfast.cli.times import Length
+from holdfast.declaration import protections_of
 from holdfast.plan import plan_protect
 from holdfast.policies import Inserts, RawDelete, Reads
 from holdfast.timeline import shown
@@ -62,9 +63,9 @@ from holdfast.timeline import shown
     "--purge-after", type=Length(), metavar="AGE", help="Soft delete: how old a mark is that purge takes: 90d."
 )
 @click.option("--add-columns", is_flag=True, help="Add the columns that a policy needs and the table lacks.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+@yes_option
+@sql_option
+@dry_run_option
 @url_option
 @settings_of
 def protect(
@@ -83,20 +84,25 @@ def protect(
 
     Without policy options a table gets Audit and a Guard that refuses TRUNCATE, and --all always includes both.
     What was declared before stays; an option changes what it names. Tables that holdfast.toml declares get its
-    policies, and without TABLE or --all those tables are meant. Write the tables before the options.
+    policies, and without TABLE or --all those tables are meant. Where there is no such file, holdfast protect by
+    itself makes the database again as it was declared. Write the tables before the options.
     """
     configuration = settings.configuration
     database = settings.database()
     with reading(database, journal=False) as (_, dialect, inventory):
         wanted = Wanted(**options)
-        chosen, left = chosen_tables(inventory, configuration, tables, wanted, everything)
-    declared = declare(inventory, configuration, chosen, wanted, everything)
+        if mending := inventory.has_journal and not (tables or everything or configuration.tables or wanted.anything):
+            declared: Declared = {name: each.policies for name, each in protections_of(inventory).items()}
+            chosen, left = [], []
+        else:
+            chosen, left = chosen_tables(inventory, configuration, tables, wanted, everything)
+            declared = declare(inventory, configuration, chosen, wanted, everything)
     for table, reason in left:
         note(f"Left out: {shown(table.name)} {reason}.")
     for table in chosen:
         if wanted.tenant is not None and everything and table.column(wanted.tenant) is None:
             note(f"{shown(table.name)} has no column {wanted.tenant}: its rows belong to no tenant.")
-    if not chosen:
+    if not chosen and not mending:
         note("There are no tables to protect.")
         return
     plan = plan_protect(dialect, inventory, declared, add_columns=add_columns)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import click
-from rich.console import Console
 
 from holdfast.cli.opening import Settings, settings_of, url_option
-from holdfast.cli.planning import confirm
+from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
 from holdfast.cli.printing import key_text, note, plural, say, say_json, say_table
+from holdfast.cli.progress import bar
 from holdfast.cli.times import Length
 from holdfast.cli.undo import user
 from holdfast.database import Database
-from holdfast.purging import Progress, Purged
+from holdfast.purging import Purged
 from holdfast.purging import purge as do_purge
 
 _SHOWN = 20
@@ -38,7 +36,7 @@ _SHOWN = 20
     help="Rows of the table in one transaction.",
 )
 @click.option("--dry-run", is_flag=True, help="Show how many rows would go and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON; needs --yes or --dry-run.")
 @url_option
 @settings_of
@@ -57,8 +55,7 @@ def purge(
     A row that something alive refers to is left and reported, and so is one under legal hold. An interrupted run is
     finished by the next one. What goes is in the journal like any delete.
     """
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
+    refuse_json_that_asks(as_json=as_json, yes=yes, dry_run=dry_run)
     database = settings.database()
     if dry_run or not yes:
         preview = _purge(database, table, older_than, batch, dry_run=True)
@@ -71,7 +68,7 @@ def purge(
 
 
 def _purge(database: Database, table: str, older_than: timedelta | None, batch: int, *, dry_run: bool) -> Purged:
-    with _shown(f"{'Counting' if dry_run else 'Purging'} {table}") as progress:
+    with bar(f"{'Counting' if dry_run else 'Purging'} {table}") as progress:
         return do_purge(
             database,
             table,
@@ -102,17 +99,3 @@ def _say(outcome: Purged, *, would: bool, as_json: bool) -> None:
         note(f"{plural(outcome.held, 'row')} under legal hold stay. See them with: holdfast hold")
     if outcome.busy:
         note(f"{plural(outcome.busy, 'row')} were locked by others; the next run takes them.")
-
-
-@contextmanager
-def _shown(what: str) -> Iterator[Progress | None]:
-    """A bar on a terminal, nothing in a pipe."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from rich.progress import Progress as Bars
-
-    with Bars(console=console, transient=True) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)

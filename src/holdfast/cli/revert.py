@@ -9,7 +9,7 @@ import click
 
 from holdfast.cli.keys import row_key
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import confirm
+from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
 from holdfast.cli.printing import key_text, note, say, say_json, say_table, value_text
 from holdfast.cli.times import Moment
 from holdfast.cli.undo import user
@@ -24,7 +24,7 @@ from holdfast.history import revert as write_back
 @click.option("--at", type=Moment(), metavar="TIME", help="The version that counted at this time.")
 @click.option("--reason", metavar="R", help="Why, for the journal.")
 @click.option("--dry-run", is_flag=True, help="Show what would change and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON; needs --yes or --dry-run.")
 @url_option
 @settings_of
@@ -46,8 +46,7 @@ def revert(
     """
     if (number is None) == (at is None):
         raise click.UsageError("To which version? Give --to N or --at TIME; see them with: holdfast versions.")
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
+    refuse_json_that_asks(as_json=as_json, yes=yes, dry_run=dry_run)
     database = settings.database()
     with reading(database) as (_, _, inventory):
         value = json.loads(row_key(inventory, inventory.recorded(table), key))

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import carry_out
+from holdfast.cli.planning import carry_out, sql_option, yes_option
 from holdfast.cli.printing import note, say, say_table
 from holdfast.database import Database
 from holdfast.dialects.base import Dialect
@@ -16,6 +16,7 @@ from holdfast.granting import (
     granting_of,
     named,
     not_owned,
+    open_large_objects,
     plan_drop_roles,
     plan_roles,
     present_roles,
@@ -36,8 +37,8 @@ from holdfast.roles import Roles
 @click.option("--own", is_flag=True, help="With --create: hand the tables over to the owner.")
 @click.option("--create", is_flag=True, help="Make what is missing, give the rights, render the policies anew.")
 @click.option("--drop", is_flag=True, help="Take the duties away, and drop the roles that holdfast made.")
-@click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@sql_option
+@yes_option
 @url_option
 @settings_of
 def roles(
@@ -78,6 +79,8 @@ def roles(
             say("The roles have their rights. Look whether anything gets past them: holdfast doctor")
             if made:
                 say(f"Give a password to those who log in, in psql: {', '.join(made)}")
+            if not sql:
+                _say_large_objects(database)
             _say_owners(dialect, inventory, wanted, schemas, done=own)
     else:
         inventory.check_journal("holdfast protect")
@@ -105,6 +108,17 @@ def _say_owners(dialect: Dialect, inventory: Inventory, wanted: Roles, schemas: 
         for name in others:
             now = inventory.tables[name].owner
             say(f"  alter table {dialect.qualified(name)} owner to {dialect.quote(wanted.owner)}; -- now {now}")
+
+
+def _say_large_objects(database: Database) -> None:
+    """What the role in use could not close itself."""
+    with reading(database, journal=False) as (connection, dialect, _):
+        left = open_large_objects(connection, dialect)
+    if left:
+        owners = ", ".join(sorted({owner for _, owner in left}))
+        say(f"Every role may make and read large objects, which have no tenants. {owners}, or a superuser, has to run:")
+        for statement, _ in left:
+            say(f"  {statement}")
 
 
 def _drop(

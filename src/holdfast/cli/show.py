@@ -11,7 +11,7 @@ from holdfast.cli.opening import Settings, reading, settings_of, url_option
 from holdfast.cli.printing import change_rows, plural, say, say_json, say_table, value_text
 from holdfast.cli.times import local
 from holdfast.database import execute
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.journal import Transaction
 from holdfast.tables import TableName
 from holdfast.timeline import find, log, shown
@@ -33,7 +33,7 @@ def show(settings: Settings, *, transaction: str, as_json: bool) -> None:
             say_json({**_document(found), "changes": [each.as_json() for each in changes]})
             return
         found = find(connection, dialect, transaction)
-        tables = execute(connection, dialect.transaction_tables(transaction))
+        tables = execute(connection, dialect.log.tables(transaction))
         wanted = LogFilter(transaction=transaction, limit=_SHOWN)
         changes = log(connection, dialect, inventory, wanted)
     _say_header(found)

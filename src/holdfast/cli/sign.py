@@ -7,7 +7,7 @@ from typing import IO
 import click
 
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import carry_out
+from holdfast.cli.planning import carry_out, dry_run_option, sql_option, yes_option
 from holdfast.cli.printing import note, say, say_json, say_table
 from holdfast.cli.times import local
 from holdfast.cli.undo import user
@@ -91,9 +91,9 @@ def _turn(settings: Settings, *, on: bool, yes: bool, sql: bool, dry_run: bool) 
 
 
 @sign.command("on")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+@yes_option
+@sql_option
+@dry_run_option
 @url_option
 @settings_of
 def turn_on(settings: Settings, *, yes: bool, sql: bool, dry_run: bool) -> None:
@@ -102,9 +102,9 @@ def turn_on(settings: Settings, *, yes: bool, sql: bool, dry_run: bool) -> None:
 
 
 @sign.command("off")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+@yes_option
+@sql_option
+@dry_run_option
 @url_option
 @settings_of
 def turn_off(settings: Settings, *, yes: bool, sql: bool, dry_run: bool) -> None:

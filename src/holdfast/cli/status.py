@@ -34,7 +34,7 @@ def status(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
             [[each.table or "-", each.policy or "-", each.object, each.state] for each in drifted],
         )
         partitions = [each for each in drifted if each.table == JOURNAL and each.object.startswith(PARTITION)]
-        mend = "holdfast protect --all" if len(partitions) < len(drifted) else "holdfast maintain"
+        mend = "holdfast protect" if len(partitions) < len(drifted) else "holdfast maintain"
         say(f"{len(drifted)} of {plural(len(states), 'object')} not as declared. Mend it with: {mend}")
         if partitions and len(partitions) < len(drifted):
             say("The partitions are made by: holdfast maintain")

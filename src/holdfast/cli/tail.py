@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
 
 from holdfast.cli.opening import Settings, settings_of, url_option
 from holdfast.cli.printing import change_text, key_text, note, printable
-from holdfast.cli.times import Moment, local
+from holdfast.cli.times import Interval, Moment, local
 from holdfast.consumer import Consumer
-from holdfast.feed import Start, cursor_at, disable_wake_up, enable_wake_up
+from holdfast.database import Database
+from holdfast.errors import MissedChangesError
+from holdfast.feed import Start, changes_after, cursor_at, disable_wake_up, enable_wake_up
 from holdfast.feed_page import Batch
 from holdfast.following import Follower
 from holdfast.journal import Change
@@ -29,12 +32,13 @@ from holdfast.timeline import dumps
 @click.option("--consumer", metavar="NAME", help="Go on where this name was last done; one process at a time has it.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.01),
+    type=Interval(min=0.01),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
     help="How often to look.",
 )
+@click.option("--accept-gap", is_flag=True, help="Go on after what the journal's retention dropped before it was read.")
 @click.option("--wake/--no-wake", default=None, help="Switch on, or off, that each commit wakes who follows.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in a line for each change.")
 @url_option
@@ -49,6 +53,7 @@ def tail(
     follow: bool,
     consumer: str | None,
     interval: float,
+    accept_gap: bool,
     wake: bool | None,
     as_json: bool,
 ) -> None:
@@ -59,6 +64,8 @@ def tail(
     """
     if sum((after is not None, since is not None, from_start)) > 1:
         raise click.UsageError("Give one of --after, --since and --from-start.")
+    if consumer == "":
+        raise click.UsageError("A consumer has a name.")
     database = settings.database()
     if wake is not None:
         (enable_wake_up if wake else disable_wake_up)(database)
@@ -72,18 +79,30 @@ def tail(
         start = "now"
     wait = interval if follow else None
     if consumer is None:
-        with Follower(
-            database, after if after is not None else cursor_at(database, start or "now"), tables=tables
-        ) as reader:
+        first = after if after is not None else cursor_at(database, start or "now")
+        if accept_gap:
+            first = _past_gap(database, first, tables)
+        with Follower(database, first, tables=tables) as reader:
             for batch in reader.batches(wait):
                 _say(batch, as_json=as_json)
         return
     with Consumer(database, consumer, tables=tables) as kept:
         if after is not None or start is not None:
             kept.move_to(after if after is not None else cursor_at(database, start or "now"))
+        if accept_gap:
+            kept.move_to(_past_gap(database, kept.cursor, tables))
         for delivery in kept.batches(wait):
             _say(delivery, as_json=as_json)
             delivery.acknowledge()
+
+
+def _past_gap(database: Database, cursor: str, tables: Sequence[str]) -> str:
+    try:
+        changes_after(database, cursor, tables=tables, limit=1)
+    except MissedChangesError as error:
+        note("What retention dropped before it was read is left out.")
+        return error.cursor
+    return cursor
 
 
 def _say(batch: Batch, *, as_json: bool) -> None:

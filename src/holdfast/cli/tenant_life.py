@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from holdfast.cli.failing import NO
-from holdfast.cli.opening import Settings
-from holdfast.cli.planning import confirm
+from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
 from holdfast.cli.printing import note, plural, printable, say, say_json, say_table
+from holdfast.cli.progress import bar
+from holdfast.cli.tenant_options import (
+    FILE,
+    batch_option,
+    certificate_option,
+    json_option,
+    place,
+    reason_option,
+    schema_option,
+    shared_option,
+)
 from holdfast.cli.times import local
 from holdfast.cli.undo import user
 from holdfast.database import Database
 from holdfast.tenant_life import (
     Deleted,
-    Place,
     delete_tenant,
     export_tenant,
     import_tenant,
@@ -30,57 +38,6 @@ from holdfast.tenant_life import (
     read_manifest,
     reopen,
 )
-
-GIVEN = "holdfast.cli.tenants"
-"""Where the group keeps what was given to it."""
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-reason_option = click.option("--reason", required=True, metavar="R", help="Why; it is recorded.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-schema_option = click.option("--schema", metavar="S", help="The tenant is all tables of this schema.")
-batch_option = click.option(
-    "--batch", type=click.IntRange(min=1), default=1_000, show_default=True, help="Rows in one transaction."
-)
-certificate_option = click.option(
-    "--certificate", type=_FILE, metavar="FILE", help="Where the proof of the deletion is written to."
-)
-
-
-class Reasoned(click.ParamType[tuple[str, str]]):
-    """TABLE=REASON."""
-
-    name = "table=reason"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        table, _, reason = str(value).partition("=")
-        if not table or not reason.strip():
-            self.fail(f"{value!r} is no TABLE=REASON.", param, ctx)
-        return table, reason
-
-
-shared_option = click.option(
-    "--shared",
-    type=Reasoned(),
-    multiple=True,
-    metavar="TABLE=REASON",
-    help="No row of this table is a tenant's, and why; may be repeated. SCHEMA.* are all tables of a schema.",
-)
-
-
-def _place(
-    ctx: click.Context, schema: str | None, shared: tuple[tuple[str, str], ...], database: Database | None = None
-) -> Place:
-    """The tables of schemas that are a tenant's each are not among those with the rows of many."""
-    settings = ctx.find_object(Settings)
-    assert settings is not None
-    if database is None and settings.url is not None and "{tenant}" in settings.url:
-        raise click.UsageError("Give the URL of the tenant's own database, and --schema public.")
-    schemas = {} if schema else {f"{ctx.meta[GIVEN]['prefix']}*.*": "a tenant of its own"}
-    return Place(database or settings.database(), schema, {**schemas, **dict(shared)})
 
 
 @click.command("manifest")
@@ -93,7 +50,7 @@ def show_manifest(ctx: click.Context, /, *, schema: str | None, shared: Any, as_
 
     Exit code 1 where a table says nothing.
     """
-    where = _place(ctx, schema, shared)
+    where = place(ctx, schema, shared)
     with where.database.snapshot() as connection:
         found = read_manifest(connection, where.database.dialect, shared=where.shared, schema=schema)
     if as_json:
@@ -113,7 +70,7 @@ def show_manifest(ctx: click.Context, /, *, schema: str | None, shared: Any, as_
 
 @click.command("export")
 @click.argument("tenant")
-@click.option("--to", "file", type=_FILE, required=True, metavar="FILE", help="The file; not there yet.")
+@click.option("--to", "file", type=FILE, required=True, metavar="FILE", help="The file; not there yet.")
 @click.option("--with-history", is_flag=True, help="With the journal's changes of the rows, to be read.")
 @reason_option
 @schema_option
@@ -122,7 +79,7 @@ def show_manifest(ctx: click.Context, /, *, schema: str | None, shared: Any, as_
 @click.pass_context
 def export(ctx: click.Context, /, *, tenant: str, file: Path, with_history: bool, **given: Any) -> None:
     """Write the tenant's rows of every table, of one moment, into a file."""
-    where = _place(ctx, given["schema"], given["shared"])
+    where = place(ctx, given["schema"], given["shared"])
     with _bar(f"Exporting {tenant}") as progress:
         found = export_tenant(
             where,
@@ -149,7 +106,7 @@ def export(ctx: click.Context, /, *, tenant: str, file: Path, with_history: bool
 @click.pass_context
 def bring(ctx: click.Context, /, *, file: Path, tenant: str | None, **given: Any) -> None:
     """Bring a tenant's rows out of a file: all of them as they were, or nothing."""
-    where = _place(ctx, given["schema"], given["shared"])
+    where = place(ctx, given["schema"], given["shared"])
     with _bar(f"Importing {file}") as progress:
         found = import_tenant(where, file, reason=given["reason"], tenant=tenant, actor=user(), progress=progress)
     if given["as_json"]:
@@ -162,7 +119,7 @@ def bring(ctx: click.Context, /, *, file: Path, tenant: str | None, **given: Any
 @click.argument("tenant")
 @click.option("--to", metavar="URL", help="The database to move to; default: the same.")
 @click.option("--to-schema", metavar="S", help="The tenant is to be all tables of this schema.")
-@click.option("--archive", type=_FILE, metavar="FILE", help="Keep the copy in this file.")
+@click.option("--archive", type=FILE, metavar="FILE", help="Keep the copy in this file.")
 @click.option("--forget-history", is_flag=True, help="Remove the journal's changes of the rows, too.")
 @certificate_option
 @batch_option
@@ -178,11 +135,11 @@ def move(ctx: click.Context, /, *, tenant: str, to: str | None, to_schema: str |
 
     Nobody writes its rows meanwhile. An interrupted move goes on when it is called again.
     """
-    _refuse_json(given)
+    refuse_json_that_asks(as_json=given["as_json"], yes=given["yes"], dry_run=given["dry_run"])
     if to is None and to_schema is None and given["schema"] is None:
         raise click.UsageError("Where to? Give --to URL, --to-schema S, or --schema S to move out of that.")
-    source = _place(ctx, given["schema"], given["shared"])
-    target = _place(ctx, to_schema, given["shared"], Database(to) if to is not None else None)
+    source = place(ctx, given["schema"], given["shared"])
+    target = place(ctx, to_schema, given["shared"], Database(to) if to is not None else None)
     if given["dry_run"] or not given["yes"]:
         plan = plan_move(source, target, tenant)
         if given["as_json"]:
@@ -233,7 +190,7 @@ def delete(ctx: click.Context, /, *, tenant: str, keep_history: bool, reason: st
     Without --yes it only shows how many rows of which table would go. An interrupted deletion goes on when it is
     called again; nobody writes the tenant's rows meanwhile.
     """
-    where = _place(ctx, given["schema"], given["shared"])
+    where = place(ctx, given["schema"], given["shared"])
     plan = plan_deletion(where, tenant, keep_history=keep_history)
     if given["dry_run"] or not given["yes"]:
         _say_deletion(plan, would=True, as_json=given["as_json"])
@@ -264,7 +221,7 @@ def delete(ctx: click.Context, /, *, tenant: str, keep_history: bool, reason: st
 @click.pass_context
 def show_ledger(ctx: click.Context, /, *, tenant: str, schema: str | None, shared: Any, as_json: bool) -> None:
     """What was done to a tenant as a whole, and how far it came; exit code 1 where there was nothing."""
-    entries = ledger(_place(ctx, schema, shared), tenant)
+    entries = ledger(place(ctx, schema, shared), tenant)
     if as_json:
         say_json([each.as_json() for each in entries])
     elif entries:
@@ -285,16 +242,11 @@ def show_ledger(ctx: click.Context, /, *, tenant: str, schema: str | None, share
 @click.pass_context
 def open_again(ctx: click.Context, /, *, tenant: str, reason: str, schema: str | None, shared: Any) -> None:
     """Give up a move or a deletion of which nothing is deleted yet: the tenant's rows can be written again."""
-    reopen(_place(ctx, schema, shared), tenant, reason=reason, actor=user())
+    reopen(place(ctx, schema, shared), tenant, reason=reason, actor=user())
     say(f"Open again: {tenant}.")
 
 
 COMMANDS = (show_manifest, export, bring, move, delete, show_ledger, open_again)
-
-
-def _refuse_json(given: dict[str, Any]) -> None:
-    if given["as_json"] and not (given["yes"] or given["dry_run"]):
-        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
 
 
 def _in_all(rows: Mapping[str, int]) -> str:
@@ -326,13 +278,5 @@ def _say_deletion(found: Deleted, *, would: bool, as_json: bool, hint: bool = Tr
 
 @contextmanager
 def _bar(what: str) -> Iterator[Any]:
-    """A bar on a terminal, nothing in a pipe."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from rich.progress import Progress as Bars
-
-    with Bars(console=console, transient=True) as bars:
-        task = bars.add_task(printable(what), total=None)
-        yield lambda _, done, total: bars.update(task, completed=done, total=total)
+    with bar(what) as advance:
+        yield None if advance is None else lambda _, done, total: advance(done, total)

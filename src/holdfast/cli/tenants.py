@@ -12,7 +12,9 @@ from sqlalchemy import create_engine, make_url
 from holdfast.cli import tenant_life
 from holdfast.cli.failing import FAILED, refuse_unconfirmed
 from holdfast.cli.opening import Settings, settings_of
+from holdfast.cli.planning import yes_option
 from holdfast.cli.printing import note, on_terminal, plural, say, say_json, say_table
+from holdfast.cli.tenant_options import GIVEN, json_option
 from holdfast.database import Database
 from holdfast.errors import UnsupportedError
 
@@ -66,11 +68,11 @@ def tenants(ctx: click.Context, settings: Settings, /, **given: Any) -> None:
     if given["url"] is not None:
         settings.url = given["url"]
     ctx.obj = settings
-    ctx.meta[tenant_life.GIVEN] = given
+    ctx.meta[GIVEN] = given
 
 
 @tenants.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def list_tenants(ctx: click.Context, /, *, as_json: bool) -> None:
     """Who they are."""
@@ -93,7 +95,7 @@ def create(ctx: click.Context, /, *, tenant: str) -> None:
 
 @tenants.command()
 @click.argument("tenant")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.pass_context
 def drop(ctx: click.Context, /, *, tenant: str, yes: bool) -> None:
     """Drop the tenant's schema or database with all its rows."""
@@ -108,7 +110,7 @@ def drop(ctx: click.Context, /, *, tenant: str, yes: bool) -> None:
 
 @tenants.command("status")
 @click.argument("revision", default="head")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def show(ctx: click.Context, /, *, revision: str, as_json: bool) -> None:
     """How each tenant stands, as the ledger has it."""
@@ -169,7 +171,7 @@ def _tenants(ctx: click.Context) -> Tenants:
     from holdfast.sqlalchemy.tenancy import DatabasePerTenant, SchemaPerTenant, TenantNames
 
     url = _url(ctx)
-    names = TenantNames(prefix=ctx.meta[tenant_life.GIVEN]["prefix"])
+    names = TenantNames(prefix=ctx.meta[GIVEN]["prefix"])
     if _PLACE in url:
         return DatabasePerTenant(url, names=names)
     return SchemaPerTenant(create_engine(Database(url).url), names=names)
@@ -180,7 +182,7 @@ def _migrations(ctx: click.Context) -> TenantMigrations:
         from holdfast.alembic.fan_out import TenantMigrations
     except ImportError as error:
         raise UnsupportedError("HF464", "Alembic is not installed.", "pip install 'holdfast[alembic]'") from error
-    given = ctx.meta[tenant_life.GIVEN]
+    given = ctx.meta[GIVEN]
     tenants = _tenants(ctx)
     if not given["config"].is_file():
         raise click.UsageError(f"There is no file {given['config']}. Give Alembic's configuration with --config.")

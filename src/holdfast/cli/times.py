@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -67,6 +68,16 @@ class Wait(click.ParamType[timedelta]):
         if length <= timedelta():
             self.fail(f"{value!r} is no length of time. Write 100ms, 5s, 10m or 1h.", param, ctx)
         return length
+
+
+class Interval(click.FloatRange):
+    """Seconds between two looks."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def local(moment: datetime) -> str:

@@ -9,8 +9,9 @@ import click
 
 from holdfast.cli.failing import DONE, NO
 from holdfast.cli.opening import Settings, settings_of, url_option
-from holdfast.cli.planning import confirm
-from holdfast.cli.printing import busy, key_text, note, plural, say, say_json, say_table, value_text, values_text
+from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
+from holdfast.cli.printing import key_text, note, plural, say, say_json, say_table, value_text, values_text
+from holdfast.cli.progress import busy
 from holdfast.database import Database
 from holdfast.errors import UndoConflictError
 from holdfast.journal import Conflict
@@ -26,7 +27,7 @@ _EFFECT = {"insert": "back again", "delete": "gone again", "update": "as before"
 @click.option("--table", "tables", multiple=True, metavar="T", help="Only what it did to this table; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show exactly what would happen and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite what others changed since; it never breaks a key.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON; needs --yes or --dry-run.")
 @url_option
 @settings_of
@@ -45,8 +46,7 @@ def undo(
     The undo is a transaction of its own, in the journal, and can be undone. A row that somebody changed since is a
     conflict: it is reported field by field and nothing is written (exit code 1).
     """
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks nothing: add --yes, or look first with --dry-run.")
+    refuse_json_that_asks(as_json=as_json, yes=yes, dry_run=dry_run)
     database = settings.database()
     if dry_run or not yes:
         with busy("Looking at what would happen"):

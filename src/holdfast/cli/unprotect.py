@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import carry_out
+from holdfast.cli.planning import carry_out, dry_run_option, sql_option, yes_option
 from holdfast.cli.printing import note, say
 from holdfast.declaration import protections_of
 from holdfast.granting import given_roles
@@ -17,9 +17,9 @@ from holdfast.timeline import shown
 @click.argument("tables", metavar="[TABLE]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every table that is protected.")
 @click.option("--purge-history", is_flag=True, help="Remove their history too; with the last table, the journal.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+@yes_option
+@sql_option
+@dry_run_option
 @url_option
 @settings_of
 def unprotect(

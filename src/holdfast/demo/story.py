@@ -23,7 +23,7 @@ from holdfast.cli.printing import say_table
 from holdfast.context import bind, context
 from holdfast.database import Database, prepare_engine
 from holdfast.demo import shop
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.embedded import EmbeddedPostgreSQL
 from holdfast.errors import UnsupportedError
 from holdfast.inspector import inspect

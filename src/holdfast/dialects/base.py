@@ -1,151 +1,49 @@
-"""What every dialect answers: SQL text for one database, without a connection and without a driver."""
+"""What every dialect answers: SQL text for one database, without a connection and without a driver.
+
+What belongs to one topic stands in that topic's module, as a class that each database implements; here is what the
+topics share, and where each is found.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, assert_never
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
 
-from holdfast.errors import DeclarationError, HoldfastError
+from holdfast.dialects.catalog import Catalog
+from holdfast.dialects.checking import check_declared
+from holdfast.dialects.columns import Columns
+from holdfast.dialects.doctor import Doctor
+from holdfast.dialects.erasure import Erasure
+from holdfast.dialects.evidence import Evidence
+from holdfast.dialects.features import Features
+from holdfast.dialects.feed import Feed
+from holdfast.dialects.granting import Granting
+from holdfast.dialects.log import Log
+from holdfast.dialects.marking import Marking
+from holdfast.dialects.migrating import Migrating
+from holdfast.dialects.past import Past
+from holdfast.dialects.permitting import Permitting
+from holdfast.dialects.purging import Purging
+from holdfast.dialects.query import Query
+from holdfast.dialects.recall import Recall
+from holdfast.dialects.replication import Replication
+from holdfast.dialects.retention import Retention
+from holdfast.dialects.revising import Revising
+from holdfast.dialects.signing import Signing
+from holdfast.dialects.tenancy import Tenancy
+from holdfast.dialects.tenant_life import TenantLife
+from holdfast.dialects.tracing import Tracing
+from holdfast.dialects.undo import Undo
+from holdfast.errors import HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Kind, Protection, Protections
-from holdfast.policies import (
-    Audit,
-    Guard,
-    Permit,
-    Policy,
-    RawDelete,
-    SoftDelete,
-    Tenant,
-    Timestamps,
-    Version,
-    columns_needed,
-)
+from holdfast.policies import Audit, Guard, Permit, Policy, SoftDelete, Tenant, Timestamps, Version
 from holdfast.roles import Roles
-from holdfast.tables import ColumnInfo, TableName
-
-if TYPE_CHECKING:
-    from holdfast.dialects.doctor import Doctor
-    from holdfast.dialects.erasure import Erasure
-    from holdfast.dialects.evidence import Evidence
-    from holdfast.dialects.feed import Feed
-    from holdfast.dialects.granting import Granting
-    from holdfast.dialects.migrating import Migrating
-    from holdfast.dialects.past import Past
-    from holdfast.dialects.permitting import Permitting
-    from holdfast.dialects.purging import Purging
-    from holdfast.dialects.recall import Recall
-    from holdfast.dialects.replication import Replication
-    from holdfast.dialects.retention import Retention
-    from holdfast.dialects.revising import Revising
-    from holdfast.dialects.signing import Signing
-    from holdfast.dialects.tenancy import Tenancy
-    from holdfast.dialects.tenant_life import TenantLife
-    from holdfast.dialects.tracing import Tracing
-
+from holdfast.tables import TableName
 
 # A trigger calls a function; a foreign key refers to an index.
 _CREATE_ORDER: Mapping[Kind, int] = {"unique key": 1, "index": 2, "policy": 3, "foreign key": 4, "trigger": 5}
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What the database can do. Every question is answered; a surprising answer carries its reason."""
-
-    minimum_version: tuple[int, ...]
-    statement_triggers: bool
-    truncate: bool
-    """Whether there is a TRUNCATE to record or to refuse."""
-    raw_delete: RawDelete
-    """What a SoftDelete that does not say makes of a raw DELETE."""
-    groups_foreign_transactions: bool
-    """Whether the statements of a client that binds no context are known to be one transaction."""
-    journal_owner: bool
-    """Whether the journal can belong to a role of its own, out of the application's reach."""
-    sees_disabled_triggers: bool
-    guard_counts_statement: bool
-    stamps_before_write: bool
-    """Whether RETURNING already shows the times and the version that the database keeps."""
-    live_view: tuple[int, ...]
-    """The oldest version on which a view of the living rows shows each reader no more than the table does."""
-    hides_rows: bool
-    """Whether the database itself hides the rows of other tenants."""
-    refuses_reads: bool
-    """Whether reading a table can be refused for want of a permission."""
-    row_value_ranges: bool
-    """Whether a range of an index serves a comparison of rows, ``(a, id) > (1, 2)``, to its last column."""
-    estimates_rows: bool
-    """Whether the planner says how many rows it expects of a statement, without running it."""
-    wakes_consumers: bool
-    """Whether a commit can wake who follows the changes; else they look for themselves every so often."""
-    signs_context: bool
-    """Whether the database can ask for a signature before it believes whose work it is."""
-    reasons: Mapping[str, str]
-    """Question to reason, for the answers that a reader would not expect."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """SQL with named parameters (``:name``), as ``sqlalchemy.text`` takes it."""
-
-    sql: str
-    parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LogFilter:
-    """Which changes to read; the newest come first."""
-
-    table: TableName | None = None
-    relations: tuple[int, ...] | None = None
-    """The numbers of that table in the journal, where they are known: it may have been made anew since."""
-    key: str | None = None
-    """The key as JSON: a scalar, or an array for a key of several columns."""
-    since: datetime | None = None
-    until: datetime | None = None
-    actor: str | None = None
-    operation: str | None = None
-    transaction: str | None = None
-    limit: int | None = 50
-    recent: int | None = None
-    """Look no further back than this many transactions (a window that the caller widens)."""
-
-
-@dataclass(frozen=True, slots=True)
-class UndoStatements:
-    """An undo, step by step, all within one transaction.
-
-    ``prepare`` makes the temporary set of rows to take back; ``counts`` (relation, action, number of rows, and
-    what else the dialect asks for; a table may have several rows for an action) and ``preview`` (relation, key,
-    action, before, after) read it; each of ``conflicts`` answers rows of (relation, key, why, fields)
-    with ``fields`` a JSON object of ``{"column": [base, theirs, ours]}``; ``apply`` writes. When the database
-    refuses that, ``refusals`` answer rows like ``conflicts`` that say which rows it meant.
-    ``verify`` answers rows like ``conflicts`` for what did not come back as it was. ``outside`` runs before the
-    transaction begins and ``outside_after`` when it is over, however it ended.
-    """
-
-    prepare: tuple[Query, ...]
-    counts: Query
-    preview: Query
-    conflicts: tuple[Query, ...]
-    apply: tuple[str, ...]
-    verify: tuple[Query, ...]
-    refusals: tuple[Query, ...] = ()
-    cleanup: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
-    outside_after: tuple[str, ...] = ()
-
-
-def refuse_unknown_owner(table: TableName, column: str, sort: str) -> None:
-    """HF102 for a column that only people can fill."""
-    if sort == "tenant":
-        raise DeclarationError(
-            "HF102",
-            f"{table} has no column {column!r}, and nobody but you can say whose rows are whose.",
-            "Add the column and fill it first, or name another one: Tenant('…').",
-        )
 
 
 class Dialect(ABC):
@@ -162,10 +60,6 @@ class Dialect(ABC):
     def quote(self, identifier: str) -> str:
         """The identifier, quoted so that it can hold any character."""
         return '"' + identifier.replace('"', '""') + '"'
-
-    def literal(self, text: str) -> str:
-        """The text as an SQL string."""
-        return "'" + text.replace("'", "''") + "'"
 
     def qualified(self, table: TableName) -> str:
         return f"{self.quote(table.schema)}.{self.quote(table.name)}"
@@ -197,25 +91,10 @@ class Dialect(ABC):
         """Begins the transaction where a driver would do so late or never; None where they all do."""
         return None
 
+    @property
     @abstractmethod
-    def tables(self) -> str:
-        """One column ``document``: a JSON object for each table, in the shape that ``inspector`` reads."""
-
-    @abstractmethod
-    def state(self) -> str:
-        """One row: ``schema_version`` (NULL where the journal is not installed), and what the role may do."""
-
-    @abstractmethod
-    def relations(self) -> str:
-        """One column ``document``: a JSON object for each protected, or once protected, table."""
-
-    @abstractmethod
-    def installed(self) -> str:
-        """kind, name, schema, table, source, altered, enabled of every object that carries our marker."""
-
-    def roles(self) -> str | None:
-        """duty and name of each role that was given one; None where there are no roles."""
-        return None
+    def catalog(self) -> Catalog:
+        """What is there: tables, the journal, and what protects them."""
 
     # ------------------------------------------------------------------ what is to be there
 
@@ -256,16 +135,10 @@ class Dialect(ABC):
     def forget(self, relation: Relation) -> tuple[str, ...]:
         """Removes the table's history."""
 
+    @property
     @abstractmethod
-    def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
-        """Adds a column that a policy needs: a ``time``, a ``mark`` or a ``count``."""
-
-    @abstractmethod
-    def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
-        """The column that ``add_column`` makes, as the catalog will describe it."""
-
-    @abstractmethod
-    def drop_column(self, table: TableName, column: str) -> tuple[str, ...]: ...
+    def columns(self) -> Columns:
+        """The columns that policies need."""
 
     @abstractmethod
     def lock_settings(self, milliseconds: int) -> tuple[str, ...]:
@@ -339,44 +212,7 @@ class Dialect(ABC):
 
     def check(self, protection: Protection, protections: Protections) -> None:
         """Refuses a declaration that cannot hold, with the line that mends it."""
-        table = protection.table
-        for column, _sort in columns_needed(protection.policies):
-            if table.column(column) is None:
-                raise DeclarationError(
-                    "HF102",
-                    f"{table.name} has no column {column!r}, which its declaration names.",
-                    "Add the column, name another one, or let holdfast add it: --add-columns.",
-                )
-        audit = protection.get(Audit)
-        if audit is not None:
-            if not table.key:
-                raise DeclarationError(
-                    "HF101",
-                    f"{table.name} has no primary key and no unique key over NOT NULL columns, "
-                    "so a change could not be said to be of a certain row.",
-                    "Add a primary key, or a unique constraint over NOT NULL columns.",
-                )
-            unknown = sorted((audit.exclude | audit.mask | audit.large) - {c.name for c in table.columns})
-            if unknown:
-                raise DeclarationError(
-                    "HF102",
-                    f"{table.name} has no column {unknown[0]!r}, which Audit names.",
-                    "Name columns that exist.",
-                )
-            hidden_key = sorted((audit.exclude | audit.mask) & set(table.key))
-            if hidden_key:
-                raise DeclarationError(
-                    "HF103",
-                    f"{hidden_key[0]!r} is part of the key of {table.name} and cannot be excluded or masked.",
-                    "A change must say of which row it is; keep secrets out of keys.",
-                )
-        guard = protection.get(Guard)
-        if guard is not None and guard.max_rows is not None and guard.max_rows < 1:
-            raise DeclarationError(
-                "HF104",
-                f"Guard(max_rows={guard.max_rows}) of {table.name} would refuse every write.",
-                "Use 1 or more.",
-            )
+        check_declared(protection)
 
     # ------------------------------------------------------------------ context
 
@@ -416,73 +252,22 @@ class Dialect(ABC):
         """One boolean: whether rows of the table are hidden from this role; None where the database hides none."""
         return None
 
-    # ------------------------------------------------------------------ marking, for those who know it is a delete
+    # ------------------------------------------------------------------ reading, deleting and undoing
 
+    @property
     @abstractmethod
-    def present_mark(self) -> str:
-        """An expression: the mark of a row that the present statement deletes."""
+    def log(self) -> Log:
+        """How to read what was recorded."""
 
+    @property
     @abstractmethod
-    def begin_shared_mark(self) -> tuple[Query, ...]:
-        """From now on, until ``end_shared_mark``, several statements are one delete: their rows carry one mark."""
+    def marking(self) -> Marking:
+        """The mark of a deleted row."""
 
+    @property
     @abstractmethod
-    def shared_mark(self) -> str:
-        """An expression: the mark that the statements of one delete share."""
-
-    def end_shared_mark(self) -> tuple[Query, ...]:
-        """Nothing where a mark that nobody asks for is of no effect."""
-        return ()
-
-    # ------------------------------------------------------------------ reading and undoing
-
-    @abstractmethod
-    def log(self, wanted: LogFilter) -> Query:
-        """id, transaction, at, actor, tenant, reason, relation, schema, table, key, operation, committed, before, after."""
-
-    @abstractmethod
-    def transaction(self, transaction: str) -> Query:
-        """id, at, actor, tenant, reason, context, session_user, application, client of one transaction."""
-
-    @abstractmethod
-    def current_transaction(self) -> Query:
-        """id of the transaction in hand, once it has changed something."""
-
-    @abstractmethod
-    def transaction_tables(self, transaction: str) -> Query:
-        """relation, schema, table and number of changes, for each table that the transaction touched."""
-
-    @abstractmethod
-    def row_images(self, protection: Protection) -> str:
-        """Of the changes ``:changes``, a JSON array of ``[id, key]``, the key as JSON text: the rows that are there
-        now. Two columns: position in the array, and the row as the JSON object that a before-image would be."""
-
-    @abstractmethod
-    def later_images(self, protection: Protection) -> str:
-        """The later changes to the rows of the changes ``:changes``, as ``row_images`` takes them, the oldest first.
-        Two columns: position in the array, and the before-image, which may be NULL."""
-
-    @abstractmethod
-    def undo(
-        self,
-        transaction: str,
-        protections: Sequence[Protection],
-        references: Protections,
-        force: bool,
-        counted: Sequence[Sequence[Any]] | None = None,
-    ) -> UndoStatements:
-        """The undo of a transaction's changes to these tables; ``references`` are all protected tables.
-
-        ``counted`` is what ``counts`` answered, once it is known: what does not occur may then be left out.
-        """
-
-    @abstractmethod
-    def restore(self, protection: Protection) -> str:
-        """Takes the mark away from the row with key ``:key`` (as JSON) and answers a row for it, if it was dead."""
-
-    def check_constraints_now(self) -> str:
-        """Checks deferred constraints now, while it can still be said which row breaks them."""
-        return "select 1"
+    def undo(self) -> Undo:
+        """How to take back what was recorded."""
 
     def estimate_rows(self, select: str) -> str:
         """Asks the planner about a SELECT; one JSON document. Only where the feature ``estimates_rows`` is true."""
@@ -598,9 +383,3 @@ class Dialect(ABC):
     @abstractmethod
     def error(self, error: BaseException) -> HoldfastError | None:
         """The driver's error as ours, by SQLSTATE or errno; None where it is not ours to explain."""
-
-
-def key_document(values: Iterable[Any]) -> Any:
-    """A key as the journal spells it: the value itself, or an array of values in the order of the key."""
-    listed = list(values)
-    return listed[0] if len(listed) == 1 else listed

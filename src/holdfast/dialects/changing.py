@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 
 
 class Target(NamedTuple):

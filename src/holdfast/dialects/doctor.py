@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 
 
 @dataclass(frozen=True, slots=True)

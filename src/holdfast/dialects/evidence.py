@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 
 Kind = Literal["change", "transaction", "intervention"]
 KINDS: tuple[Kind, ...] = ("change", "transaction", "intervention")
@@ -37,6 +37,10 @@ class Evidence(ABC):
     @abstractmethod
     def try_seal_lock(self) -> str:
         """One boolean: whether this connection may seal now; released at its end."""
+
+    def seal_unlock(self) -> str | None:
+        """Gives it back before that; None where nothing is held."""
+        return None
 
     @abstractmethod
     def seal_lock(self) -> str | None:

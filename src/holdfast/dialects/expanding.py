@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
+from holdfast.dialects.query import Query
+from holdfast.tables import Expansion
 
 LONGEST = 63
 """Bytes of a name; the server cuts what is longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """A column and the one that is to replace it: how the one follows from the other, and the old one's default.
-
-    ``up`` is an expression over the old column, ``down`` one over the new; None for the value as it is.
-    """
-
-    old: str
-    new: str
-    up: str | None = None
-    down: str | None = None
-    default: str | None = None
-
-    def as_text(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_text(cls, text: str) -> Expansion:
-        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +40,7 @@ def copy_name(name: str, old: str, new: str) -> str:
 
 
 class Expanding(ABC):
-    """SQL for the steps; each tuple of statements is one transaction."""
-
-    # ------------------------------------------------------------------ what is there
+    """What is there, and what follows from what."""
 
     @abstractmethod
     def schema(self, table: Target) -> Query:
@@ -78,9 +55,22 @@ class Expanding(ABC):
     def synchronised(self, table: Target, new: str) -> Query:
         """The expansion as text and whether its trigger is on; no row where there is none."""
 
+    def retired(self, table: Target, column: str) -> Query | None:
+        """No row where the column is not retired, where ``last_write`` may only be asked of one that is."""
+        return None
+
     @abstractmethod
     def last_write(self, table: Target, column: str) -> Query:
-        """Seconds since the retired column was last written; NULL for never; no row where it is not retired."""
+        """Seconds since the retired column was last written (NULL for never), and whether its trigger is on; no row
+        where it is not retired."""
+
+    @abstractmethod
+    def unfilled(self, expansion: Expansion) -> tuple[str, str]:
+        """The new column's value as an expression over a row, and the condition under which a row lacks it."""
+
+
+class ExpandingInSteps(Expanding):
+    """Where a constraint can be added first and checked later; each tuple of statements is one transaction."""
 
     @abstractmethod
     def indexes(self, table: Target, column: str) -> Query:
@@ -97,16 +87,17 @@ class Expanding(ABC):
 
     # ------------------------------------------------------------------ steps
 
+    @property
+    @abstractmethod
+    def script(self) -> ExpandingScript:
+        """The steps where nobody can be asked."""
+
     @abstractmethod
     def expand(self, table: Target, expansion: Expansion, type_: str) -> tuple[str, ...]: ...
 
     @abstractmethod
     def collapse(self, table: Target, expansion: Expansion) -> tuple[str, ...]:
         """The table as it was: the new column is gone."""
-
-    @abstractmethod
-    def unfilled(self, expansion: Expansion) -> tuple[str, str]:
-        """The new column's value as an expression over a row, and the condition under which a row lacks it."""
 
     @abstractmethod
     def on_twin(self, twin: Target, expansion: Expansion) -> tuple[str, ...]:
@@ -146,3 +137,24 @@ class Expanding(ABC):
 
     @abstractmethod
     def remove(self, table: Target, column: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]: ...
+
+
+class ExpandingScript(ABC):
+    """The steps as a script, which asks the database by itself and stops with HF466 where it cannot go on."""
+
+    @abstractmethod
+    def expand(self, table: Target, expansion: Expansion, type_: str) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def fill(self, table: Target, column: str, value: str | None) -> str:
+        """Batch by batch, each a transaction of its own: the rows in which the column is NULL."""
+
+    @abstractmethod
+    def finalize(self, table: Target, old: str, new: str) -> str:
+        """Stops where the new column lacks what the old one has."""
+
+    @abstractmethod
+    def contract(
+        self, table: Target, old: str, new: str, *, swap: bool, default: str | None
+    ) -> tuple[str | tuple[str, ...], ...]:
+        """Each is a transaction."""

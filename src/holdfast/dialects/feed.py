@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Position:
     """The transaction that was to begin next, when the snapshot that is being read had been taken; 0 if not known."""
     highest: int = 0
     """Of all changes that have come in this life of the journal, the highest number."""
+    known: int = 0
+    """What retention dropped up to this intervention has been taken note of."""
     marks: tuple[tuple[int, int], ...] = ()
     """``(transaction, change)``: that transaction and those that begin to write after it have only changes with
     higher numbers than that one."""
@@ -59,6 +62,14 @@ class Origin:
     """The number with which the next life begins."""
 
 
+class Dropped(NamedTuple):
+    """What retention has dropped of a table: by which intervention last, and the highest numbers that went."""
+
+    intervention: int
+    change: int
+    transaction: int
+
+
 EVERYTHING = "*"
 """Instead of a snapshot: all of a life that is over."""
 
@@ -74,10 +85,16 @@ class Feed(ABC):
     def refused(self) -> str | None:
         """A query for a reason why the feed cannot be read here, which is NULL where it can; None where it always can."""
 
+    def share(self) -> str | None:
+        """From here on no part of the journal is emptied as a whole, which even a snapshot from before would not survive;
+        to be the first statement of the transaction. None where nothing goes but row by row."""
+        return None
+
     @abstractmethod
     def state(self) -> Query:
         """One row: ``snapshot``, what is committed now; the time ``now``; ``identity`` of the journal here and now;
-        ``origins``, JSON of ``[number, identity, first]`` each; ``following``, the transaction that will begin next,
+        ``origins``, JSON of ``[number, identity, first]`` each; ``dropped``, JSON of what was dropped of each relation;
+        ``following``, the transaction that will begin next,
         of which only the first statement of a transaction can be certain."""
 
     @abstractmethod
@@ -140,6 +157,20 @@ class Feed(ABC):
         Of the first ``look`` changes those that are wanted, as many as make ``limit`` rows; and the last one in any
         case, so that it is known how far was looked. No further than ``window`` numbers, if it is given.
         """
+
+    # ------------------------------------------------------------------ retention
+
+    @abstractmethod
+    def lacks(self, position: Position, origins: Sequence[Origin], dropped: Dropped) -> bool:
+        """Whether what was dropped may have come after the position."""
+
+    @abstractmethod
+    def unread(self, position: Position, origins: Sequence[Origin]) -> str:
+        """A condition over the change ``c``: it comes after the position."""
+
+    @abstractmethod
+    def consumers(self) -> str:
+        """name, cursor, acknowledged of each that has a place in the feed."""
 
     # ------------------------------------------------------------------ consumers
 

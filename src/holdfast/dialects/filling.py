@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
+from holdfast.dialects.query import Query
 
 CURSORS = "holdfast_backfill"
 """The table of how far each backfill has come; it is there while one is under way."""
@@ -97,10 +97,6 @@ class Filling(ABC):
             f"create table if not exists {CURSORS} (\n"
             "    name text primary key,\n    after_key text,\n    done bigint not null,\n    changed bigint not null\n)"
         )
-
-    @abstractmethod
-    def has_cursors(self) -> str:
-        """One boolean."""
 
     def cursor(self, name: str) -> Query:
         """after_key as JSON, rows looked at, rows changed."""

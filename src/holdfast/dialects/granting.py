@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.roles import Duty, Roles
 from holdfast.tables import TableName
 
@@ -38,6 +38,18 @@ class Granting(ABC):
     @abstractmethod
     def on_journal(self, roles: Roles) -> tuple[str, ...]:
         """What the auditor reads."""
+
+    @abstractmethod
+    def close_large_objects(self) -> str:
+        """Large objects have no tenants: takes their functions from everybody, where whoever runs this may."""
+
+    @abstractmethod
+    def open_large_objects(self) -> str:
+        """Gives back what ``close_large_objects`` took."""
+
+    @abstractmethod
+    def large_objects(self) -> Query:
+        """What is still to be taken from everybody, as statements, each with the role that may run it."""
 
     @abstractmethod
     def own(self, table: TableName, owner: str) -> str:

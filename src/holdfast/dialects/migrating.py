@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.tables import TableName
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Migrating(ABC):
         """How a table is changed while others read and write it."""
 
     @property
-    def expanding(self) -> Expanding | None:
-        """How a column is replaced by another one while both are written; None where that cannot be."""
-        return None
+    @abstractmethod
+    def expanding(self) -> Expanding:
+        """How a column is replaced by another one while both are written."""
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.objects import Protection
 
 
@@ -60,6 +60,6 @@ class Past(ABC):
         """One row: the moment, by the clock that the journal's times are of, and whether a part of the journal is hidden
         from the role in use."""
 
-    @abstractmethod
     def copy(self, select: str, into: str) -> tuple[str, ...]:
         """Makes a new table, by its quoted name, of what the SELECT gives."""
+        return (f"create table {into} as\n{select}",)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 
 EVERY_TENANT = ""
 """What stands for the tenant of a role that every tenant has, and of an assignment where there are no tenants."""
@@ -15,6 +15,9 @@ EVERY_TENANT = ""
 
 class Permitting(ABC):
     """Roles, what they grant, and who has them. An empty text as tenant stands for ``EVERY_TENANT``."""
+
+    role_table: str
+    pattern_table: str
 
     # ------------------------------------------------------------------ the transaction in hand
 
@@ -40,23 +43,35 @@ class Permitting(ABC):
         """Nobody else changes roles until the transaction in hand ends; None where it has the database for itself."""
         return None
 
-    @abstractmethod
     def roles(self) -> str:
         """tenant, name, parent_tenant and parent of every role."""
+        return f"select tenant, name, parent_tenant, parent from {self.role_table} order by tenant, name"
 
-    @abstractmethod
     def patterns(self) -> str:
         """tenant, role and pattern."""
+        return f"select tenant, role, pattern from {self.pattern_table} order by tenant, role, pattern"
 
-    @abstractmethod
     def define(self, tenant: str, name: str, parent: tuple[str, str] | None) -> Query:
         """Makes the role, or gives it another parent."""
+        above = parent or (None, None)
+        return Query(
+            f"insert into {self.role_table} (tenant, name, parent_tenant, parent)\n"
+            "values (:tenant, :name, :parent_tenant, :parent)\n"
+            "on conflict (tenant, name) do update set parent_tenant = excluded.parent_tenant, parent = excluded.parent",
+            {"tenant": tenant, "name": name, "parent_tenant": above[0], "parent": above[1]},
+        )
 
-    @abstractmethod
-    def grant_pattern(self, tenant: str, role: str, pattern: str) -> Query: ...
+    def grant_pattern(self, tenant: str, role: str, pattern: str) -> Query:
+        return Query(
+            f"insert into {self.pattern_table} (tenant, role, pattern) values (:tenant, :role, :pattern)",
+            {"tenant": tenant, "role": role, "pattern": pattern},
+        )
 
-    @abstractmethod
-    def clear_patterns(self, tenant: str, role: str) -> Query: ...
+    def clear_patterns(self, tenant: str, role: str) -> Query:
+        return Query(
+            f"delete from {self.pattern_table} where tenant = :tenant and role = :role",
+            {"tenant": tenant, "role": role},
+        )
 
     @abstractmethod
     def drop(self, tenant: str, name: str) -> tuple[Query, ...]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.errors import HoldfastError
 from holdfast.objects import Protection
 from holdfast.tables import ColumnInfo, TableName

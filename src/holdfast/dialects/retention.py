@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.objects import Protection
 
 
@@ -31,6 +31,10 @@ class Rules:
     """A condition over the change ``c``: evidence has not seen it yet, so it stays."""
     unsealed_transaction: str = "false"
     """The same over the transaction ``t``."""
+    unread: str = "false"
+    """A condition over the change ``c``: a consumer has not acknowledged it yet, so it stays for a while."""
+    patience: timedelta = timedelta(0)
+    """For how much longer than its rule such a change stays."""
 
     @property
     def latest(self) -> datetime:
@@ -43,16 +47,17 @@ class Retention(ABC):
     # ------------------------------------------------------------------ legal holds
 
     @abstractmethod
-    def hold(self, relation: int, key: str, actor: str | None, reason: str) -> Query:
-        """Places a hold; a row, if there was not the same one already."""
+    def hold(self, relation: int, key: str, actor: str | None, reason: str, first: int | None = None) -> Query:
+        """Places a hold; a row, if there was not the same one already. ``first``: the one of the same row under
+        another key, with which this one ends."""
 
     @abstractmethod
     def release(self, relation: int, key: str, reason: str | None) -> Query:
-        """Ends the holds of the row, or that for the reason alone; a row with the reason of each."""
+        """Ends the holds of the row, or that for the reason alone, under all of its keys; a row with the reason of each."""
 
     @abstractmethod
     def holds(self) -> str:
-        """relation, key as JSON, at, actor, reason of every hold, the oldest first."""
+        """relation, key as JSON, at, actor, reason, first of every hold, the oldest first."""
 
     @abstractmethod
     def held(self, relation: int, key: str) -> Query:
@@ -99,9 +104,10 @@ class Retention(ABC):
 
     # ------------------------------------------------------------------ removing
 
-    @abstractmethod
     def find_old(self, part: Part, rules: Rules) -> Query:
         """A row, if the part may have changes that go by the rules."""
+        query = self.removable(part, rules)
+        return Query(f"{query.sql}\nlimit 1", query.parameters)
 
     def keeps_any(self, part: Part, rules: Rules) -> Query | None:
         """One boolean: whether the part has changes that do not go; None where no part goes as a whole."""
@@ -170,6 +176,10 @@ class Retention(ABC):
     def transactions_of(self, part: Part) -> Query:
         """id of all transactions whose changes are in it."""
         raise NotImplementedError
+
+    @abstractmethod
+    def note_dropped(self, part: Part, intervention: int, ids: Sequence[int] | None) -> Query:
+        """Of each relation of these changes of the part (of all of them), what is dropped now: for those who read on."""
 
     @abstractmethod
     def move_since(self, until: Mapping[int, datetime]) -> Query:

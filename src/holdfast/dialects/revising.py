@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject
+from holdfast.policies import Policy
 from holdfast.tables import TableName, TypeKind
 
 
@@ -48,6 +49,10 @@ class Revising(ABC):
 
     @abstractmethod
     def foreign_key_name(self, table: str, columns: Sequence[str], name: str | None) -> str: ...
+
+    def kept_column(self, policies: Iterable[Policy]) -> str | None:
+        """The column whose default a policy gives, and that is required by it; None where there is none."""
+        return None
 
     # ------------------------------------------------------------------ what a migration does
 

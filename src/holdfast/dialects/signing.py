@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.query import Query
+
+if TYPE_CHECKING:
+    from holdfast.dialects.base import Dialect
 
 
 class Signing(ABC):

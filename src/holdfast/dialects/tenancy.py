@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 
 
 class Tenancy(ABC):

@@ -37,7 +37,7 @@ def doctor(database: Database, *, roles: Sequence[str] = ()) -> list[Finding]:
             "error",
             each.table,
             f"The {each.object} of {each.table} is {each.state}.",
-            "-- holdfast protect --all",
+            "-- holdfast protect",
         )
         for each in states
         if each.policy == "Tenant" and each.state != "current"

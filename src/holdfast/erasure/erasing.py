@@ -120,6 +120,11 @@ def erasures(connection: Connection, dialect: Dialect) -> list[Erasing]:
     return found
 
 
+def row_keys(connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation) -> RowKeys:
+    """What knows under which keys a row of the table is, and was."""
+    return _Erasure(connection, dialect, inventory, stored).keys()
+
+
 class _Erasure:
     """One erasure, step by step, in one transaction."""
 
@@ -144,7 +149,7 @@ class _Erasure:
         seal_lock(self.connection, self.dialect)
         for query in self.sql.begin():
             execute(self.connection, query)
-        keys = self._keys()
+        keys = self.keys()
         found = keys.found(keys.spelled(key))
         spans, possible = keys.spans(found)
         if not found.there and not any(execute(self.connection, self.sql.known(self.relation.id, s)) for s in spans):
@@ -233,7 +238,7 @@ class _Erasure:
                 + "; or name the columns to erase: --column.",
             )
 
-    def _keys(self) -> RowKeys:
+    def keys(self) -> RowKeys:
         own = {*self.relation.key, *self._policies_own()}
         moving = sorted(number for name, number in self.relation.columns.items() if name in own)
         return RowKeys(self.connection, self.sql, self.relation, self.protection, tuple(moving))

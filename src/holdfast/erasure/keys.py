@@ -69,6 +69,14 @@ class RowKeys:
             )
         return moves
 
+    def others(self, key: str) -> list[str]:
+        """The keys, as JSON, that a row under this key had before it, or got after it; all that may be."""
+        given = self.spelled(key)
+        found: list[str] = []
+        for row in execute(self.connection, self.sql.moves(self.relation, given, self.moving)):
+            found += [row.other_shown] if row.other_id is not None else _listed(row.possible)
+        return found
+
     def found(self, key: RowKey) -> Found:
         """The row under the key that it has now, locked if it is there."""
         if self._locked(key):

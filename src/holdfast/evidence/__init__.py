@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from holdfast.evidence.acknowledging import acknowledge
 from holdfast.evidence.keeping import after_erasing, before_erasing, keep_removed, seal_lock
-from holdfast.evidence.results import Digest, Finding, Recorded, Verification
-from holdfast.evidence.sealing import read_digests, seal
+from holdfast.evidence.results import Acknowledged, Digest, Finding, Recorded, Verification
+from holdfast.evidence.sealing import Sealer, read_digests, seal
 from holdfast.evidence.verifying import verify
 
 __all__ = [
+    "Acknowledged",
     "Digest",
     "Finding",
     "Recorded",
+    "Sealer",
     "Verification",
+    "acknowledge",
     "after_erasing",
     "before_erasing",
     "keep_removed",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.dialects.evidence import Evidence, Kind
 from holdfast.evidence.facts import NOTHING, Comparison, Facts
-from holdfast.evidence.leaves import LEAF, epoch_hash, numbers, read, sha256
+from holdfast.evidence.leaves import LEAF, canonical, epoch_hash, numbers, read, sha256
 from holdfast.evidence.results import Digest, Finding, Recorded
 from holdfast.evidence.sealing import digest_of
 
@@ -67,7 +67,7 @@ class Chain:
             return since
         facts = json.loads(row.facts)
         for finding in Comparison(self.facts or NOTHING, facts, since, row.number).findings():
-            self.add(finding)
+            self.add(identified(finding, bytes(row.hash)))
         self.facts = facts
         return []
 
@@ -126,6 +126,12 @@ class Chain:
             "so far: an older backup was restored.",
             epoch=digest.epoch,
         )
+
+
+def identified(finding: Finding, sealed: bytes) -> Finding:
+    """With the id of what is so for ever: the digest of the epoch fixes what was installed before it and at it."""
+    content = canonical([sealed.hex(), finding.kind, finding.message])
+    return replace(finding, id=sha256(b"holdfast finding\0", content.encode()).hex()[:16])
 
 
 def _is_stated(digest: Digest, fork: Mapping[str, Any]) -> bool:

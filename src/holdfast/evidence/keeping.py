@@ -9,8 +9,9 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from holdfast.database import execute
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
 from holdfast.dialects.evidence import KINDS, Evidence, Kind
+from holdfast.dialects.query import Query
 from holdfast.evidence.leaves import SALT, Ranges, all_salts, count, extend, inner, merged, overlaps, read
 
 _AT_ONCE = 1_000

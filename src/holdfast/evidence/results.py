@@ -49,6 +49,8 @@ class Finding:
     table: str | None = None
     key: str | None = None
     object: str | None = None
+    id: str | None = None
+    """By which it can be acknowledged: of what lies between two seals, so that nothing newer can bear the same."""
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) is not None}
@@ -72,8 +74,28 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A finding of which somebody has stated that it is known, and the statement."""
+
+    finding: Finding
+    statement: Recorded
+
+    def as_json(self) -> dict[str, Any]:
+        statement = self.statement
+        return {
+            **self.finding.as_json(),
+            "acknowledged": {
+                "at": statement.at,
+                "actor": statement.actor,
+                "reason": statement.reason,
+                "intervention": statement.id,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verification found; ``intact`` where that is nothing."""
+    """What a verification found; ``intact`` where that is nothing, but for what was acknowledged."""
 
     findings: tuple[Finding, ...]
     recorded: tuple[Recorded, ...] = field(repr=False)
@@ -85,6 +107,7 @@ class Verification:
     last: Digest | None
     more: int = 0
     """How many findings there were beyond those that are listed."""
+    acknowledged: tuple[Acknowledged, ...] = ()
 
     @property
     def intact(self) -> bool:
@@ -98,6 +121,7 @@ class Verification:
             "unsealed": self.unsealed,
             "findings": [each.as_json() for each in self.findings],
             "more": self.more,
+            "acknowledged": [each.as_json() for each in self.acknowledged],
             "recorded": [each.as_json() for each in self.recorded],
             "last": self.last.as_json() if self.last else None,
         }

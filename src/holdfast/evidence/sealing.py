@@ -7,8 +7,9 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -64,18 +65,62 @@ def seal(database: Database, *, fork: str | None = None, digests: Sequence[Diges
     >>> seal(Database(url)).epoch  # doctest: +SKIP
     7
     """
-    dialect, evidence = database.dialect, database.dialect.evidence
-    with database.connect() as connection:
-        check_there(connection, evidence)
-        _lock(connection, evidence)
-        if fork is not None:
-            _state_fork(connection, dialect, fork, digests)
-        if dialect.snapshot_level is not None:
-            connection.execution_options(isolation_level=dialect.snapshot_level)
-        while True:
-            last, finished = _seal_next(connection, dialect)
-            if finished:
-                return last
+    with Sealer(database) as sealer:
+        return sealer.seal(fork=fork, digests=digests)
+
+
+class Sealer:
+    """Seals again and again over one connection, as every second: to open one, and to read the catalog, costs the most.
+
+    >>> from holdfast import Database
+    >>> from holdfast.evidence import Sealer
+    >>> with Sealer(Database(url)) as sealer:  # doctest: +SKIP
+    ...     digest = sealer.seal()
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._exits = ExitStack()
+        self._kept: Connection | None = None
+
+    def __enter__(self) -> Self:
+        self._kept = self._exits.enter_context(self._database.connect())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept = None
+        self._exits.close()
+
+    def seal(self, *, fork: str | None = None, digests: Sequence[Digest] = ()) -> Digest:
+        """As the function does; between two calls others may seal."""
+        connection, dialect = self._kept, self._database.dialect
+        if connection is None:
+            raise RuntimeError("It seals within its with block.")
+        with self._database.errors():
+            try:
+                return _seal(connection, dialect, fork, digests)
+            except BaseException:
+                # The lock is the session's, and goes with it.
+                connection.rollback()
+                connection.invalidate()
+                raise
+
+
+def _seal(connection: Connection, dialect: Dialect, fork: str | None, digests: Sequence[Digest]) -> Digest:
+    evidence = dialect.evidence
+    check_there(connection, evidence)
+    _lock(connection, evidence)
+    if fork is not None:
+        _state_fork(connection, dialect, fork, digests)
+    if dialect.snapshot_level is not None:
+        connection.execution_options(isolation_level=dialect.snapshot_level)
+    last, finished = _seal_next(connection, dialect)
+    while not finished:
+        last, finished = _seal_next(connection, dialect)
+    if unlock := evidence.seal_unlock():
+        execute(connection, unlock)
+        connection.commit()
+    return last
 
 
 def _lock(connection: Connection, evidence: Evidence) -> None:

@@ -17,7 +17,7 @@ from holdfast.dialects.evidence import KINDS, Evidence, Kind
 from holdfast.evidence.chain import Chain
 from holdfast.evidence.facts import NOTHING, Comparison, facts_text
 from holdfast.evidence.leaves import LEAF, SALT, Ranges, inner, leaf, merged, read, salt_of, sealed_leaf, sha256
-from holdfast.evidence.results import Digest, Finding, Recorded, Verification
+from holdfast.evidence.results import Acknowledged, Digest, Finding, Recorded, Verification
 from holdfast.evidence.sealing import check_there
 from holdfast.evidence.suspects import Suspects
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LISTED = 1_000
 """How many findings are listed."""
+ACKNOWLEDGEMENT = "acknowledgement"
 _MAY_REMOVE = {"retention", "purge", "tenant_history"}
 
 
@@ -76,13 +77,17 @@ class _Verifier:
     def __init__(self, connection: Connection, evidence: Evidence) -> None:
         self.connection, self.evidence = connection, evidence
         self.listed: list[Finding] = []
+        self.acknowledged: list[Acknowledged] = []
         self.more = 0
         self.changes = self.unsealed = 0
+        self.statements: dict[str, Recorded] = {}
         self.broken: set[int] = set()
         self.chain = Chain(self.add)
 
     def add(self, finding: Finding) -> None:
-        if len(self.listed) < _LISTED:
+        if finding.id is not None and finding.id in self.statements:
+            self.acknowledged.append(Acknowledged(finding, self.statements[finding.id]))
+        elif len(self.listed) < _LISTED:
             self.listed.append(finding)
         else:
             self.more += 1
@@ -91,7 +96,8 @@ class _Verifier:
         quiet = execute(self.connection, self.evidence.quiet())[0]
         present = execute(self.connection, self.evidence.facts())[0][0]
         still = execute(self.connection, self.evidence.quiet())[0]
-        recorded = [_recorded(row) for row in execute(self.connection, self.evidence.interventions())]
+        recorded = read_recorded(self.connection, self.evidence)
+        self.statements = statements(recorded)
         self.chain.read(stream(self.connection, self.evidence.epochs("facts"), size=100), recorded)
         for kind in KINDS:
             self._members(kind)
@@ -101,7 +107,7 @@ class _Verifier:
             self._present(json.loads(facts_text(present)))
         return Verification(
             tuple(self.listed), self.chain.sealed(recorded), self.chain.count, self.changes, self.unsealed,
-            self.chain.digest, self.more,
+            self.chain.digest, self.more, tuple(self.acknowledged),
         )  # fmt: skip
 
     def _present(self, facts: dict[str, Any]) -> None:
@@ -301,5 +307,14 @@ class _Ahead:
         return found
 
 
-def _recorded(row: AnyRow) -> Recorded:
-    return Recorded(row.id, str(row.at), row.kind, row.actor, row.reason, json.loads(row.details), None)
+def read_recorded(connection: Connection, evidence: Evidence) -> list[Recorded]:
+    """What is recorded of the journal itself, in its order."""
+    return [
+        Recorded(row.id, str(row.at), row.kind, row.actor, row.reason, json.loads(row.details), None)
+        for row in execute(connection, evidence.interventions())
+    ]
+
+
+def statements(recorded: Sequence[Recorded]) -> dict[str, Recorded]:
+    """By the id of a finding the statement that it is known."""
+    return {str(each.details.get("finding")): each for each in recorded if each.kind == ACKNOWLEDGEMENT}

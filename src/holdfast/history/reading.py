@@ -11,7 +11,8 @@ from sqlalchemy.exc import DataError
 
 from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
 from holdfast.errors import HistoryError, UnsupportedError
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory, StoredRelation
@@ -36,6 +37,16 @@ def protected(inventory: Inventory, stored: StoredRelation) -> Protection:
             f"Its changes are still there: holdfast log {shown(stored.table)}.",
         )
     return protection
+
+
+def recorded_later(stored: StoredRelation) -> HistoryError:
+    """HF435: the time that was asked for is before all that is known without a gap."""
+    since = stored.since.isoformat() if stored.since else "no time"
+    return HistoryError(
+        "HF435",
+        f"{shown(stored.table)} is recorded without a gap since {since}; what it was before is not known.",
+        "Ask for a later time.",
+    )
 
 
 def present_row(connection: Connection, dialect: Dialect, protection: Protection, key: str) -> dict[str, Any] | None:

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from holdfast.database import Database, execute
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
 from holdfast.errors import HistoryError
-from holdfast.history.reading import fitting, inspected, protected
+from holdfast.history.reading import fitting, inspected, protected, recorded_later
 from holdfast.history.versions import Version, diff, version_at, versions_of
 from holdfast.inventory import StoredRelation
 from holdfast.objects import Protection
@@ -68,6 +69,8 @@ def revert(
         dialect, inventory = inspected(connection, database)
         stored = inventory.recorded(table)
         known = versions_of(connection, dialect, inventory, stored, json.dumps(key, default=str))
+    if at is not None and (stored.since is None or at < stored.since):
+        raise recorded_later(stored)
     wanted = version_at(known, number=version, at=at)
     protection = protected(inventory, stored)
     check_writable(stored, known, wanted)
@@ -96,7 +99,7 @@ def _write(
     for query in dialect.bind_context(bound):
         execute(connection, query)
     write_back(connection, dialect, protection, wanted)
-    written = execute(connection, dialect.current_transaction())
+    written = execute(connection, dialect.log.current_transaction())
     for query in dialect.unbind_context():
         execute(connection, query)
     return str(written[0][0]) if written else None

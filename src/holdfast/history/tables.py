@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 from holdfast.database import Database, execute
 from holdfast.dialects.base import Dialect
 from holdfast.errors import HistoryError
-from holdfast.history.reading import fitting, inspected, present_row, protected
+from holdfast.history.reading import fitting, inspected, present_row, protected, recorded_later
 from holdfast.history.versions import versions_of
 from holdfast.inventory import Inventory, StoredRelation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
 from holdfast.tables import TableName
-from holdfast.timeline import find, loads, moment, shown
+from holdfast.timeline import find, loads, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,7 @@ def moment_of(
 def table_as_of(dialect: Dialect, stored: StoredRelation, protection: Protection, at: datetime) -> AsOf:
     """The table at that moment; HF435 where the journal does not reach back so far."""
     if stored.since is None or at < stored.since:
-        since = stored.since.isoformat() if stored.since else "no time"
-        raise HistoryError(
-            "HF435",
-            f"{shown(stored.table)} is recorded without a gap since {since}; what it was before is not known.",
-            "Ask for a later time.",
-        )
+        raise recorded_later(stored)
     audit = protection.get(Audit) or Audit()
     hidden = tuple(sorted(audit.exclude | audit.mask | audit.large))
     return AsOf(protection.table.name, at, dialect.past.table(protection, at), protection, hidden)
@@ -119,6 +114,8 @@ def copy_as_of(
         past = as_of(connection, dialect, inventory, table, at=at, transaction=transaction)
         schema, _, name = into.rpartition(".")
         target = TableName(schema or past.table.schema, name)
+        if not dialect.columns.can_be_named(name):
+            raise HistoryError("HF438", f"{name!r} cannot be the name of a table.", "Give the copy another name.")
         if inventory.is_taken(target):
             raise HistoryError("HF438", f"There is a {target} already.", "Give the copy a name of its own.")
         with fitting(past.protection):

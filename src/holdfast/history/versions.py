@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
-from holdfast.dialects.base import Dialect, LogFilter
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.log import LogFilter
 from holdfast.errors import HistoryError
 from holdfast.history.reading import inspected, present_row
 from holdfast.inventory import Inventory, StoredRelation
@@ -91,7 +92,7 @@ def versions_of(
 ) -> list[Version]:
     """``versions``, within a connection and for a key as JSON."""
     wanted = LogFilter(table=stored.table, key=key, limit=None)
-    rows = [row for row in execute(connection, dialect.log(wanted)) if row.relation == stored.id]
+    rows = [row for row in execute(connection, dialect.log.changes(wanted)) if row.relation == stored.id]
     present = inventory.find(stored)
     protection = protections_of(inventory).get(present.name) if present is not None else None
     names = _present_names(stored, protection) if protection is not None else {}

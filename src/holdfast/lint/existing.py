@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from holdfast.dialects.base import Dialect
 from holdfast.inspector import inspect
 from holdfast.lint.actions import Column, Constraint, CreateIndex
-from holdfast.lint.history import KnownConstraint, Table
+from holdfast.lint.known import KnownConstraint, Table
 from holdfast.lint.reading.columns import not_null_column
 from holdfast.lint.reading.types import type_of
 from holdfast.lint.servers import Server, server_for

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.database import OWN, execute, explain, in_style
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
 from holdfast.dialects.changing import Target
+from holdfast.dialects.query import Query
 from holdfast.errors import (
     BusyError,
     DeadlockError,

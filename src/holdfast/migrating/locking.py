@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from holdfast.database import execute
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
 from holdfast.errors import LockedError, UnsupportedError
 from holdfast.migrating.blocking import told
 from holdfast.migrating.settings import MigrationSettings

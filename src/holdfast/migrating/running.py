@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from holdfast.dialects import dialect_for
 from holdfast.errors import (
     BusyError,
     ConnectionLostError,
+    ConstraintError,
     DeadlockError,
     HoldfastError,
     LockedError,
@@ -27,7 +28,7 @@ from holdfast.migrating.foreign_keys import BrokenKeys, broken_keys, described, 
 from holdfast.migrating.indexes import invalid_indexes, mend
 from holdfast.migrating.locking import MigratorLock
 from holdfast.migrating.settings import MigrationSettings
-from holdfast.migrating.statements import RUN, Statements, autocommits
+from holdfast.migrating.statements import RESUMABLE, RUN, Statements, autocommits
 from holdfast.tables import TableName
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class MigrationRun:
         self._step = "The migration"
         self._attempt = 0
         self._first_failure = 0.0
+        self._later: list[tuple[str, tuple[str, ...]]] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -87,6 +89,7 @@ class MigrationRun:
         if self._lock is not None:
             self._lock.check()
         self.statements.begin_step()
+        self._later.clear()
         if step != self._step:
             self._step, self._attempt = step, 0
         if self.statements.without_keys:
@@ -98,6 +101,38 @@ class MigrationRun:
         """The revision is committed, and so is the version that it leads to."""
         self.statements.begin_step()
         self.statements.without_keys = False
+
+    def finish_later(self, table: str, statements: Sequence[str]) -> None:
+        """After the commit of the revision, in a transaction of their own."""
+        self._later.append((table, tuple(statements)))
+
+    def finish(self) -> None:
+        """What the committed revision left for later, such as to look whether the rows keep a new constraint.
+
+        Raises HF460 where they do not, and HF457 where it took too long to get the locks.
+        """
+        later, self._later = self._later, []
+        for table, statements in later:
+
+            def attempt(statements: tuple[str, ...] = statements) -> None:
+                with self.connection.begin():
+                    for each in statements:
+                        options = {"no_parameters": True, RESUMABLE: True}
+                        self.connection.exec_driver_sql(each, execution_options=options)
+
+            try:
+                self.carry_out_statement(attempt)
+            except DBAPIError as error:
+                ours = self._explained(error)
+                if not isinstance(ours, ConstraintError):
+                    raise
+                raise MigrationError(
+                    "HF460",
+                    f"{self._step} is done, and rows of {table} that were there before break what it added: "
+                    f"{ours.message}",
+                    "It holds for new rows. Find and mend the others, and let alembic revision --autogenerate write "
+                    "what is left to do: it sees what is not valid.",
+                ) from error
 
     def leave_keys_out(self) -> None:
         """Has the revision begin anew without foreign keys; HF470 where that could not be undone.

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.context import current
 from holdfast.database import execute, explain, in_style
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.errors import AbortedError, PermissionDeniedError
 
 _DENIED = "holdfast.denied"

@@ -192,7 +192,9 @@ def _known(parents: Mapping[RoleKey, RoleKey | None], key: RoleKey) -> None:
 def _unknown(name: str, tenant: str) -> RoleError:
     where = f" for the tenant {tenant}" if tenant else ""
     return RoleError(
-        "HF487", f"There is no role {name!r}{where}.", "Make it with define_role, or look at its spelling."
+        "HF487",
+        f"There is no role {name!r}{where}.",
+        "Make it (define_role, holdfast permissions define), or look at its spelling.",
     )
 
 

@@ -48,13 +48,13 @@ class Flush:
     def share_mark(self, connection: Connection) -> None:
         if connection not in self.marked:
             self.marked.append(connection)
-            for query in dialect_for(connection.dialect.name).begin_shared_mark():
+            for query in dialect_for(connection.dialect.name).marking.begin_shared():
                 execute(connection, query)
 
     def end(self) -> None:
         for connection in self.marked:
             if not connection.closed and connection.in_transaction() and connection.get_transaction().is_active:  # type: ignore[union-attr]
-                for query in dialect_for(connection.dialect.name).end_shared_mark():
+                for query in dialect_for(connection.dialect.name).marking.end_shared():
                     execute(connection, query)
 
 
@@ -104,14 +104,14 @@ def mark_instead(
         mark = table.c[policy.column]
         if flush is None:
             statement = statement.where(mark.is_(None))
-            statement = statement.values({mark: literal_column(dialect.present_mark(), mark.type)})
+            statement = statement.values({mark: literal_column(dialect.marking.present(), mark.type)})
         else:
             # A row that went with its parent a moment ago is deleted as the ORM wanted it: it counts.
             flush.share_mark(connection)
             if _is_link(table):
                 # A link that was dead before is not the one that the ORM removes.
                 statement = statement.where(mark.is_(None))
-            statement = statement.values({mark: literal_column(dialect.shared_mark(), mark.type)})
+            statement = statement.values({mark: literal_column(dialect.marking.shared(), mark.type)})
     statement = _with_the_rest(statement, element)
     return statement, [_prefixed(each) for each in multiparams or ()], _prefixed(params or {})
 

@@ -17,7 +17,7 @@ from holdfast.policies import SoftDelete, Timestamps, Version, columns_needed
 from holdfast.sqlalchemy.coercing import Coerce, coercer
 from holdfast.sqlalchemy.filters import Conditions, Field, parse_filter, suggestion
 from holdfast.sqlalchemy.locking import version_column
-from holdfast.sqlalchemy.paging.cursor import Secret
+from holdfast.sqlalchemy.paging.cursor import Keys, Secret
 from holdfast.sqlalchemy.soft_delete import mark_of
 from holdfast.sqlalchemy.tables import policies_of
 
@@ -114,6 +114,16 @@ class Fields(Generic[M]):
         except KeyError:
             column: Any = self.mapper.version_id_col
             return None if column is None else self.mapper.get_property_by_column(column).key
+
+    @cached_property
+    def selects(self) -> dict[Any, Any]:
+        """The statements that the repository's reads begin with, by what they load."""
+        return {}
+
+    @cached_property
+    def cursor_keys(self) -> Keys | None:
+        """What cursors are signed with, where the repository has a secret."""
+        return None if self.secret is None else Keys(self.secret)
 
     @cached_property
     def _hybrids(self) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 from holdfast.context import current
 from holdfast.declaration import protections_of
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import Dialect, Query
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.query import Query
 from holdfast.errors import HistoryError, UnsupportedError
 from holdfast.history import Version, check_writable, lock_row, version_at, versions_of, write_back
 from holdfast.inspector import inspect as read_inventory

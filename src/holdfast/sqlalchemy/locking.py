@@ -18,9 +18,10 @@ from sqlalchemy.orm.attributes import get_history
 from sqlalchemy.orm.exc import StaleDataError
 
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import LogFilter, key_document
+from holdfast.dialects.log import LogFilter
 from holdfast.errors import StaleVersionError, UnsupportedError
 from holdfast.inspector import inspect as read_inventory
+from holdfast.journal import key_document
 from holdfast.policies import Audit, Timestamps, Version, columns_needed
 from holdfast.sqlalchemy.tables import policies_of, policy_of
 from holdfast.tables import TableName

@@ -42,6 +42,7 @@ Rows = Literal["live", "dead", "all"]
 """Which rows a read means, of a model that is soft-deleted."""
 Ordering = OrderBy | Iterable[OrderBy] | None
 Limit = int | Literal["all"]
+_REMEMBERED = 100
 
 
 class Repository(Declared[M]):
@@ -150,7 +151,8 @@ class Repository(Declared[M]):
         strict: bool | None = None,
     ) -> Page[M]:
         """The page at ``cursor`` (the first without one), as ``keyset_page`` gives it; ``cursor_secret`` signs."""
-        if self._fields.secret is None:
+        keys = self._fields.cursor_keys
+        if keys is None:
             raise DeclarationError(
                 "HF115",
                 f"{self._fields.owner} has no secret to sign cursors with.",
@@ -161,7 +163,7 @@ class Repository(Declared[M]):
                 self.session,
                 self._select(where, load, rows, strict),
                 order_by=self._fields.order(order_by),
-                secret=self._fields.secret,
+                secret=keys,
                 size=size,
                 cursor=cursor,
                 scope=scope,
@@ -352,8 +354,18 @@ class Repository(Declared[M]):
         return conditions.clauses
 
     def _select(self, where: tuple[Where, ...], load: Load, rows: Rows, strict: bool | None) -> Any:
-        conditions = self._fields.conditions(where)
-        return select(self._fields.model).where(*conditions.clauses).options(*self._options(load, rows, strict))
+        fields = self._fields
+        named = load if isinstance(load, str) else tuple(load)
+        # A class that was mapped meanwhile may have made it another one.
+        key = fields.mapper.selectable, named, rows, fields.strict if strict is None else strict
+        statement = fields.selects.get(key)
+        if statement is None:
+            if len(fields.selects) >= _REMEMBERED:
+                fields.selects.clear()
+            statement = select(fields.model).options(*self._options(named, rows, strict))
+            fields.selects[key] = statement
+        clauses = fields.conditions(where).clauses
+        return statement.where(*clauses) if clauses else statement
 
     def _options(self, load: Load, rows: Rows, strict: bool | None) -> builtins.list[ORMOption]:
         options: builtins.list[ORMOption] = builtins.list(self._rows(rows))

@@ -19,22 +19,29 @@ from holdfast.sqlalchemy.tables import policy_of
 
 ACROSS = "holdfast.across_tenants"
 """The key in ``Session.info`` of a session that works across tenants, with its reason."""
-_TENANT = "holdfast.tenant"
-"""The key in ``Session.info`` of the one tenant that the session is of."""
+TENANT = "holdfast.tenant"
+"""The key in the ``info`` of a session, and of a connection, of the one tenant that it is of."""
 
 
 def hold_to_tenant(session: Session) -> None:
+    """A session that does not work across tenants is of the present one, from its first row to its end; HF203."""
+    if ACROSS not in session.info:
+        keep_to(session, present_tenant())
+
+
+def keep_to(session: Session, tenant: str) -> None:
     """A session has the rows of one tenant in hand, and must not go over to another; HF203."""
-    if ACROSS in session.info:
-        return
-    here = present_tenant()
-    known = session.info.setdefault(_TENANT, here)
-    if known != here:
-        raise TenantError(
-            "HF203",
-            f"This session is of tenant {known}, and cannot go over to {here}: it has rows of the former in hand.",
-            "Use a session of its own for each tenant.",
-        )
+    known = session.info.setdefault(TENANT, tenant)
+    if known != tenant:
+        raise switched("session", known, tenant)
+
+
+def switched(what: str, known: str, tenant: str) -> TenantError:
+    return TenantError(
+        "HF203",
+        f"This {what} is of tenant {known}, and cannot go over to {tenant}.",
+        "Use a session of its own for each tenant, within the tenant's context.",
+    )
 
 
 def tenant_of(mapper: Mapper[Any]) -> str | None:

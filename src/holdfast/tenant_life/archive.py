@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from holdfast.errors import UnsupportedError
+from holdfast.files import durable, sync
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -46,11 +47,8 @@ def new_archive(path: Path) -> Iterator[ArchiveWriter]:
         raise UnsupportedError("HF482", f"There is a file {path} already.", "Give another name.")
     waiting = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
-                yield ArchiveWriter(packed)
-            file.flush()
-            os.fsync(file.fileno())
+        with durable(waiting) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
+            yield ArchiveWriter(packed)
         # Unlike a rename, this takes no other file's place.
         os.link(waiting, path)
     except FileExistsError as error:
@@ -61,14 +59,6 @@ def new_archive(path: Path) -> Iterator[ArchiveWriter]:
     finally:
         waiting.unlink(missing_ok=True)
     sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class ArchiveReader:

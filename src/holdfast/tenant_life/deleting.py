@@ -17,10 +17,12 @@ from sqlalchemy import Connection
 from holdfast.database import execute
 from holdfast.dialects.tenant_life import Rows
 from holdfast.errors import HeldError, TenantError, UnsupportedError
+from holdfast.files import sync
+from holdfast.holding import follow_holds
 from holdfast.install import patiently
 from holdfast.retention import freeze
 from holdfast.tables import TableName
-from holdfast.tenant_life.archive import seal, sync
+from holdfast.tenant_life.archive import seal
 from holdfast.tenant_life.exporting import Progress, count_all
 from holdfast.tenant_life.history import count_history, forget_history
 from holdfast.tenant_life.ledger import (
@@ -81,6 +83,7 @@ def delete_tenant(
     are, HF421 where a row is under legal hold, HF483 where something is left.
     """
     work = work_for(place, tenant, actor, reason)
+    follow_holds(place.database)
     with alone(work) as connection:
         with connection.begin():
             refuse_half_done(read_ledger(connection, place, work.tenant), work.tenant, DELETE)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from holdfast import __version__
 from holdfast.database import execute, stream
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.dialects.tenant_life import Rows
 from holdfast.errors import UnsupportedError
 from holdfast.tenant_life.archive import FORMAT, ArchiveWriter, new_archive

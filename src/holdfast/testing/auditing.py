@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapper, Session, scoped_session
 from holdfast.database import explained
 from holdfast.declaration import protections_of
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
 from holdfast.journal import Change, Operation

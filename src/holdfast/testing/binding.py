@@ -12,7 +12,7 @@ from sqlalchemy import Connection, NestedTransaction, event
 from holdfast.context import current, is_bound
 from holdfast.database import OWN, execute
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import LogFilter
+from holdfast.dialects.log import LogFilter
 from holdfast.errors import HoldfastError, UnsupportedError
 from holdfast.journal import Change
 from holdfast.testing import acting
@@ -120,7 +120,7 @@ class Binding:
 
     def _bind(self, wanted: Mapping[str, Any]) -> None:
         last = self._last_change()
-        written = execute(self.connection, self.dialect.current_transaction()) if self._readable else []
+        written = execute(self.connection, self.dialect.log.current_transaction()) if self._readable else []
         # A number that is not reached was that of a change that was rolled back, and may be given again.
         self._since = [each for each in self._since if each.change < last]
         self._since.append(_Since(last, str(written[0][0]) if written else None, wanted))
@@ -130,11 +130,11 @@ class Binding:
 
     def _last_change(self) -> int:
         """The number of the newest change in sight."""
-        rows = execute(self.connection, self.dialect.log(LogFilter(limit=1))) if self._readable else []
+        rows = execute(self.connection, self.dialect.log.changes(LogFilter(limit=1))) if self._readable else []
         return int(rows[0].id) if rows else 0
 
     def _may_read(self) -> bool:
-        state = execute(self.connection, self.dialect.state())[0][0]
+        state = execute(self.connection, self.dialect.catalog.state())[0][0]
         document = json.loads(state) if isinstance(state, str) else state
         return document["marker"] is not None and bool(document.get("may_read_journal", True))
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import make_url
 
 from holdfast.database import Database, execute
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.embedded import EmbeddedPostgreSQL
 
 VARIABLE = "HOLDFAST_TEST_POSTGRESQL"

@@ -54,6 +54,9 @@ as $holdfast$
 declare
     v_old record;
     v_new record;
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;
     v_before text;
     v_after text;
 begin
@@ -64,14 +67,11 @@ begin
             return null;
         end if;
         select * into v_new from new_rows;
-        if not (row(v_old."id", v_old."status", v_old."email", v_old."deleted_at", v_old."created_at", v_old."updated_at", v_old."version") is distinct from row(v_new."id", v_new."status", v_new."email", v_new."deleted_at", v_new."created_at", v_new."updated_at", v_new."version") or row(v_old."total", v_old."note")::record *<> row(v_new."total", v_new."note")::record) then
-            return null;
-        end if;
-        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
-        end if;
         if not (v_old."id" = v_new."id") then
             -- The row went from one key to another: it left the one and came to the other.
+            if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+                perform holdfast.record_transaction();
+            end if;
             insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
             values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
                 concat(
@@ -101,10 +101,6 @@ begin
                     ',"10":', v_new."version"::text, '}'
                 ));
             return null;
-        end if;
-        if v_old."id" is distinct from v_new."id" then
-            v_before := concat(v_before, ',"1":', coalesce(v_old."id"::text, 'null'));
-            v_after := concat(v_after, ',"1":', coalesce(v_new."id"::text, 'null'));
         end if;
         if v_old."status" is distinct from v_new."status" then
             v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status")::text, 'null'));
@@ -138,10 +134,19 @@ begin
             v_before := concat(v_before, ',"10":', coalesce(v_old."version"::text, 'null'));
             v_after := concat(v_after, ',"10":', coalesce(v_new."version"::text, 'null'));
         end if;
+        if v_after is null then
+            return null;
+        end if;
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
+        v_xid := pg_current_xact_id();
+        v_at := now();
+        v_key := v_old."id"::text;
+        v_before := '{' || substr(v_before, 2) || '}';
+        v_after := '{' || substr(v_after, 2) || '}';
         insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
-            '{' || substr(v_before, 2) || '}',
-            '{' || substr(v_after, 2) || '}');
+        values (v_xid, v_at, 1, 'U', v_key, null, v_before, v_after);
         return null;
     end if;
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)

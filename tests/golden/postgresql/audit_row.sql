@@ -39,17 +39,17 @@ as $holdfast$
 -- Records each update of public.orders.
 #variable_conflict use_variable
 declare
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;
     v_before text;
     v_after text;
 begin
-    if not (row(old."id", old."status", old."email", old."deleted_at", old."created_at", old."updated_at", old."version") is distinct from row(new."id", new."status", new."email", new."deleted_at", new."created_at", new."updated_at", new."version") or row(old."total", old."note")::record *<> row(new."total", new."note")::record) then
-        return null;
-    end if;
-    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-        perform holdfast.record_transaction();
-    end if;
     if not (old."id" = new."id") then
         -- The row went from one key to another: it left the one and came to the other.
+        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+            perform holdfast.record_transaction();
+        end if;
         insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
         values (pg_current_xact_id(), now(), 1, 'U', old."id"::text, null,
             concat(
@@ -79,10 +79,6 @@ begin
                 ',"10":', new."version"::text, '}'
             ));
         return null;
-    end if;
-    if old."id" is distinct from new."id" then
-        v_before := concat(v_before, ',"1":', coalesce(old."id"::text, 'null'));
-        v_after := concat(v_after, ',"1":', coalesce(new."id"::text, 'null'));
     end if;
     if old."status" is distinct from new."status" then
         v_before := concat(v_before, ',"2":', coalesce(to_json(old."status")::text, 'null'));
@@ -116,10 +112,19 @@ begin
         v_before := concat(v_before, ',"10":', coalesce(old."version"::text, 'null'));
         v_after := concat(v_after, ',"10":', coalesce(new."version"::text, 'null'));
     end if;
+    if v_after is null then
+        return null;
+    end if;
+    if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
+        perform holdfast.record_transaction();
+    end if;
+    v_xid := pg_current_xact_id();
+    v_at := now();
+    v_key := old."id"::text;
+    v_before := '{' || substr(v_before, 2) || '}';
+    v_after := '{' || substr(v_after, 2) || '}';
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-    values (pg_current_xact_id(), now(), 1, 'U', old."id"::text, null,
-        '{' || substr(v_before, 2) || '}',
-        '{' || substr(v_after, 2) || '}');
+    values (v_xid, v_at, 1, 'U', v_key, null, v_before, v_after);
     return null;
 end
 $holdfast$;

@@ -47,6 +47,15 @@ class Event(Base):
     tenant_id: Mapped[int]
 
 
+@hs.protect(Tenant(), Audit())
+class Booking(Base):
+    __tablename__ = "bookings"
+
+    tenant_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    room: Mapped[str | None]
+
+
 @hs.protect(Tenant())
 class Note(Base):
     __tablename__ = "notes"

@@ -23,7 +23,7 @@ from tests.harness import Protected
 from tests.servers import Server
 from tests.tenancy.hostile.models import Base
 
-TABLES = ("customers", "orders", "events", "notes")
+TABLES = ("customers", "orders", "events", "notes", "bookings")
 PLAIN_TABLES = (
     """create table customers (
         id bigint primary key, tenant_id integer, email text unique, secret text)""",
@@ -35,6 +35,7 @@ PLAIN_TABLES = (
     "create table events_1 partition of events for values from ('2020-01-01') to ('2040-01-01')",
     "create table notes (id bigint, tenant_id integer, text text)",
     "create table notes_child () inherits (notes)",
+    "create table bookings (tenant_id integer, id bigint, room text, primary key (tenant_id, id))",
 )
 ROWS = (
     "insert into customers values (1, 1, 'a@x', 's1'), (2, 2, 'b@x', 's2')",
@@ -42,6 +43,7 @@ ROWS = (
     "insert into orders (id, tenant_id, customer_id, status) values (20, 2, 2, 'new')",
     "insert into events values (1, 1, '2026-01-01'), (2, 2, '2026-01-01')",
     "insert into notes_child values (1, 1, 'mine'), (2, 2, 'theirs')",
+    "insert into bookings values (1, 1, 'mine'), (2, 1, 'theirs'), (2, 2, 'theirs')",
 )
 BOTH = [(1,), (2,)]
 MINE = [(1,)]

@@ -7,16 +7,20 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
 from holdfast.alembic.operations.expanding import expansion_of
+from holdfast.alembic.operations.rendering import call
 from holdfast.alembic.operations.renewing import known_columns, policies_of, renew, table_name
 from holdfast.alembic.operations.stepping import Stepping
 from holdfast.context import current
 from holdfast.database import execute
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
+from holdfast.dialects.expanding import ExpandingInSteps
+from holdfast.dialects.query import Query
 from holdfast.errors import MigrationError
 from holdfast.migrating.batches import Backfill, BatchSettings, Filled
 from holdfast.migrating.statements import RUN
@@ -85,11 +89,8 @@ def _backfill(operations: Operations, operation: BackfillOp) -> None:
         return
     what = f"Backfill of {table}.{operation.column}"
     if stepping.context.as_sql:
-        raise MigrationError(
-            "HF467",
-            f"{what}: a script cannot do this, for each batch begins where the one before has ended.",
-            "Run the migration on the database itself.",
-        )
+        _write(stepping, operation, what)
+        return
     with stepping.each_by_itself():
         value, where = _expressions(stepping, operation)
         protected = bool(policies_of(stepping))
@@ -112,20 +113,31 @@ def _backfill(operations: Operations, operation: BackfillOp) -> None:
         sys.stderr.write("\n")
 
 
+def _write(stepping: Stepping, operation: BackfillOp, what: str) -> None:
+    """A script goes over the table page by page; HF467 where it cannot know which rows are done."""
+    expanding = stepping.dialect.migrating.expanding
+    if operation.where is not None or not isinstance(expanding, ExpandingInSteps):
+        raise MigrationError(
+            "HF467",
+            f"{what}: a script cannot do this, for nobody could tell which rows are done.",
+            "Leave where out, so that rows with NULL are filled, or run the migration on the database itself.",
+        )
+    stepping.write(expanding.script.fill(stepping.table, operation.column, _text(stepping, operation.value)))
+
+
 def _expressions(stepping: Stepping, operation: BackfillOp) -> tuple[str, str]:
     """The value and the condition, as SQL."""
     column = stepping.dialect.quote(operation.column)
     value, where = _text(stepping, operation.value), _text(stepping, operation.where)
     if value is None:
         expansion = expansion_of(stepping, operation.column)
-        expanding = stepping.dialect.migrating.expanding
-        if expansion is None or expanding is None:
+        if expansion is None:
             raise MigrationError(
                 "HF467",
                 f"{stepping.table}.{operation.column} has no other column to follow from, and no value is given.",
                 "Give the value: an SQL expression over the row.",
             )
-        value, unfilled = expanding.unfilled(expansion)
+        value, unfilled = stepping.dialect.migrating.expanding.unfilled(expansion)
         return value, where or unfilled
     return f"({value})", where or f"{column} is null and ({value}) is not null"
 
@@ -186,3 +198,13 @@ def _progress(what: str) -> Callable[[Filled], None]:
         sys.stderr.flush()
 
     return told if sys.stderr.isatty() else lambda _filled: None
+
+
+@renderers.dispatch_for(BackfillOp)
+def _render(context: AutogenContext, operation: BackfillOp) -> str:
+    value = () if operation.value is None else (operation.value,)
+    batches = None if operation.batches == BatchSettings() else operation.batches
+    return call(
+        context, "hf_backfill", operation.table_name, operation.column, *value, where=operation.where,
+        without_journal=operation.without_journal, batches=batches, schema=operation.schema,
+    )  # fmt: skip

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 
 from holdfast.alembic.foreseeing import renamed_column, without_column
-from holdfast.alembic.operations.expanding import column_of, expansion_of, steps_of
-from holdfast.alembic.operations.finalizing import copied_checks, copied_indexes
+from holdfast.alembic.operations.expanding import column_of, expansion_of, refuse_script, steps_of
+from holdfast.alembic.operations.finalizing import copied_checks, copied_indexes, known_expansion
+from holdfast.alembic.operations.rendering import call
 from holdfast.alembic.operations.renewing import renewal
+from holdfast.alembic.operations.replacing import Replacing
 from holdfast.alembic.operations.stepping import Step, Stepping
 from holdfast.dialects.changing import Target
-from holdfast.dialects.expanding import Copied, Expanding, Expansion, bounded, copy_name
+from holdfast.dialects.expanding import Copied, ExpandingInSteps, bounded, copy_name
 from holdfast.errors import MigrationError
-from holdfast.tables import TableInfo
+from holdfast.tables import Expansion, TableInfo
 
 
 @Operations.register_operation("hf_contract_column")
@@ -103,18 +107,25 @@ def _contract(operations: Operations, operation: ContractColumnOp) -> None:
     if stepping.recorded:
         return
     what = f"{operation.new} of {table} the same as {operation.old} in every row"
+    offered = stepping.dialect.migrating.expanding
+    if stepping.context.as_sql and isinstance(offered, ExpandingInSteps):
+        stepping.write(
+            *offered.script.contract(
+                table, operation.old, operation.new, swap=operation.swap, default=operation.default
+            )
+        )
+        return
+    refuse_script(stepping, what)
+    if not stepping.changing.stepwise:
+        if not _is_contracted(stepping, operation):
+            found = known_expansion(stepping, operation.old, operation.new)
+            Replacing(stepping).contract(found, swap=operation.swap, default=operation.default)
+        return
     expanding = steps_of(stepping, what)
     check = bounded(f"hf_{table.name}_{operation.new}_same")
 
     def look() -> str:
-        if expansion_of(stepping, operation.new) is None:
-            kept, gone = (operation.old, operation.new) if operation.swap else (operation.new, operation.old)
-            if column_of(stepping, expanding, kept) is None or column_of(stepping, expanding, gone) is not None:
-                raise MigrationError(
-                    "HF466",
-                    f"{table}.{operation.new} is not beside {operation.old}.",
-                    "Begin with op.hf_expand_column, in an earlier revision.",
-                )
+        if _is_contracted(stepping, operation):
             return "contracted"
         found = stepping.ask(stepping.changing.constraint(table, check))
         if not found:
@@ -126,7 +137,22 @@ def _contract(operations: Operations, operation: ContractColumnOp) -> None:
     stepping.walk(what, steps, look, "contracted", stepping.changing.drop_constraint(table, check))
 
 
-def _steps(stepping: Stepping, expanding: Expanding, operation: ContractColumnOp, check: str) -> list[Step]:
+def _is_contracted(stepping: Stepping, operation: ContractColumnOp) -> bool:
+    """HF466 where it was never expanded."""
+    if expansion_of(stepping, operation.new) is not None:
+        return False
+    expanding = stepping.dialect.migrating.expanding
+    kept, gone = (operation.old, operation.new) if operation.swap else (operation.new, operation.old)
+    if column_of(stepping, expanding, kept) is None or column_of(stepping, expanding, gone) is not None:
+        raise MigrationError(
+            "HF466",
+            f"{stepping.table}.{operation.new} is not beside {operation.old}.",
+            "Begin with op.hf_expand_column, in an earlier revision.",
+        )
+    return True
+
+
+def _steps(stepping: Stepping, expanding: ExpandingInSteps, operation: ContractColumnOp, check: str) -> list[Step]:
     table = stepping.table
     expansion = expansion_of(stepping, operation.new)
     assert expansion is not None
@@ -162,7 +188,9 @@ def _steps(stepping: Stepping, expanding: Expanding, operation: ContractColumnOp
     ]
 
 
-def _refuse_unfinished(stepping: Stepping, expanding: Expanding, expansion: Expansion, old: Any, new: Any) -> None:
+def _refuse_unfinished(
+    stepping: Stepping, expanding: ExpandingInSteps, expansion: Expansion, old: Any, new: Any
+) -> None:
     """HF466 where the new column lacks what would go with the old one."""
     table, missing = stepping.table, []
     if old[1] and not new[1]:
@@ -182,3 +210,16 @@ def _refuse_unfinished(stepping: Stepping, expanding: Expanding, expansion: Expa
             f"{table}.{expansion.new} lacks what {expansion.old} has: {', '.join(missing)}.",
             f'Run op.hf_finalize_column("{table.name}", "{expansion.old}", "{expansion.new}") first.',
         )
+
+
+@renderers.dispatch_for(ContractColumnOp)
+def _render_contract(context: AutogenContext, operation: ContractColumnOp) -> str:
+    return call(
+        context, "hf_contract_column", operation.table_name, operation.old, operation.new,
+        swap=operation.swap or None, default=operation.default, schema=operation.schema,
+    )  # fmt: skip
+
+
+@renderers.dispatch_for(RestoreColumnOp)
+def _render_restore(context: AutogenContext, operation: RestoreColumnOp) -> str:
+    return call(context, "hf_restore_column", operation.table_name, operation.column, schema=operation.schema)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy.types import TypeEngine
 
 from holdfast.alembic.foreseeing import without_column
+from holdfast.alembic.operations.rendering import call
 from holdfast.alembic.operations.renewing import named_by, policies_of, renewal
+from holdfast.alembic.operations.replacing import Replacing
 from holdfast.alembic.operations.stepping import Step, Stepping
 from holdfast.dialects.changing import Target
-from holdfast.dialects.expanding import Expanding, Expansion
+from holdfast.dialects.expanding import Expanding, ExpandingInSteps
 from holdfast.errors import MigrationError
+from holdfast.tables import Expansion
 
 
 @Operations.register_operation("hf_expand_column")
@@ -88,29 +94,26 @@ class CollapseColumnOp(MigrateOperation):
         return ("hf_collapse_column", self.schema, self.table_name, self.new)
 
 
-def steps_of(stepping: Stepping, what: str) -> Expanding:
-    """The database's way to do it; HF466 where it has none, or where nobody can be asked."""
+def steps_of(stepping: Stepping, what: str) -> ExpandingInSteps:
+    """The database's way to do it step by step; HF466 where nobody can be asked what is there."""
+    refuse_script(stepping, what)
     expanding = stepping.dialect.migrating.expanding
-    if expanding is None:
-        raise MigrationError(
-            "HF466",
-            f"{what}: {stepping.dialect.title} cannot change a row before it is written, so two columns cannot be "
-            "kept the same.",
-            "Stop the application, change the column in one revision (op.batch_alter_table), and start the new one.",
-        )
+    assert isinstance(expanding, ExpandingInSteps)
+    return expanding
+
+
+def refuse_script(stepping: Stepping, what: str) -> None:
     if stepping.context.as_sql:
         raise MigrationError(
             "HF466",
             f"{what}: a script cannot do this, for the database has to be asked what is there.",
             "Run the migration on the database itself.",
         )
-    return expanding
 
 
 def expansion_of(stepping: Stepping, new: str) -> Expansion | None:
     """The expansion that ``new`` is the new column of; HF466 where somebody switched its trigger off."""
-    expanding = stepping.dialect.migrating.expanding
-    found = stepping.ask(expanding.synchronised(stepping.table, new)) if expanding is not None else []
+    found = stepping.ask(stepping.dialect.migrating.expanding.synchronised(stepping.table, new))
     if not found:
         return None
     [(text, enabled)] = found
@@ -137,8 +140,13 @@ def _expand(operations: Operations, operation: ExpandColumnOp) -> None:
     if stepping.recorded:
         return
     what = f"Column {operation.new} beside {table}.{operation.old}"
-    expanding = steps_of(stepping, what)
-    type_ = sa.types.to_instance(operation.type_).compile(dialect=stepping.context.dialect)
+    expanding = stepping.dialect.migrating.expanding
+    type_ = sa.types.to_instance(operation.type_)
+    if stepping.context.as_sql and isinstance(expanding, ExpandingInSteps):
+        given = Expansion(operation.old, operation.new, operation.up, operation.down)
+        stepping.write(expanding.script.expand(table, given, type_.compile(dialect=stepping.context.dialect)))
+        return
+    refuse_script(stepping, what)
 
     def look() -> str:
         found = expansion_of(stepping, operation.new)
@@ -146,17 +154,22 @@ def _expand(operations: Operations, operation: ExpandColumnOp) -> None:
             if column_of(stepping, expanding, operation.new) is not None:
                 raise stepping.different(f"Column {table}.{operation.new}", "a column of its own", what)
             return "absent"
-        wanted = Expansion(operation.old, operation.new, operation.up, operation.down, found.default)
+        wanted = replace(found, old=operation.old, new=operation.new, up=operation.up, down=operation.down)
         if found != wanted:
             raise stepping.different(what, str(found), str(wanted))
         return "expanded"
 
-    with stepping.each_by_itself():
-        default = None
+    def expansion() -> Expansion:
+        default = _check(stepping, expanding, what, operation.old) if look() == "absent" else None
+        return Expansion(operation.old, operation.new, operation.up, operation.down, default)
+
+    if not isinstance(expanding, ExpandingInSteps):
         if look() == "absent":
-            default = _check(stepping, expanding, what, operation.old)
-    expansion = Expansion(operation.old, operation.new, operation.up, operation.down, default)
-    stepping.walk(what, [Step("absent", expanding.expand(table, expansion, type_))], look, "expanded", "")
+            Replacing(stepping).expand(expansion(), type_, what)
+        return
+    with stepping.each_by_itself():
+        expand = expanding.expand(table, expansion(), type_.compile(dialect=stepping.context.dialect))
+    stepping.walk(what, [Step("absent", expand)], look, "expanded", "")
 
 
 def _check(stepping: Stepping, expanding: Expanding, what: str, old: str) -> str | None:
@@ -192,7 +205,12 @@ def _collapse(operations: Operations, operation: CollapseColumnOp) -> None:
     if stepping.recorded:
         return
     what = f"Column {table}.{operation.new} taken back"
-    expanding = steps_of(stepping, what)
+    expanding = stepping.dialect.migrating.expanding
+    if stepping.context.as_sql and isinstance(expanding, ExpandingInSteps):
+        # What a script expanded had no default.
+        stepping.write(expanding.collapse(table, Expansion("", operation.new)))
+        return
+    refuse_script(stepping, what)
 
     def look() -> str:
         if expansion_of(stepping, operation.new) is not None:
@@ -205,6 +223,11 @@ def _collapse(operations: Operations, operation: CollapseColumnOp) -> None:
             )
         return "absent"
 
+    if not isinstance(expanding, ExpandingInSteps):
+        expansion = expansion_of(stepping, operation.new)
+        if look() == "expanded" and expansion is not None:
+            Replacing(stepping).collapse(expansion)
+        return
     with stepping.each_by_itself():
         found = expansion_of(stepping, operation.new)
         statements: tuple[str, ...] = ()
@@ -215,3 +238,16 @@ def _collapse(operations: Operations, operation: CollapseColumnOp) -> None:
             )
             statements = (*follow.before, *expanding.collapse(table, found), *follow.after)
     stepping.walk(what, [Step("expanded", statements)], look, "absent", "")
+
+
+@renderers.dispatch_for(ExpandColumnOp)
+def _render_expand(context: AutogenContext, operation: ExpandColumnOp) -> str:
+    return call(
+        context, "hf_expand_column", operation.table_name, operation.old, operation.new, operation.type_,
+        up=operation.up, down=operation.down, schema=operation.schema,
+    )  # fmt: skip
+
+
+@renderers.dispatch_for(CollapseColumnOp)
+def _render_collapse(context: AutogenContext, operation: CollapseColumnOp) -> str:
+    return call(context, "hf_collapse_column", operation.table_name, operation.new, schema=operation.schema)

@@ -6,17 +6,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 
-from holdfast.alembic.operations.expanding import column_of, expansion_of, steps_of
+from holdfast.alembic.operations.expanding import column_of, expansion_of, refuse_script, steps_of
 from holdfast.alembic.operations.foreign_key import CreateForeignKeyOp
 from holdfast.alembic.operations.not_null import SetNotNullOp
+from holdfast.alembic.operations.rendering import call
 from holdfast.alembic.operations.renewing import renew
+from holdfast.alembic.operations.replacing import Replacing
 from holdfast.alembic.operations.stepping import Step, Stepping
 from holdfast.database import execute
 from holdfast.dialects.changing import Target
-from holdfast.dialects.expanding import Copied, Expanding, Expansion, copy_name
+from holdfast.dialects.expanding import Copied, ExpandingInSteps, copy_name
 from holdfast.errors import MigrationError
+from holdfast.tables import Expansion
 
 
 @Operations.register_operation("hf_finalize_column")
@@ -62,7 +67,16 @@ def _finalize(operations: Operations, operation: FinalizeColumnOp) -> None:
     stepping = Stepping(operations, table)
     if stepping.recorded:
         return
-    expanding = steps_of(stepping, f"Column {table}.{operation.new} made as {operation.old}")
+    what = f"Column {table}.{operation.new} made as {operation.old}"
+    offered = stepping.dialect.migrating.expanding
+    if stepping.context.as_sql and isinstance(offered, ExpandingInSteps):
+        stepping.write(offered.script.finalize(table, operation.old, operation.new))
+        return
+    refuse_script(stepping, what)
+    if not stepping.changing.stepwise:
+        Replacing(stepping).finalize(known_expansion(stepping, operation.old, operation.new))
+        return
+    expanding = steps_of(stepping, what)
     with stepping.each_by_itself():
         expansion = known_expansion(stepping, operation.old, operation.new)
         not_null = column_of(stepping, expanding, operation.old)[1]
@@ -83,7 +97,7 @@ def _finalize(operations: Operations, operation: FinalizeColumnOp) -> None:
 # ---------------------------------------------------------------------- what is to be copied
 
 
-def copied_indexes(stepping: Stepping, expanding: Expanding, expansion: Expansion) -> Iterator[Copied]:
+def copied_indexes(stepping: Stepping, expanding: ExpandingInSteps, expansion: Expansion) -> Iterator[Copied]:
     """The indexes of the old column, each as it would be on the new one: on an empty table whose column is renamed the
     database itself says how."""
     for name, unique, constraint, deferring, definition in stepping.ask(
@@ -100,7 +114,7 @@ def copied_indexes(stepping: Stepping, expanding: Expanding, expansion: Expansio
         yield Copied(str(name), copy, bool(unique), bool(constraint), str(deferring), str(wanted))
 
 
-def copied_checks(stepping: Stepping, expanding: Expanding, expansion: Expansion) -> Iterator[Copied]:
+def copied_checks(stepping: Stepping, expanding: ExpandingInSteps, expansion: Expansion) -> Iterator[Copied]:
     for name, definition in stepping.ask(expanding.checks(stepping.table, expansion.old)):
         copy = copy_name(str(name), expansion.old, expansion.new)
         [(_kind, _valid, wanted)] = _on_twin(
@@ -113,7 +127,7 @@ def copied_checks(stepping: Stepping, expanding: Expanding, expansion: Expansion
         yield Copied(str(name), copy, False, True, "", str(wanted))
 
 
-def _on_twin(stepping: Stepping, expanding: Expanding, expansion: Expansion, made: Any, asked: Any) -> list[Any]:
+def _on_twin(stepping: Stepping, expanding: ExpandingInSteps, expansion: Expansion, made: Any, asked: Any) -> list[Any]:
     twin = stepping.changing.twin(stepping.table)
     connection = stepping.connection
     execute(connection, twin.begin)
@@ -138,7 +152,7 @@ def _copy_of_key(table: Target, expansion: Expansion, key: Any) -> CreateForeign
 # ---------------------------------------------------------------------- copying
 
 
-def _copy_index(stepping: Stepping, expanding: Expanding, each: Copied) -> None:
+def _copy_index(stepping: Stepping, expanding: ExpandingInSteps, each: Copied) -> None:
     changing, table = stepping.changing, stepping.table
     what = f"Index {each.copy}"
 
@@ -169,7 +183,7 @@ def _copy_index(stepping: Stepping, expanding: Expanding, each: Copied) -> None:
     stepping.walk(what, steps, look, "constraint" if each.constraint else "valid", drop)
 
 
-def _copy_check(stepping: Stepping, expanding: Expanding, each: Copied) -> None:
+def _copy_check(stepping: Stepping, expanding: ExpandingInSteps, each: Copied) -> None:
     changing, table = stepping.changing, stepping.table
     what = f"Constraint {each.copy} of {table}"
 
@@ -187,3 +201,9 @@ def _copy_check(stepping: Stepping, expanding: Expanding, each: Copied) -> None:
         Step("not valid", changing.validate(table, each.copy)),
     ]
     stepping.walk(what, steps, look, "valid", changing.drop_constraint(table, each.copy))
+
+
+@renderers.dispatch_for(FinalizeColumnOp)
+def _render(context: AutogenContext, operation: FinalizeColumnOp) -> str:
+    names = (operation.table_name, operation.old, operation.new)
+    return call(context, "hf_finalize_column", *names, schema=operation.schema)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 
 from holdfast.alembic.foreseeing import without_column
 from holdfast.alembic.operations.contracting import RestoreColumnOp
-from holdfast.alembic.operations.expanding import column_of, steps_of
+from holdfast.alembic.operations.expanding import column_of, refuse_script, steps_of
+from holdfast.alembic.operations.rendering import call
 from holdfast.alembic.operations.renewing import named_by, policies_of, renewal, table_name
+from holdfast.alembic.operations.replacing import Replacing
 from holdfast.alembic.operations.stepping import Step, Stepping
 from holdfast.dialects.changing import Target
+from holdfast.dialects.expanding import ExpandingInSteps
 from holdfast.errors import MigrationError
 
 QUIET = timedelta(minutes=10)
@@ -106,44 +112,74 @@ def _stepping(operations: Operations, operation: Any) -> tuple[Stepping, Target,
     stepping = Stepping(operations, table)
     if stepping.recorded:
         return stepping, table, operation.column
-    steps_of(stepping, f"Column {table}.{operation.column} taken away")
+    refuse_script(stepping, f"Column {table}.{operation.column} taken away")
     found = Target(*table_name(stepping))
     return Stepping(operations, found), found, operation.column
 
 
+def _written(operations: Operations, operation: Any, make: Callable[..., tuple[str, ...]]) -> bool:
+    """Whether a script is written; then it has the steps."""
+    table = Target(operation.schema, operation.table_name)
+    stepping = Stepping(operations, table)
+    expanding = stepping.dialect.migrating.expanding
+    if stepping.recorded or not stepping.context.as_sql or not isinstance(expanding, ExpandingInSteps):
+        return False
+    stepping.write(make(expanding, table, operation.column))
+    return True
+
+
 def _state(stepping: Stepping, column: str) -> str:
-    expanding = steps_of(stepping, f"Column {stepping.table}.{column} taken away")
+    expanding = stepping.dialect.migrating.expanding
     if column_of(stepping, expanding, column) is None:
         return "absent"
+    first = expanding.retired(stepping.table, column)
+    if first is not None and not stepping.ask(first):
+        return "in use"
     return "retired" if stepping.ask(expanding.last_write(stepping.table, column)) else "in use"
 
 
 @Operations.implementation_for(RetireColumnOp)
 def _retire(operations: Operations, operation: RetireColumnOp) -> None:
+    if _written(operations, operation, lambda steps, table, column: steps.retire(table, column)):
+        return
     stepping, table, column = _stepping(operations, operation)
     if stepping.recorded:
         return
     what = f"Column {table}.{column} retired"
-    expanding = steps_of(stepping, what)
+    if not stepping.changing.stepwise:
+        _refuse_needed(stepping, what, column)
+        if _state(stepping, column) == "in use":
+            Replacing(stepping).retire(column)
+        return
     with stepping.each_by_itself():
-        stepping.refuse_partitioned(what, "Drop the column when no code names it any more.")
-        found = column_of(stepping, expanding, column)
-        if found is None:
-            raise MigrationError("HF466", f"{what}: there is no such column.", "Look at the table's columns.")
-        policy = named_by(policies_of(stepping), column)
-        if policy is not None or found[3] or found[4]:
-            why = f"{policy} names it" if policy else "the database gives its values, or it is part of the primary key"
-            raise MigrationError("HF466", f"{what}: {why}.", "Change that first, in an earlier revision.")
-    steps = [Step("in use", expanding.retire(table, column))]
+        _refuse_needed(stepping, what, column)
+    steps = [Step("in use", steps_of(stepping, what).retire(table, column))]
     stepping.walk(what, steps, lambda: _state(stepping, column), "retired", "")
+
+
+def _refuse_needed(stepping: Stepping, what: str, column: str) -> None:
+    stepping.refuse_partitioned(what, "Drop the column when no code names it any more.")
+    found = column_of(stepping, stepping.dialect.migrating.expanding, column)
+    if found is None:
+        raise MigrationError("HF466", f"{what}: there is no such column.", "Look at the table's columns.")
+    policy = named_by(policies_of(stepping), column)
+    if policy is not None or found[3] or found[4]:
+        why = f"{policy} names it" if policy else "the database gives its values, or it is part of the primary key"
+        raise MigrationError("HF466", f"{what}: {why}.", "Change that first, in an earlier revision.")
 
 
 @Operations.implementation_for(UnretireColumnOp)
 def _unretire(operations: Operations, operation: UnretireColumnOp) -> None:
+    if _written(operations, operation, lambda steps, table, column: steps.unretire(table, column)):
+        return
     stepping, table, column = _stepping(operations, operation)
     if stepping.recorded:
         return
     what = f"Column {table}.{column} in use again"
+    if not stepping.changing.stepwise:
+        if _state(stepping, column) == "retired":
+            Replacing(stepping).unretire(column)
+        return
     steps = [Step("retired", steps_of(stepping, what).unretire(table, column))]
     stepping.walk(what, steps, lambda: _state(stepping, column), "in use", "")
 
@@ -154,7 +190,7 @@ def _drop(operations: Operations, operation: DropColumnOp) -> None:
     if stepping.recorded:
         return
     what = f"Column {table}.{column} dropped"
-    expanding = steps_of(stepping, what)
+    expanding = stepping.dialect.migrating.expanding
 
     def look() -> str:
         state = _state(stepping, column)
@@ -175,9 +211,29 @@ def _drop(operations: Operations, operation: DropColumnOp) -> None:
                 )
         return state
 
+    if not isinstance(expanding, ExpandingInSteps):
+        if look() == "retired":
+            Replacing(stepping).remove(column)
+        return
     with stepping.each_by_itself():
         steps = []
         if look() == "retired":
             follow = renewal(stepping, {column: ()}, lambda info: without_column(info, column), (column,))
             steps = [Step("retired", expanding.remove(table, column, follow.before, follow.after))]
     stepping.walk(what, steps, look, "absent", "")
+
+
+@renderers.dispatch_for(RetireColumnOp)
+def _render_retire(context: AutogenContext, operation: RetireColumnOp) -> str:
+    return call(context, "hf_retire_column", operation.table_name, operation.column, schema=operation.schema)
+
+
+@renderers.dispatch_for(UnretireColumnOp)
+def _render_unretire(context: AutogenContext, operation: UnretireColumnOp) -> str:
+    return call(context, "hf_unretire_column", operation.table_name, operation.column, schema=operation.schema)
+
+
+@renderers.dispatch_for(DropColumnOp)
+def _render_drop(context: AutogenContext, operation: DropColumnOp) -> str:
+    quiet = None if operation.quiet == QUIET else operation.quiet
+    return call(context, "hf_drop_column", operation.table_name, operation.column, quiet=quiet, schema=operation.schema)

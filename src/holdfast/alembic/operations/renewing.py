@@ -29,10 +29,7 @@ class Renewal:
 
 def table_name(stepping: Stepping) -> TableName:
     """The table with its schema; HF466 where there is none."""
-    expanding = stepping.dialect.migrating.expanding
-    if expanding is None:
-        return TableName("main", stepping.table.name)
-    found = stepping.ask(expanding.schema(stepping.table))
+    found = stepping.ask(stepping.dialect.migrating.expanding.schema(stepping.table))
     if not found:
         raise MigrationError("HF466", f"There is no table {stepping.table}.", "Give its name, and its schema.")
     return TableName(str(found[0][0]), stepping.table.name)
@@ -88,9 +85,9 @@ def renewal(
         return Renewal()
     in_the_way = [
         each
-        for listed in protections.values()
+        for listed in (protections.values() if leaving else ())
         for each in dialect.objects(listed, protections)
-        if leaving and each.kind != "function" and dialect.revising.in_the_way(each, name, leaving)
+        if each.kind != "function" and dialect.revising.in_the_way(each, name, leaving)
     ]
     gone = {each.identity for each in in_the_way} & {each.identity for each in inventory.installed}
     foreseen = replace(

@@ -12,10 +12,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import ExecutableDDLElement
 
+from holdfast.alembic.translating import refuse_translated
 from holdfast.database import OWN, execute, explain
 from holdfast.dialects import dialect_for
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
+from holdfast.dialects.query import Query
 from holdfast.errors import ConstraintError, LockedError, MigrationError
 from holdfast.migrating.running import MigrationRun
 from holdfast.migrating.statements import RESUMABLE, RUN
@@ -45,6 +46,8 @@ class Stepping:
         self.table = table
         self.dialect = dialect_for(self.context.dialect.name)
         self.changing = self.dialect.migrating.changing
+        if not (self.context.as_sql or self.recorded):
+            refuse_translated(self.connection, str(table), table.schema)
 
     @property
     def connection(self) -> Connection:
@@ -88,6 +91,12 @@ class Stepping:
                     f"{what}: the database does not come to the state that it should.",
                     "Look at what is there.",
                 )
+
+    def write(self, *statements: Statement) -> None:
+        """Into a script, outside of its transactions."""
+        with self.context.autocommit_block():
+            for each in statements:
+                self._print(each)
 
     def send(self, statement: Statement) -> None:
         """A statement of the revision's own transaction."""

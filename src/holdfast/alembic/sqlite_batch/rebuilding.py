@@ -55,10 +55,16 @@ class Rebuild:
                     self.recorded.flush_as_it_stands()
             else:
                 self._change()
-                renewal.tell(self.changes.renamed, self.changes.dropped)
-            renewal.renew()
+                self._tell(renewal)
+            self._renew(renewal)
             refuse_broken(broken_keys(self.connection, self.dialect, concerning) - broken, f"The batch on {self.name}")
             self._check()
+
+    def _tell(self, renewal: Renewal) -> None:
+        renewal.tell(self.changes.renamed, self.changes.dropped)
+
+    def _renew(self, renewal: Renewal) -> None:
+        renewal.renew()
 
     def _change(self) -> None:
         for old, new in self.changes.renamed.items():
@@ -96,7 +102,7 @@ class Rebuild:
             self._run(wanted.render(new))
         with self._refused("rows that are there break it"):
             if columns := self._copied(wanted):
-                self._run(sql.copy(old, new, columns))
+                self._run(sql.copy(old, new, columns, [self._from(each) for each in columns]))
         self._run(sql.drop(old))
         [(legacy,)] = self._ask(sql.LEGACY)
         self._run(sql.set_legacy(True))
@@ -124,6 +130,10 @@ class Rebuild:
         if free and not wanted.without_rowid and not self.definition.without_rowid and wanted.rowid_column not in kept:
             columns.insert(0, free[0])
         return columns
+
+    def _from(self, column: str) -> str:
+        """Where the values of the column come from, both quoted."""
+        return column
 
     # ------------------------------------------------------------------ what may be in the way
 

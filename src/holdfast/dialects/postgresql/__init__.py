@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements, refuse_unknown_owner
-from holdfast.dialects.postgresql import catalog, interventions, journal, reading
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.features import Features
+from holdfast.dialects.postgresql import binding, interventions, journal
 from holdfast.dialects.postgresql.audit import recording
+from holdfast.dialects.postgresql.catalog import PostgreSQLCatalog
+from holdfast.dialects.postgresql.columns import PostgreSQLColumns
 from holdfast.dialects.postgresql.doctor import PostgreSQLDoctor
 from holdfast.dialects.postgresql.erasure import PostgreSQLErasure
 from holdfast.dialects.postgresql.errors import translate
@@ -17,9 +20,11 @@ from holdfast.dialects.postgresql.feed import PostgreSQLFeed
 from holdfast.dialects.postgresql.granting import PostgreSQLGranting
 from holdfast.dialects.postgresql.guard import guarding
 from holdfast.dialects.postgresql.live_view import mark_live_view
+from holdfast.dialects.postgresql.log import PostgreSQLLog
+from holdfast.dialects.postgresql.marking import PostgreSQLMarking
 from holdfast.dialects.postgresql.migrating import PostgreSQLMigrating
 from holdfast.dialects.postgresql.past import PostgreSQLPast, past_function
-from holdfast.dialects.postgresql.permissions import PostgreSQLPermitting
+from holdfast.dialects.postgresql.permission_roles import PostgreSQLPermitting
 from holdfast.dialects.postgresql.permit import permitting
 from holdfast.dialects.postgresql.purging import PostgreSQLPurging
 from holdfast.dialects.postgresql.recall import PostgreSQLRecall
@@ -35,20 +40,14 @@ from holdfast.dialects.postgresql.tenant import Isolation, drop_tenant_object, k
 from holdfast.dialects.postgresql.tenant_journal import drop_policy
 from holdfast.dialects.postgresql.tenant_life import PostgreSQLTenantLife
 from holdfast.dialects.postgresql.tracing import PostgreSQLTracing
-from holdfast.dialects.postgresql.undo import undo
+from holdfast.dialects.postgresql.undo import PostgreSQLUndo
+from holdfast.dialects.query import Query
 from holdfast.errors import HoldfastError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
 from holdfast.policies import Audit, Guard, Permit, SoftDelete, Tenant, Timestamps, Version, to_json
 from holdfast.roles import Roles
-from holdfast.tables import ColumnInfo, TableName
-
-_COLUMN_TYPES = {
-    "mark": "timestamptz",
-    # Rows that are there already get the moment of the change; a volatile default would rewrite the table.
-    "time": "timestamptz not null default now()",
-    "count": "integer not null default 1",
-}
+from holdfast.tables import TableName
 
 
 class PostgreSQL(Dialect):
@@ -71,6 +70,7 @@ class PostgreSQL(Dialect):
         refuses_reads=True,
         row_value_ranges=True,
         estimates_rows=True,
+        keeps_digests=True,
         wakes_consumers=True,
         signs_context=True,
         reasons={
@@ -93,20 +93,9 @@ class PostgreSQL(Dialect):
     def read_only(self) -> str:
         return "set transaction read only"
 
-    def tables(self) -> str:
-        return catalog.TABLES
-
-    def state(self) -> str:
-        return catalog.STATE
-
-    def relations(self) -> str:
-        return catalog.RELATIONS
-
-    def installed(self) -> str:
-        return catalog.INSTALLED
-
-    def roles(self) -> str:
-        return "select r.duty, r.name from holdfast.role as r"
+    @property
+    def catalog(self) -> PostgreSQLCatalog:
+        return PostgreSQLCatalog()
 
     # ------------------------------------------------------------------ what is to be there
 
@@ -192,22 +181,9 @@ class PostgreSQL(Dialect):
             f"delete from holdfast.relation where id = {relation.id}",
         )
 
-    def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
-        refuse_unknown_owner(table, column, sort)
-        return (f"alter table {qualified(table)} add column {quote(column)} {_COLUMN_TYPES[sort]}",)
-
-    def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
-        if sort == "tenant":
-            return ColumnInfo(name, "text", "text", position=position, nullable=False)
-        if sort == "count":
-            return ColumnInfo(name, "integer", "int4", position=position, nullable=False, default="1")
-        return ColumnInfo(
-            name, "timestamp with time zone", "timestamptz", position=position, nullable=sort == "mark",
-            default=None if sort == "mark" else "now()",
-        )  # fmt: skip
-
-    def drop_column(self, table: TableName, column: str) -> tuple[str, ...]:
-        return (f"alter table {qualified(table)} drop column if exists {quote(column)}",)
+    @property
+    def columns(self) -> PostgreSQLColumns:
+        return PostgreSQLColumns()
 
     def lock_settings(self, milliseconds: int) -> tuple[str, ...]:
         return (f"set local lock_timeout = {milliseconds}",)
@@ -250,10 +226,10 @@ class PostgreSQL(Dialect):
     # ------------------------------------------------------------------ context, reading, undoing
 
     def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
-        return reading.bind_context(context)
+        return binding.bind_context(context)
 
     def rebind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
-        return reading.rebind_context(context)
+        return binding.rebind_context(context)
 
     def unbind_context(self) -> tuple[Query, ...]:
         return ()
@@ -270,50 +246,17 @@ class PostgreSQL(Dialect):
     def row_security(self, table: str) -> Query:
         return Query("select row_security_active(:table)", {"table": table})
 
-    def present_mark(self) -> str:
-        return "statement_timestamp()"
+    @property
+    def log(self) -> PostgreSQLLog:
+        return PostgreSQLLog()
 
-    def begin_shared_mark(self) -> tuple[Query, ...]:
-        return (Query("select set_config('holdfast.mark', statement_timestamp()::text, true)", {}),)
+    @property
+    def marking(self) -> PostgreSQLMarking:
+        return PostgreSQLMarking()
 
-    def shared_mark(self) -> str:
-        return "current_setting('holdfast.mark')::timestamptz"
-
-    def log(self, wanted: LogFilter) -> Query:
-        return reading.log(wanted)
-
-    def transaction(self, transaction: str) -> Query:
-        return reading.transaction(transaction)
-
-    def current_transaction(self) -> Query:
-        return Query(
-            "select t.id::text from holdfast.transaction as t where t.xid = pg_current_xact_id() and t.at = now()", {}
-        )
-
-    def transaction_tables(self, transaction: str) -> Query:
-        return reading.transaction_tables(transaction)
-
-    def row_images(self, protection: Protection) -> str:
-        return reading.row_images(protection)
-
-    def later_images(self, protection: Protection) -> str:
-        return reading.later_images(protection)
-
-    def undo(
-        self,
-        transaction: str,
-        protections: Sequence[Protection],
-        references: Protections,
-        force: bool,
-        counted: Sequence[Sequence[Any]] | None = None,
-    ) -> UndoStatements:
-        return undo(transaction, protections, references, force, counted)
-
-    def restore(self, protection: Protection) -> str:
-        return reading.restore(protection)
-
-    def check_constraints_now(self) -> str:
-        return "set constraints all immediate"
+    @property
+    def undo(self) -> PostgreSQLUndo:
+        return PostgreSQLUndo()
 
     def estimate_rows(self, select: str) -> str:
         return f"explain (format json) {select}"

@@ -9,6 +9,7 @@ from holdfast.dialects.postgresql.sql import function, grant_reading, indent, li
 from holdfast.dialects.postgresql.values import (
     differs,
     equal_keys,
+    is_exact,
     json_text,
     json_value,
     key_text,
@@ -24,6 +25,15 @@ RECORD_TRANSACTION = """\
 if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
     perform holdfast.record_transaction();
 end if;"""
+
+# Of a change of one row.
+_VARIABLES = """\
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;
+    v_before text;
+    v_after text;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +187,22 @@ class Recorder:
 
     def update_one(self, old: str, new: str) -> str:
         """One row: a chain of plain IFs, each a simple expression that starts no executor."""
-        steps = [
-            f"if not ({self.changed(old, new, self._compared_and_key())}) then\n    return null;\nend if;",
+        moved = [
             RECORD_TRANSACTION,
+            self.insert_change(old, "'U'", self.key(old), before=self.image(old)),
+            self.insert_change(new, "'U'", self.key(new), after=self.image(new)),
+            "return null;",
+        ]
+        steps = [
             f"if not ({self.same_key(old, new)}) then\n"
             "    -- The row went from one key to another: it left the one and came to the other.\n"
-            + indent(
-                self.insert_change(old, "'U'", self.key(old), before=self.image(old))
-                + "\n"
-                + self.insert_change(new, "'U'", self.key(new), after=self.image(new))
-                + "\nreturn null;",
-                "    ",
-            )
-            + "\nend if;",
+            + indent("\n".join(moved), "    ")
+            + "\nend if;"
         ]
+        same = [column for column in self.key_columns if is_exact(column)]
         for column in self.compared:
+            if column in same:
+                continue
             name = self.column_id(column)
             steps.append(
                 f"if {self.changed(old, new, [column])} then\n"
@@ -199,14 +210,20 @@ class Recorder:
                 f"    v_after := concat(v_after, ',\"{name}\":', coalesce({self.value(column, new)}, 'null'));\n"
                 "end if;"
             )
+        unchanged = "v_after is null"
+        if hidden := [column for column in self.key_columns if column not in self.compared and column not in same]:
+            unchanged += f" and not ({self.changed(old, new, hidden)})"
+        steps.append(f"if {unchanged} then\n    return null;\nend if;")
+        steps.append(RECORD_TRANSACTION)
+        # What the INSERT would have to compute is prepared anew each time it runs, unlike these.
         steps.append(
-            self.insert_change(
-                old,
-                self.operation(old, new),
-                self.key(old),
-                before="'{' || substr(v_before, 2) || '}'",
-                after="'{' || substr(v_after, 2) || '}'",
-            )
+            "v_xid := pg_current_xact_id();\nv_at := now();\n"
+            f"v_key := {self.key(old)};\n"
+            "v_before := '{' || substr(v_before, 2) || '}';\nv_after := '{' || substr(v_after, 2) || '}';"
+        )
+        steps.append(
+            f"{self.into}\nvalues (v_xid, v_at, {self.relation_id}, {self.operation(old, new)}, v_key, null,"
+            f" v_before, v_after{self.tenant(old)});"
         )
         return "\n".join(steps)
 
@@ -238,7 +255,8 @@ class Recorder:
 
     def update_by_statement(self) -> str:
         return (
-            "declare\n    v_old record;\n    v_new record;\n    v_before text;\n    v_after text;\nbegin\n"
+            "declare\n    v_old record;\n    v_new record;\n" + _VARIABLES + "begin\n"
+            # Not one query of whole rows: those would be fetched with all that is stored out of line.
             "    perform 1 from new_rows offset 1;\n"
             "    if not found then\n"
             "        select * into v_old from old_rows;\n"
@@ -254,7 +272,9 @@ class Recorder:
 
     def update_by_row(self) -> str:
         return (
-            "declare\n    v_before text;\n    v_after text;\nbegin\n"
+            "declare\n"
+            + _VARIABLES
+            + "begin\n"
             + indent(self.update_one("old", "new"), "    ")
             + "\n    return null;\nend"
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Changing, Target, Twin
 from holdfast.dialects.postgresql.sql import literal, quote
+from holdfast.dialects.query import Query
 
 ACTION = "case {} when 'a' then 'NO ACTION' when 'r' then 'RESTRICT' when 'c' then 'CASCADE' when 'n' then 'SET NULL' else 'SET DEFAULT' end"
 # What follows the table's name: two indexes of different tables, with different names, are compared.

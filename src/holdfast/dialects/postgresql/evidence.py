@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.evidence import DIGESTS, RANGES, SCALARS, Evidence, Kind
-from holdfast.dialects.postgresql.catalog import OBJECTS
+from holdfast.dialects.postgresql.installed import OBJECTS
+from holdfast.dialects.query import Query
 
 TABLES: dict[str, str] = {
     # leaves: 32 bytes for each member, those of changes, transactions and interventions in the order of their numbers,
@@ -177,6 +177,9 @@ class PostgreSQLEvidence(Evidence):
 
     def try_seal_lock(self) -> str:
         return f"select pg_try_advisory_lock({LOCK})"
+
+    def seal_unlock(self) -> str:
+        return f"select pg_advisory_unlock({LOCK})"
 
     def seal_lock(self) -> str | None:
         return f"select pg_advisory_xact_lock({LOCK})"

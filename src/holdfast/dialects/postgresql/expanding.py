@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
-from holdfast.dialects.expanding import Copied, Expanding, Expansion, bounded
+from holdfast.dialects.expanding import Copied, ExpandingInSteps, ExpandingScript, bounded
 from holdfast.dialects.postgresql.changing import ACTION, index_definition, key_columns, name_of
+from holdfast.dialects.postgresql.expanding_script import (
+    MARK,
+    add_same,
+    contract,
+    fill,
+    refuse_unfinished,
+    refuse_unless_plain,
+)
 from holdfast.dialects.postgresql.sql import dollar, literal, quote
-
-MARK = "holdfast-expand "
-"""How the comment of a trigger's function begins that is ours for as long as a column is expanded."""
+from holdfast.dialects.query import Query
+from holdfast.tables import Expansion
 
 
 def _trigger(column: str) -> str:
@@ -27,7 +33,7 @@ def _sequence(table: Target, column: str) -> str:
     return name_of(Target(table.schema, bounded(f"hf_written_{table.name}_{column}")))
 
 
-class PostgreSQLExpanding(Expanding):
+class PostgreSQLExpanding(ExpandingInSteps):
     # ------------------------------------------------------------------ what is there
 
     def schema(self, table: Target) -> Query:
@@ -115,6 +121,10 @@ class PostgreSQLExpanding(Expanding):
             "where a.attrelid = to_regclass(:table) and a.attname = :column\norder by k.conname",
             {"table": name_of(table), "column": column},
         )
+
+    @property
+    def script(self) -> PostgreSQLExpandingScript:
+        return PostgreSQLExpandingScript(self)
 
     # ------------------------------------------------------------------ expand
 
@@ -250,6 +260,40 @@ class PostgreSQLExpanding(Expanding):
             *self.unretire(table, column),
             f"alter table {name} drop column {quote(column)}",
             *after,
+        )
+
+
+class PostgreSQLExpandingScript(ExpandingScript):
+    def __init__(self, steps: PostgreSQLExpanding) -> None:
+        self.steps = steps
+
+    def expand(self, table: Target, expansion: Expansion, type_: str) -> tuple[str, ...]:
+        what = f"Column {expansion.new} beside {table}.{expansion.old}"
+        return (
+            refuse_unless_plain(table, expansion.old, what),
+            *self.steps.expand(table, expansion, type_),
+        )
+
+    def fill(self, table: Target, column: str, value: str | None) -> str:
+        return fill(table, column, value, _function(table, column))
+
+    def finalize(self, table: Target, old: str, new: str) -> str:
+        return refuse_unfinished(table, old, new, f"Column {table}.{new} made as {old}")
+
+    def contract(
+        self, table: Target, old: str, new: str, *, swap: bool, default: str | None
+    ) -> tuple[str | tuple[str, ...], ...]:
+        name, check = name_of(table), bounded(f"hf_{table.name}_{new}_same")
+        kept = quote(old if swap else new)
+        return (
+            self.finalize(table, old, new),
+            add_same(table, old, new, check, _function(table, new)),
+            f"alter table {name} validate constraint {quote(check)}",
+            (
+                f"lock table {name} in access exclusive mode",
+                contract(table, old, new, quote(_trigger(new)), _function(table, new), swap=swap),
+                *((f"alter table {name} alter column {kept} set default {default}",) if default is not None else ()),
+            ),
         )
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
-from holdfast.dialects.base import Query
-from holdfast.dialects.feed import EVERYTHING, Feed, Origin, Position
+from holdfast.dialects.feed import EVERYTHING, Dropped, Feed, Origin, Position
+from holdfast.dialects.query import Query
 
 TABLES: dict[str, str] = {
     # Where the journal has lived: each cluster counts its transactions from anew, and the changes that were brought
@@ -114,9 +114,22 @@ class Snapshot:
         _, xmax, running = text.split(":")
         return cls(int(xmax), frozenset(int(each) for each in running.split(",") if each))
 
+    def covers(self, transaction: int) -> bool:
+        """Whether this one and all before it are over."""
+        return transaction < self.xmax and not any(each <= transaction for each in self.running)
+
     def ended_since(self, earlier: Self) -> frozenset[int]:
         """Of those that were running then."""
         return frozenset(each for each in earlier.running - self.running if each < self.xmax)
+
+
+def _after(snapshot: Snapshot) -> str:
+    """A condition: it was not committed in the snapshot."""
+    return f"(c.xid >= '{snapshot.xmax}'::xid8 or c.xid = any ({_xids(snapshot.running)}))"
+
+
+def _life(position: Position, origins: Sequence[Origin]) -> Origin:
+    return next(each for each in origins if each.number == position.origin)
 
 
 def _above(marks: Sequence[tuple[int, int]], transaction: int) -> int:
@@ -152,6 +165,10 @@ class PostgreSQLFeed(Feed):
     def refused(self) -> str:
         return "select case when pg_is_in_recovery() then 'a replica does not know which transactions are still running' end"
 
+    def share(self) -> str:
+        # It takes no snapshot, so that the one that is taken next knows of all that was emptied.
+        return "lock table holdfast.change in access share mode"
+
     def state(self) -> Query:
         return Query(
             # A transaction's own snapshot does not count itself among those that run.
@@ -160,6 +177,8 @@ class PostgreSQLFeed(Feed):
             "        'holdfast.change'::regclass::oid) as identity,\n"
             "    (select json_agg(json_build_array(o.number, concat(o.system, '/', o.journal_oid), o.first_change)\n"
             "         order by o.number) from holdfast.origin as o)::text as origins,\n"
+            "    (select json_object_agg(r.id, r.dropped::json) from holdfast.relation as r where r.dropped is not null)::text"
+            " as dropped,\n"
             # The next transaction, without beginning one: age() counts from it, unless this one has a number itself.
             "    case when x is null then (pg_snapshot_xmax(s)::text::numeric + age(pg_snapshot_xmax(s)::xid))::text end"
             " as following\n"
@@ -271,6 +290,34 @@ left join holdfast.transaction as t on t.xid = s.xid and t.at = s.at
 where s.wanted and s.filled - s.size < {limit} or s.place = s.looked
 order by s.id""",
             {},
+        )
+
+    # ------------------------------------------------------------------ retention
+
+    def lacks(self, position: Position, origins: Sequence[Origin], dropped: Dropped) -> bool:
+        life, present = _life(position, origins), origins[-1]
+        if dropped.change < life.first:
+            return False
+        if life.number != present.number:
+            return dropped.change > (position.change if position.reading == EVERYTHING else position.highest)
+        done = Snapshot.parse(position.done)
+        if position.reading is None or position.change >= dropped.change:
+            return not (Snapshot.parse(position.reading) if position.reading else done).covers(dropped.transaction)
+        return not done.covers(dropped.transaction)
+
+    def unread(self, position: Position, origins: Sequence[Origin]) -> str:
+        life = _life(position, origins)
+        if life.number != origins[-1].number:
+            return f"c.id >= {life.first}"
+        unread = f"c.id >= {life.first} and {_after(Snapshot.parse(position.done))}"
+        if position.reading is not None:
+            reached = position.change + (position.key is None)
+            unread += f" and (c.id >= {reached} or {_after(Snapshot.parse(position.reading))})"
+        return f"({unread})"
+
+    def consumers(self) -> str:
+        return (
+            "select c.name, c.cursor, c.acknowledged from holdfast.consumer as c where c.cursor <> '' order by c.name"
         )
 
     # ------------------------------------------------------------------ consumers

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
-from holdfast.dialects.filling import CURSORS, Filling
+from holdfast.dialects.filling import Filling
 from holdfast.dialects.postgresql.changing import name_of
 from holdfast.dialects.postgresql.sql import quote
+from holdfast.dialects.query import Query
 
 
 class PostgreSQLFilling(Filling):
@@ -54,6 +54,3 @@ class PostgreSQLFilling(Filling):
 
     def key_value(self, parameter: str, type_: str) -> str:
         return f"cast(cast({parameter} as text) as {type_})"
-
-    def has_cursors(self) -> str:
-        return f"select to_regclass('{CURSORS}') is not null"

@@ -3,42 +3,66 @@
 from __future__ import annotations
 
 from holdfast.dialects.postgresql import signing, tenant
-from holdfast.dialects.postgresql.catalog import OBJECTS
+from holdfast.dialects.postgresql.installed import OBJECTS
 from holdfast.dialects.postgresql.sql import dollar
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.objects import SCHEMA_VERSION
 
-# Any client calls this once in its transaction; what it sets ends with the transaction. The SET LOCAL within
-# is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
-SET_CONTEXT = """\
+_REFUSE_ANOTHER = """\
+raise exception using errcode = 'HF203',
+            message = case when tenant = '' then 'An empty text names no tenant.'
+                           else format('This transaction is of tenant %s, and cannot go over to %s.', v_present, tenant) end,
+            hint = 'Begin another transaction for another tenant.';"""
+
+# Any client calls this once in its transaction; what it sets ends with the transaction. Each transaction pays for it, so
+# it is made of few expressions with few functions in them: each is made ready anew in each transaction.
+SET_CONTEXT = f"""\
 declare
-    v_present text := nullif(current_setting('holdfast.tenant', true), '');
+    v_present constant text := nullif(current_setting('holdfast.tenant', true), '');
+    v_set text;
 begin
-    if tenant is not null and tenant is distinct from v_present then
+    if tenant <> v_present or tenant = '' then
         -- What the transaction has read of the one must not be written to the other.
-        if v_present is not null or tenant = '' then
-            raise exception using errcode = 'HF203',
-                message = case when tenant = '' then 'An empty text names no tenant.'
-                               else format('This transaction is of tenant %s, and cannot go over to %s.', v_present, tenant) end,
-                hint = 'Begin another transaction for another tenant.';
-        end if;
+        {_REFUSE_ANOTHER}
+    end if;
+    if tenant is not null and v_present is null then
+        v_set := set_config('holdfast.tenant', tenant, true);
+    end if;
+    if context is not null then
+        v_set := set_config('holdfast.context',
+            (jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || context)::text, true);
+    elsif actor is not null or reason is not null or current_setting('holdfast.context', true) <> '' then
+        v_set := set_config('holdfast.context', json_build_object('actor', actor, 'reason', reason)::text, true);
+    end if;
+end"""
+
+# SET LOCAL is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
+SET_CONTEXT_DISTRIBUTED = f"""\
+declare
+    v_present constant text := nullif(current_setting('holdfast.tenant', true), '');
+begin
+    if tenant <> v_present or tenant = '' then
+        -- What the transaction has read of the one must not be written to the other.
+        {_REFUSE_ANOTHER}
+    end if;
+    if tenant is not null and v_present is null then
         execute format('set local holdfast.tenant = %L', tenant);
     end if;
     execute format(
         'set local holdfast.context = %L',
-        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'tenant', coalesce(tenant, v_present), 'reason', reason)
-            || coalesce(context, '{}'))
+        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || coalesce(context, '{{}}')
     );
 end"""
 
 RECORD_TRANSACTION = """\
 declare
     v_context jsonb := nullif(current_setting('holdfast.context', true), '');
+    v_tenant text := coalesce(nullif(current_setting('holdfast.tenant', true), ''), v_context ->> 'tenant');
 begin
     insert into holdfast.transaction
         (xid, at, actor, tenant, reason, context, session_user_name, application_name, client_address)
     values (
-        pg_current_xact_id(), now(), v_context ->> 'actor', v_context ->> 'tenant', v_context ->> 'reason',
+        pg_current_xact_id(), now(), v_context ->> 'actor', v_tenant, v_context ->> 'reason',
         nullif(v_context - array['actor', 'tenant', 'reason'], '{}'),
         session_user, nullif(current_setting('application_name'), ''), inet_client_addr()
     )
@@ -167,14 +191,14 @@ def _function(
     )
 
 
+def _setting_context(body: str) -> str:
+    head = "actor text default null, tenant text default null, reason text default null, context jsonb default null"
+    return _function(f"set_context({head})", "void", body).replace("set search_path = pg_catalog, pg_temp\n", "")
+
+
 FUNCTIONS = {
     "set_signed_context(text)": _function("set_signed_context(signed text)", "void", signing.SET_SIGNED_CONTEXT),
-    "set_context(text, text, text, jsonb)": _function(
-        "set_context(actor text default null, tenant text default null, reason text default null, "
-        "context jsonb default null)",
-        "void",
-        SET_CONTEXT,
-    ).replace("set search_path = pg_catalog, pg_temp\n", ""),
+    "set_context(text, text, text, jsonb)": _setting_context(SET_CONTEXT),
     "record_transaction()": _function("record_transaction()", "void", RECORD_TRANSACTION, definer=True),
     "note_commit()": _function("note_commit()", "trigger", NOTE_COMMIT, definer=True),
     "refuse_unless_allowed(text, numeric, text, text, text)": _function(
@@ -210,6 +234,9 @@ FUNCTIONS = {
         "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"
     ),
 }
+
+# What takes the place of the functions above where the tables may be spread over several servers.
+DISTRIBUTED_FUNCTIONS = {"set_context(text, text, text, jsonb)": _setting_context(SET_CONTEXT_DISTRIBUTED)}
 
 _VERIFYING = " stable parallel safe"
 # What takes the place of the functions above, and comes beside them, where a context counts only with a signature.

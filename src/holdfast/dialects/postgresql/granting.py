@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.granting import Granting
-from holdfast.dialects.postgresql.sql import dollar, literal, qualified, quote
+from holdfast.dialects.postgresql.sql import dollar, lend_create, literal, qualified, quote
+from holdfast.dialects.query import Query
 from holdfast.roles import Duty, Roles
 from holdfast.tables import TableName
 
@@ -14,6 +14,14 @@ _COMMENT = "holdfast: "
 
 # What the view of the journal reads: its functions run with the rights of who asks.
 _JOURNAL = ("timeline", "change", "transaction", "relation", "relation_column", "intervention", "role")
+
+
+_LARGE_OBJECTS = "large objects"
+"""What ``holdfast.original`` calls the functions that were taken from everybody."""
+_OPEN_LARGE_OBJECTS = """\
+from pg_proc as p
+        where p.pronamespace = 'pg_catalog'::regnamespace and p.proname ~ '^(lo_|loread$|lowrite$)'
+            and exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a where a.grantee = 0)"""
 
 
 class PostgreSQLGranting(Granting):
@@ -91,15 +99,38 @@ $holdfast$"""
         tables = ", ".join(f"holdfast.{name}" for name in _JOURNAL)
         return (f"grant select on {tables} to {quote(roles.auditor)}",)
 
-    def own(self, table: TableName, owner: str) -> str:
-        body = f"""\
+    def close_large_objects(self) -> str:
+        return f"""\
+do $holdfast$
 declare
-    v_lend boolean := not has_schema_privilege({literal(owner)}, 'holdfast', 'create');
     v_function regprocedure;
 begin
-    if v_lend then
-        execute 'grant create on schema holdfast to ' || {literal(quote(owner))};
-    end if;
+    for v_function in select p.oid {_OPEN_LARGE_OBJECTS} and pg_has_role(p.proowner, 'usage')
+    loop
+        execute format('revoke execute on function %s from public', v_function);
+        insert into holdfast.original (relation, part, kind, name, statements)
+        values (0, '', '{_LARGE_OBJECTS}', v_function, array[format('grant execute on function %s to public', v_function)])
+        on conflict do nothing;
+    end loop;
+end
+$holdfast$"""
+
+    def open_large_objects(self) -> str:
+        return f"""\
+select holdfast.put_back(o.relation, o.part, o.kind, o.name, '')
+from holdfast.original as o
+join pg_proc as p on p.oid = to_regprocedure(o.name)
+where o.kind = '{_LARGE_OBJECTS}' and pg_has_role(p.proowner, 'usage')"""
+
+    def large_objects(self) -> Query:
+        return Query(
+            "select format('revoke execute on function %s from public;', p.oid::regprocedure) as statement,\n"
+            f"    pg_get_userbyid(p.proowner) as owner {_OPEN_LARGE_OBJECTS} order by 1",
+            {},
+        )
+
+    def own(self, table: TableName, owner: str) -> str:
+        body = f"""\
     -- What acts for the owner goes with the table.
     for v_function in
         select distinct f.oid
@@ -115,12 +146,8 @@ begin
     if exists (select from pg_policy as p
                where p.polrelid = {literal(qualified(table))}::regclass and p.polname = 'holdfast_tenant_owner') then
         alter policy holdfast_tenant_owner on {qualified(table)} to {quote(owner)};
-    end if;
-    if v_lend then
-        execute 'revoke create on schema holdfast from ' || {literal(quote(owner))};
-    end if;
-end"""
-        return f"do {dollar(body)}"
+    end if;"""
+        return lend_create(owner, body, declare="    v_function regprocedure;\n")
 
     def join(self, role: str) -> str:
         return f"""\

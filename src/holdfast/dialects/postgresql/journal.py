@@ -15,7 +15,7 @@ from holdfast.dialects.postgresql import (
     tenant,
     tenant_journal,
 )
-from holdfast.dialects.postgresql.functions import FUNCTIONS, SIGNED_FUNCTIONS
+from holdfast.dialects.postgresql.functions import DISTRIBUTED_FUNCTIONS, FUNCTIONS, SIGNED_FUNCTIONS
 from holdfast.dialects.postgresql.sql import literal, mark, quote
 from holdfast.objects import DatabaseObject, Kind
 from holdfast.tables import TableName
@@ -75,7 +75,9 @@ create table if not exists holdfast.relation (
     added_columns text[] not null default '{}',
     protected boolean not null default true,
     -- From when on every change is here: since it was protected, or since older history was dropped.
-    since timestamptz
+    since timestamptz,
+    -- What was dropped last: number of the intervention, highest change and transaction that ever were.
+    dropped text
 )""",
     "relation_column": """\
 create table if not exists holdfast.relation_column (
@@ -96,8 +98,9 @@ create table if not exists holdfast.relation_column (
     **permissions.TABLES,
 }
 INDEXES = {
+    # No two entries are equal, so to look for duplicates in a full page is in vain.
     "change_row": """\
-create index if not exists change_row on holdfast.change (relation, key, id)""",
+create index if not exists change_row on holdfast.change (relation, key, id) with (deduplicate_items = off)""",
     "change_run": """\
 create index if not exists change_run on holdfast.change (relation, key_last) where key_last is not null""",
     # Times and numbers both grow as rows are written, so a span of either lies together. One index for the two: each
@@ -200,8 +203,14 @@ def objects(owner: str | None, isolation: tenant.Isolation) -> tuple[DatabaseObj
     if isolation.keys:
         made.append(("table", "signing_key", signing.KEYS))
     made += [("index", name, (create,)) for name, create in INDEXES.items()]
-    functions = FUNCTIONS | feed.FUNCTIONS | (SIGNED_FUNCTIONS if isolation.signed else {}) | permissions.FUNCTIONS
-    for signature, create in (functions | (permissions.SIGNED_FUNCTIONS if isolation.signed else {})).items():
+    own = FUNCTIONS | feed.FUNCTIONS
+    if isolation.distributed:
+        own |= DISTRIBUTED_FUNCTIONS
+    functions = own | permissions.FUNCTIONS
+    if isolation.signed:
+        # Those of permissions call the ones that read a signature.
+        functions = own | SIGNED_FUNCTIONS | permissions.FUNCTIONS | permissions.SIGNED_FUNCTIONS
+    for signature, create in functions.items():
         rights = [f"revoke all on function holdfast.{signature} from public"]
         if owner is not None:
             rights.insert(0, f"alter function holdfast.{signature} owner to {quote(owner)}")
@@ -311,9 +320,24 @@ end
 $holdfast$"""
 
 
+# What ``holdfast roles`` took from everybody.
+OPEN_LARGE_OBJECTS = """\
+do $holdfast$
+begin
+    if to_regprocedure('holdfast.put_back(integer, text, text, text, text)') is not null then
+        perform holdfast.put_back(o.relation, o.part, o.kind, o.name, '')
+        from holdfast.original as o
+        join pg_proc as p on p.oid = to_regprocedure(o.name)
+        where o.kind = 'large objects' and pg_has_role(p.proowner, 'usage');
+    end if;
+end
+$holdfast$"""
+
+
 def remove() -> tuple[str, ...]:
     """Takes schema, rights and role away; the role stays where it is not ours or owns something elsewhere."""
     return (
+        OPEN_LARGE_OBJECTS,
         "drop schema if exists holdfast cascade",
         f"""\
 do $holdfast$

@@ -6,12 +6,12 @@ import json
 import re
 from datetime import timedelta
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.migrating import LockClass, Migrating, OwnTimeouts
 from holdfast.dialects.postgresql.changing import PostgreSQLChanging
 from holdfast.dialects.postgresql.expanding import PostgreSQLExpanding
 from holdfast.dialects.postgresql.filling import PostgreSQLFilling
 from holdfast.dialects.postgresql.sql import quote
+from holdfast.dialects.query import Query
 from holdfast.tables import TableName
 
 _NAME = r'(?:[\w$]+|"(?:[^"]|"")+")(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")+"))?'

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.past import Past
 from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import dollar, hand_over, indent, literal, qualified, quote
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.dialects.postgresql.undo_rows import TableUndo, target_parameters
 from holdfast.dialects.postgresql.values import exactly, from_text, key_spelled
+from holdfast.dialects.query import Query
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.tables import ColumnInfo
@@ -286,6 +286,3 @@ class PostgreSQLPast(Past):
 
     def now(self) -> str:
         return f"select clock_timestamp(), {IN_PART}"
-
-    def copy(self, select: str, into: str) -> tuple[str, ...]:
-        return (f"create table {into} as\n{select}",)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.sql import qualified, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo, matching
 from holdfast.dialects.postgresql.values import all_settings, key_parts
 from holdfast.dialects.purging import Purging
+from holdfast.dialects.query import Query
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 from holdfast.tables import ForeignKey

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.sql import literal, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo
 from holdfast.dialects.postgresql.values import key_spelled
+from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part, Retention, Rules, parameters
 from holdfast.objects import Protection
 
@@ -25,6 +25,8 @@ create table if not exists holdfast.hold (
     actor text,
     reason text not null,
     session_user_name text not null default session_user,
+    -- The hold that somebody placed, where the same row had another key then.
+    first bigint,
     unique (relation, key, reason)
 )""",
 }
@@ -64,22 +66,25 @@ def _months(month: str) -> tuple[datetime, datetime]:
 class PostgreSQLRetention(Retention):
     # ------------------------------------------------------------------ legal holds
 
-    def hold(self, relation: int, key: str, actor: str | None, reason: str) -> Query:
+    def hold(self, relation: int, key: str, actor: str | None, reason: str, first: int | None = None) -> Query:
         return Query(
-            "insert into holdfast.hold (relation, key, actor, reason)\n"
-            "values (:relation, :key, :actor, :reason)\non conflict do nothing\nreturning id",
-            {"relation": relation, "key": key_spelled(key), "actor": actor, "reason": reason},
+            "insert into holdfast.hold (relation, key, actor, reason, first)\n"
+            "values (:relation, :key, :actor, :reason, :first)\non conflict do nothing\nreturning id",
+            {"relation": relation, "key": key_spelled(key), "actor": actor, "reason": reason, "first": first},
         )
 
     def release(self, relation: int, key: str, reason: str | None) -> Query:
         return Query(
-            "delete from holdfast.hold as h\nwhere h.relation = :relation and h.key = :key\n"
-            "    and (cast(:reason as text) is null or h.reason = :reason)\nreturning h.reason",
+            "with ended as (\n    delete from holdfast.hold as h\n    where coalesce(h.first, h.id) in (\n"
+            "        select coalesce(g.first, g.id) from holdfast.hold as g\n"
+            "        where g.relation = :relation and g.key = :key\n"
+            "            and (cast(:reason as text) is null or g.reason = :reason))\n    returning h.id, h.reason\n)\n"
+            "select e.reason from ended as e group by e.reason order by min(e.id)",
             {"relation": relation, "key": key_spelled(key), "reason": reason},
         )
 
     def holds(self) -> str:
-        return "select h.relation, h.key, h.at, h.actor, h.reason from holdfast.hold as h order by h.id"
+        return "select h.relation, h.key, h.at, h.actor, h.reason, coalesce(h.first, h.id) as first from holdfast.hold as h order by h.id"
 
     def held(self, relation: int, key: str) -> Query:
         return Query(
@@ -191,10 +196,6 @@ $holdfast$"""
 
     # ------------------------------------------------------------------ removing
 
-    def find_old(self, part: Part, rules: Rules) -> Query:
-        query = self.removable(part, rules)
-        return Query(f"{query.sql}\nlimit 1", query.parameters)
-
     def keeps_any(self, part: Part, rules: Rules) -> Query | None:
         if part.upper is None or part.lower is None:
             return None
@@ -203,7 +204,7 @@ $holdfast$"""
 select exists (
     select from only {_name(part)} as c
     left join {_RULES} on rule.relation = c.relation
-    where rule.relation is null or c.at >= rule.until or {_HELD_CHANGE} or {rules.unsealed}
+    where rule.relation is null or c.at >= rule.until or {_HELD_CHANGE} or {rules.unsealed} or {_waited_for(rules)}
 ) or exists (
     select from holdfast.transaction as t
     join only {_name(part)} as c on c.xid = t.xid and c.at = t.at
@@ -254,7 +255,7 @@ from only {_name(part)} as c
 join {_RULES} on rule.relation = c.relation
 left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
 where {_within(piece)}c.at < rule.until and coalesce(t.committed, c.at) < rule.until
-    and not {_HELD_CHANGE} and not {rules.unsealed}"""
+    and not {_HELD_CHANGE} and not {rules.unsealed} and not {_waited_for(rules)}"""
 
     def lines(self, part: Part, rules: Rules | None) -> Query:
         source = (
@@ -331,12 +332,39 @@ where not {rules.unsealed_transaction} and not exists (
             "delete from holdfast.transaction as t where t.id = any (cast(:ids as bigint[]))", {"ids": list(ids)}
         )
 
+    def note_dropped(self, part: Part, intervention: int, ids: Sequence[int] | None) -> Query:
+        chosen = "" if ids is None else "\n    where c.id = any (cast(:ids as bigint[]))"
+        return Query(
+            f"""\
+update holdfast.relation as r
+set dropped = json_build_object('by', cast(:intervention as bigint),
+    'change', greatest(g.change, (r.dropped::json ->> 'change')::bigint),
+    -- Transactions of another life of the journal are of another counter.
+    'transaction', greatest(g.transaction, case when (r.dropped::json ->> 'change')::bigint >= g.first
+        then (r.dropped::json ->> 'transaction')::numeric end))::text
+from (
+    select c.relation, max(c.id) as change, o.first_change as first,
+        max(c.xid::text::numeric) filter (where c.id >= o.first_change) as transaction
+    from only {_name(part)} as c
+    cross join (select coalesce(max(o.first_change), 0) as first_change from holdfast.origin as o) as o{chosen}
+    group by c.relation, o.first_change
+) as g
+where g.relation = r.id""",
+            {"intervention": intervention, **({} if ids is None else {"ids": list(ids)})},
+        )
+
     def move_since(self, until: Mapping[int, datetime]) -> Query:
         return Query(
             f"update holdfast.relation as r\nset since = rule.until\nfrom {_RULES}\n"
             "where r.id = rule.relation and r.since < rule.until",
             parameters(Rules(until)),
         )
+
+
+def _waited_for(rules: Rules) -> str:
+    if rules.unread == "false":
+        return "false"
+    return f"({rules.unread} and c.at >= rule.until - interval '{rules.patience.total_seconds():.0f} seconds')"
 
 
 def _name(part: Part) -> str:

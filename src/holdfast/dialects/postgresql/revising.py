@@ -6,14 +6,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence
 from holdfast.dialects.postgresql.journal import remove
 from holdfast.dialects.postgresql.live_view import LONGEST_NAME
 from holdfast.dialects.postgresql.sql import dollar, literal, qualified, quote
+from holdfast.dialects.query import Query
 from holdfast.dialects.revising import Revising, SpelledType
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject
+from holdfast.policies import Policy, Tenant, find
 from holdfast.tables import TableName, TypeKind
 
 # Written name to the name that format_type gives, and the type's own.
@@ -93,6 +94,10 @@ class PostgreSQLRevising(Revising):
     def foreign_key_name(self, table: str, columns: Sequence[str], name: str | None) -> str:
         return name or _object_name(table, "_".join(columns), "fkey")
 
+    def kept_column(self, policies: Iterable[Policy]) -> str | None:
+        tenant = find(policies, Tenant)
+        return None if tenant is None else tenant.column
+
     # ------------------------------------------------------------------ what a migration does
 
     def in_the_way(self, each: DatabaseObject, table: TableName, columns: Iterable[str]) -> bool:
@@ -107,10 +112,12 @@ class PostgreSQLRevising(Revising):
             f"({i}, {literal(n)})" for i, n in sorted({each for listed in known.values() for each in listed})
         )
         table = relation.table
+        present = ", ".join(f"to_regclass({literal(qualified(name))})" for name in known)
         return "do " + dollar(f"""\
 begin
     if exists (select from holdfast.relation as r where r.protected and (
             r.id = {relation.id} and (r.schema_name, r.table_name) not in ({names})
+            and not coalesce(r.oid = any (array[{present}]::oid[]), false)
             or r.id <> {relation.id} and r.oid = to_regclass({literal(qualified(table))}) and r.oid <> 0))
         or exists (select from holdfast.relation_column as c join holdfast.relation as r on r.id = c.relation
                    where r.id = {relation.id} and r.protected and not c.dropped and (c.id, c.name) not in ({columns}))

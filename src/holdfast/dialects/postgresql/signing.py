@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.dialects.signing import Signing
 
 if TYPE_CHECKING:
@@ -90,24 +90,28 @@ declare
     v_context constant jsonb := substr(left(signed, -65), strpos(signed, '.') + 1)::jsonb -> 2;
     v_tenant constant text := v_context ->> 'tenant';
     v_present constant text := nullif(current_setting('holdfast.tenant', true), '');
+    v_set text;
 begin
-    if v_present is not null and v_present is distinct from v_tenant or v_tenant = '' then
+    if v_tenant <> v_present or v_tenant = '' then
         perform holdfast.set_context(tenant => v_tenant);
     end if;
-    perform set_config('holdfast.signed', signed, true),
-        set_config('holdfast.tenant', coalesce(v_tenant, v_present, ''), true),
-        set_config('holdfast.context', v_context::text, true);
+    v_set := set_config('holdfast.signed', signed, true);
+    if v_tenant is not null then
+        v_set := set_config('holdfast.tenant', v_tenant, true);
+    end if;
+    v_set := set_config('holdfast.context', v_context::text, true);
 end"""
 
 RECORD_TRANSACTION = """\
 declare
     v_context jsonb := nullif(current_setting('holdfast.context', true), '');
+    v_tenant text := coalesce(nullif(current_setting('holdfast.tenant', true), ''), v_context ->> 'tenant');
     v_signed constant jsonb := holdfast.signed_context();
 begin
     -- Who has the rights of the journal's owner can read the keys, so a signature would prove nothing of it.
     if v_signed is not null or not pg_has_role(session_user, current_user, 'usage') then
-        v_context := coalesce(v_context, '{}') - array['actor', 'tenant']
-            || jsonb_build_object('actor', v_signed -> 'actor', 'tenant', v_signed -> 'tenant');
+        v_context := coalesce(v_context, '{}') || jsonb_build_object('actor', v_signed -> 'actor');
+        v_tenant := v_signed ->> 'tenant';
     end if;
 """
 

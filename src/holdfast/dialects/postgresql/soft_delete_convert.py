@@ -9,6 +9,7 @@ see everything (partitions, inheritance), and under row security, each row is ma
 from __future__ import annotations
 
 from holdfast.dialects.postgresql.guard import MEANT
+from holdfast.dialects.postgresql.soft_delete_family import owners_function
 from holdfast.dialects.postgresql.sql import function, indent, literal, qualified, quote, trigger
 from holdfast.dialects.postgresql.values import differs
 from holdfast.objects import DatabaseObject, Protection
@@ -50,14 +51,9 @@ begin
         hint = {literal(hint)};
 end"""
     return [
-        _definer(name, body, f"Refuses a DELETE of {table.name}.", table),
+        owners_function(name, body, f"Refuses a DELETE of {table.name}.", table),
         trigger("zz_holdfast_soft_delete", table.name, name, "before delete", "row", policy="SoftDelete"),
     ]
-
-
-def _definer(name: str, body: str, purpose: str, table: TableInfo) -> DatabaseObject:
-    """Runs with the rights of the table's owner: who may delete a row need not have the right to update it."""
-    return function(name, body, policy="SoftDelete", purpose=purpose, owner=None, owner_of=table.name, definer=True)
 
 
 def _invoker(name: str, body: str, purpose: str) -> DatabaseObject:
@@ -109,7 +105,7 @@ end""",
             f"Keeps row security whole for a DELETE of {table.name}.",
         ),
         trigger("holdfast_soft_delete_1_check", table.name, check, "after delete", "statement", policy="SoftDelete"),
-        _definer(flush, _flush(policy, protection), f"Marks the rows that a DELETE of {table.name} is about.", table),
+        owners_function(flush, _flush(policy, protection), f"Marks the rows that a DELETE of {table.name} is about.", table),
         trigger("holdfast_soft_delete_2_flush", table.name, flush, "after delete", "statement", policy="SoftDelete"),
     ]  # fmt: skip
 
@@ -273,7 +269,7 @@ begin{moving}
     return null;
 end"""
     objects = [
-        _definer(name, body, f"Turns a DELETE of a row of {table.name} into the mark.", table),
+        owners_function(name, body, f"Turns a DELETE of a row of {table.name} into the mark.", table),
         trigger(
             "zz_holdfast_soft_delete_row", table.name, name, "before delete", "row", when=when, policy="SoftDelete"
         ),

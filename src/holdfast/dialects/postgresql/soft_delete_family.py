@@ -9,8 +9,10 @@ from holdfast.policies import Audit, SoftDelete, find
 from holdfast.tables import ForeignKey, TableInfo
 
 
-def _definer(name: str, body: str, purpose: str, table: TableInfo) -> DatabaseObject:
-    """Runs with the rights of the table's owner, as the database's own foreign-key actions do."""
+def owners_function(name: str, body: str, purpose: str, table: TableInfo) -> DatabaseObject:
+    """Runs with the rights of the table's owner, as the database's own foreign-key actions do: who may delete a row need
+    not have the right to update it, nor its children.
+    """
     return function(name, body, policy="SoftDelete", purpose=purpose, owner=None, owner_of=table.name, definer=True)
 
 
@@ -50,7 +52,7 @@ begin
     end;
 end"""
     return [
-        _definer(name, body, f"Keeps new children away from a row of {table.name} that is being deleted.", table),
+        owners_function(name, body, f"Keeps new children away from a row of {table.name} that is being deleted.", table),
         trigger(
             "zz_holdfast_soft_delete_lock", table.name, name, "before update", "row",
             when=f"old.{column} is null and new.{column} is not null", policy="SoftDelete",
@@ -132,7 +134,7 @@ def following(policy: SoftDelete, protection: Protection, protections: Protectio
         + "    end if;\n    return null;\nend"
     )
     return [
-        _definer(name, body, f"Marks and revives what refers to {table.name}.", table),
+        owners_function(name, body, f"Marks and revives what refers to {table.name}.", table),
         trigger(
             "holdfast_soft_delete_follow", table.name, name, "after update", "row",
             when=f"old.{column} is distinct from new.{column}", policy="SoftDelete",
@@ -180,7 +182,7 @@ end"""
     # By its name it runs after the trigger that revives the others: in a circle each is the parent of another.
     base = f"holdfast_soft_delete_parent_{protection.relation.id}_{number}"
     return [
-        _definer(name, body, f"Refuses a living row of {key.table} under a deleted row of {table.name}.", table),
+        owners_function(name, body, f"Refuses a living row of {key.table} under a deleted row of {table.name}.", table),
         # AFTER, so that one statement may bring back a parent and its children together.
         trigger(f"{base}_insert", key.table, name, "after insert", "row", when=refers, policy="SoftDelete"),
         trigger(

@@ -79,41 +79,42 @@ def function(
     return DatabaseObject("function", name, None, policy, tuple(create), (f"drop function if exists {quoted}",))
 
 
-def hand_over(function: str, owner: str) -> str:
-    """Whoever is to own a function must for that moment be allowed to make one in its schema."""
-    return f"""\
-do $holdfast$
+def lend_create(role: str, body: str, *, known: bool = True, declare: str = "") -> str:
+    """A block throughout which the role may make objects in the schema holdfast, as whoever is to own one must.
+
+    ``role`` is its name, or the variable with the name where that is not ``known`` before it runs.
+    """
+
+    def run(statement: str) -> str:
+        return f"{statement} {quote(role)}" if known else f"execute format('{statement} %I', {role})"
+
+    block = f"""\
 declare
-    v_lend boolean := not has_schema_privilege({literal(owner)}, 'holdfast', 'create');
+{declare}    v_lend boolean := not has_schema_privilege({literal(role) if known else role}, 'holdfast', 'create');
 begin
     if v_lend then
-        grant create on schema holdfast to {quote(owner)};
+        {run("grant create on schema holdfast to")};
     end if;
-    alter function {function} owner to {quote(owner)};
+{body}
     if v_lend then
-        revoke create on schema holdfast from {quote(owner)};
+        {run("revoke create on schema holdfast from")};
     end if;
-end
-$holdfast$"""
+end"""
+    return f"do {dollar(block)}"
+
+
+def hand_over(function: str, owner: str) -> str:
+    return lend_create(owner, f"    alter function {function} owner to {quote(owner)};")
 
 
 def hand_to_owner(function: str, table: TableName) -> str:
     """Gives the function to the table's owner, who need not be called the same in every database."""
-    body = f"""\
-declare
+    declare = f"""\
     v_owner name := (select pg_get_userbyid(c.relowner) from pg_class as c
                      where c.oid = {literal(qualified(table))}::regclass);
-    v_lend boolean := not has_schema_privilege(v_owner, 'holdfast', 'create');
-begin
-    if v_lend then
-        execute format('grant create on schema holdfast to %I', v_owner);
-    end if;
-    execute format('alter function %s owner to %I', {literal(function)}, v_owner);
-    if v_lend then
-        execute format('revoke create on schema holdfast from %I', v_owner);
-    end if;
-end"""
-    return f"do {dollar(body)}"
+"""
+    alter = f"    execute format('alter function %s owner to %I', {literal(function)}, v_owner);"
+    return lend_create("v_owner", alter, known=False, declare=declare)
 
 
 def lock(tables: Sequence[TableName], mode: str, milliseconds: int) -> str:

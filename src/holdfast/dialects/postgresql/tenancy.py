@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.postgresql.sql import quote
+from holdfast.dialects.query import Query
 from holdfast.dialects.tenancy import Tenancy
 
 # The path is a parameter, so one statement serves all tenants, also where drivers keep statements prepared. pg_temp

@@ -6,11 +6,11 @@ import re
 import uuid
 from collections.abc import Sequence
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.postgresql.audit import Recorder
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.sql import literal, qualified, quote
 from holdfast.dialects.postgresql.values import all_settings
+from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part
 from holdfast.dialects.tenant_life import Rows, TenantLife
 from holdfast.objects import Protection

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from holdfast.dialects.base import Query, UndoStatements
 from holdfast.dialects.postgresql import undo_conflicts as conflict
 from holdfast.dialects.postgresql.interventions import SHARE
 from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
@@ -27,7 +26,10 @@ from holdfast.dialects.postgresql.undo_rows import (
 )
 from holdfast.dialects.postgresql.undo_verify import verify
 from holdfast.dialects.postgresql.values import all_settings
+from holdfast.dialects.query import Query
+from holdfast.dialects.undo import Undo, UndoStatements
 from holdfast.objects import Protection, Protections
+from holdfast.policies import SoftDelete
 from holdfast.tables import ColumnInfo
 
 _SETTINGS = (
@@ -43,48 +45,6 @@ _SETTINGS = (
 # Whatever a hundred thousand rows need, so that their keys are not sorted on disk; more, if there is more.
 _MEMORY = """\
 select set_config('work_mem', '64MB', true) where pg_size_bytes(current_setting('work_mem')) < 64 * 1024 * 1024"""
-
-
-def undo(
-    transaction: str,
-    protections: Sequence[Protection],
-    references: Protections,
-    force: bool,
-    counted: Sequence[Sequence[Any]] | None,
-) -> UndoStatements:
-    parts = [
-        TableUndo(each, None if counted is None else tuple(row for row in counted if row[0] == each.relation.id))
-        for each in protections
-    ]
-    blocking: list[str] = []
-    refusing: list[str] = []
-    for part in parts:
-        blocking += [*conflict.gone(part), *conflict.referenced_since(part, references)]
-        if not force:
-            blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
-        refusing += [
-            *conflict.exists_again(part),
-            *conflict.taken(part),
-            *conflict.still_referenced(part, references),
-            *conflict.parent_gone(part, references),
-        ]
-    return UndoStatements(
-        prepare=_prepare(transaction, parts),
-        counts=Query(
-            f"select relation, action, count(*), had, given from {ROWS}\ngroup by relation, action, had, given order by 1, 2",
-            {},
-        ),
-        preview=Query(
-            "select u.relation, u.key, u.action, holdfast.named(u.relation, u.before)::text as before,\n"
-            "    holdfast.named(u.relation, u.after)::text as after\n"
-            f"from {ROWS} as u\norder by u.last_id desc, u.key",
-            {},
-        ),
-        conflicts=_queries(blocking),
-        refusals=_queries(refusing),
-        apply=(_apply(parts),),
-        verify=_queries(query for part in parts for query in verify(part)),
-    )
 
 
 def _prepare(transaction: str, parts: Sequence[TableUndo]) -> tuple[Query, ...]:
@@ -270,3 +230,60 @@ def _come_again(part: TableUndo, aside: str, after: str) -> str:
         f"    where u.relation = {part.relation} and u.steps_aside\n"
         f") as b on b.key = a.holdfast_key\nwhere true{after}\nreturning 1"
     )
+
+
+class PostgreSQLUndo(Undo):
+    def statements(
+        self,
+        transaction: str,
+        protections: Sequence[Protection],
+        references: Protections,
+        force: bool,
+        counted: Sequence[Sequence[Any]] | None = None,
+    ) -> UndoStatements:
+        parts = [
+            TableUndo(each, None if counted is None else tuple(row for row in counted if row[0] == each.relation.id))
+            for each in protections
+        ]
+        blocking: list[str] = []
+        refusing: list[str] = []
+        for part in parts:
+            blocking += [*conflict.gone(part), *conflict.referenced_since(part, references)]
+            if not force:
+                blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
+            refusing += [
+                *conflict.exists_again(part),
+                *conflict.taken(part),
+                *conflict.still_referenced(part, references),
+                *conflict.parent_gone(part, references),
+            ]
+        return UndoStatements(
+            prepare=_prepare(transaction, parts),
+            counts=Query(
+                f"select relation, action, count(*), had, given from {ROWS}\ngroup by relation, action, had, given order by 1, 2",
+                {},
+            ),
+            preview=Query(
+                "select u.relation, u.key, u.action, holdfast.named(u.relation, u.before)::text as before,\n"
+                "    holdfast.named(u.relation, u.after)::text as after\n"
+                f"from {ROWS} as u\norder by u.last_id desc, u.key",
+                {},
+            ),
+            conflicts=_queries(blocking),
+            refusals=_queries(refusing),
+            apply=(_apply(parts),),
+            verify=_queries(query for part in parts for query in verify(part)),
+        )
+
+    def check_constraints_now(self) -> str:
+        return "set constraints all immediate"
+
+    def restore(self, protection: Protection) -> str:
+        policy = protection.get(SoftDelete)
+        assert policy is not None
+        part = TableUndo(protection)
+        column = quote(policy.column)
+        return (
+            f"update {qualified(protection.table.name)} as t\nset {column} = null\n"
+            f"where {part.same_row('t', ':key')} and t.{column} is not null\nreturning 1"
+        )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from holdfast.dialects.base import Dialect, Features, LogFilter, Query, UndoStatements, refuse_unknown_owner
-from holdfast.dialects.sqlite import catalog, interventions, journal, reading
+from holdfast.dialects.base import Dialect
+from holdfast.dialects.features import Features
+from holdfast.dialects.query import Query
+from holdfast.dialects.sqlite import binding, interventions, journal
 from holdfast.dialects.sqlite.audit import recording
+from holdfast.dialects.sqlite.catalog import PRESENT_NAME, SQLiteCatalog
+from holdfast.dialects.sqlite.columns import SQLiteColumns
 from holdfast.dialects.sqlite.erasure import SQLiteErasure
 from holdfast.dialects.sqlite.errors import translate
 from holdfast.dialects.sqlite.evidence import SQLiteEvidence
 from holdfast.dialects.sqlite.feed import SQLiteFeed
 from holdfast.dialects.sqlite.guard import guarding
+from holdfast.dialects.sqlite.log import SQLiteLog
+from holdfast.dialects.sqlite.marking import SQLiteMarking
 from holdfast.dialects.sqlite.migrating import SQLiteMigrating
 from holdfast.dialects.sqlite.past import SQLitePast
 from holdfast.dialects.sqlite.permissions import SQLitePermitting
@@ -23,19 +29,15 @@ from holdfast.dialects.sqlite.recall import SQLiteRecall
 from holdfast.dialects.sqlite.retention import SQLiteRetention
 from holdfast.dialects.sqlite.revising import SQLiteRevising
 from holdfast.dialects.sqlite.soft_delete import soft_deleting
-from holdfast.dialects.sqlite.sql import literal, qualified, quote
+from holdfast.dialects.sqlite.sql import literal, quote
 from holdfast.dialects.sqlite.stamp import stamping
 from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.tenant import keeping_apart
-from holdfast.dialects.sqlite.undo import undo
+from holdfast.dialects.sqlite.undo import SQLiteUndo
 from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject, InstalledObject, Protection, Protections
 from holdfast.policies import Audit, Guard, Permit, SoftDelete, Tenant, Timestamps, Version, to_json
-from holdfast.tables import ColumnInfo, TableName
-
-# TEXT is the one type for times that a STRICT table takes too.
-_COLUMN_TYPES = {"mark": "TEXT", "time": "TEXT", "count": "INTEGER NOT NULL DEFAULT 1"}
 
 
 class SQLite(Dialect):
@@ -58,6 +60,7 @@ class SQLite(Dialect):
         refuses_reads=False,
         row_value_ranges=False,
         estimates_rows=False,
+        keeps_digests=False,
         wakes_consumers=False,
         signs_context=False,
         reasons={
@@ -77,6 +80,8 @@ class SQLite(Dialect):
             "refuses_reads": "a trigger knows nothing of a SELECT; the three writes are refused",
             "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
             "signs_context": "whoever can write the file can write what would check the signature",
+            "keeps_digests": "SQLite has no function that makes a digest, and one that a connection brings along is not "
+            "there for other writers: leave the column out (exclude), keep only that it changed (mask), or keep it whole",
             "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
             "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
@@ -98,17 +103,9 @@ class SQLite(Dialect):
     def begin(self) -> str | None:
         return "begin"
 
-    def tables(self) -> str:
-        return catalog.TABLES
-
-    def state(self) -> str:
-        return catalog.STATE
-
-    def relations(self) -> str:
-        return catalog.RELATIONS
-
-    def installed(self) -> str:
-        return catalog.INSTALLED
+    @property
+    def catalog(self) -> SQLiteCatalog:
+        return SQLiteCatalog()
 
     # ------------------------------------------------------------------ what is to be there
 
@@ -125,7 +122,7 @@ class SQLite(Dialect):
             f"from main.sqlite_schema as s where s.type = {literal(each.kind)} and s.name = {literal(each.name)}",
             # A renamed table takes its triggers along; the journal follows when they are made anew.
             "update main.holdfast_relation\nset name = p.name\n"
-            f"from (select r.id, {catalog.PRESENT_NAME} as name from main.holdfast_relation as r) as p\n"
+            f"from (select r.id, {PRESENT_NAME} as name from main.holdfast_relation as r) as p\n"
             "where p.id = holdfast_relation.id and holdfast_relation.protected and p.name <> holdfast_relation.name",
         )
 
@@ -163,19 +160,9 @@ class SQLite(Dialect):
     def forget(self, relation: Relation) -> tuple[str, ...]:
         return journal.forget(relation.id)
 
-    def add_column(self, table: TableName, column: str, sort: str) -> tuple[str, ...]:
-        refuse_unknown_owner(table, column, sort)
-        return (f"alter table {qualified(table)} add column {quote(column)} {_COLUMN_TYPES[sort]}",)
-
-    def added_column(self, name: str, sort: str, position: int) -> ColumnInfo:
-        if sort == "tenant":
-            return ColumnInfo(name, "TEXT", "text", position=position, nullable=False)
-        if sort == "count":
-            return ColumnInfo(name, "INTEGER", "integer", position=position, nullable=False, default="1")
-        return ColumnInfo(name, "TEXT", "text", position=position)
-
-    def drop_column(self, table: TableName, column: str) -> tuple[str, ...]:
-        return (f"alter table {qualified(table)} drop column {quote(column)}",)
+    @property
+    def columns(self) -> SQLiteColumns:
+        return SQLiteColumns()
 
     def lock_settings(self, milliseconds: int) -> tuple[str, ...]:
         return (f"pragma busy_timeout = {milliseconds}",)
@@ -225,65 +212,34 @@ class SQLite(Dialect):
     # ------------------------------------------------------------------ context, reading, undoing
 
     def bind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
-        return reading.bind_context(context)
+        return binding.bind_context(context)
 
     def rebind_context(self, context: Mapping[str, Any]) -> tuple[Query, ...]:
-        return (*reading.unbind_context(), *(reading.bind_context(context) if context else ()))
+        return (*binding.unbind_context(), *(binding.bind_context(context) if context else ()))
 
     def unbind_context(self) -> tuple[Query, ...]:
-        return reading.unbind_context()
+        return binding.unbind_context()
 
     def work_across_tenants(self, reason: str, actor: str | None) -> tuple[Query, ...]:
         return (*self.announce("all_tenants"), self.record_intervention("all_tenants", actor, reason, {}))
 
     def announced(self) -> Query:
-        return reading.announced()
+        return binding.announced()
 
     def announce(self, words: str | None) -> tuple[Query, ...]:
-        return reading.announce(words)
+        return binding.announce(words)
 
-    def present_mark(self) -> str:
-        return "CURRENT_TIMESTAMP"
+    @property
+    def log(self) -> SQLiteLog:
+        return SQLiteLog()
 
-    def begin_shared_mark(self) -> tuple[Query, ...]:
-        return reading.begin_shared_mark()
+    @property
+    def marking(self) -> SQLiteMarking:
+        return SQLiteMarking()
 
-    def shared_mark(self) -> str:
-        return "CURRENT_TIMESTAMP"
-
-    def end_shared_mark(self) -> tuple[Query, ...]:
-        return reading.end_shared_mark()
-
-    def log(self, wanted: LogFilter) -> Query:
-        return reading.log(wanted)
-
-    def transaction(self, transaction: str) -> Query:
-        return reading.transaction(transaction)
-
-    def current_transaction(self) -> Query:
-        return reading.current_transaction()
-
-    def transaction_tables(self, transaction: str) -> Query:
-        return reading.transaction_tables(transaction)
-
-    def row_images(self, protection: Protection) -> str:
-        return reading.row_images(protection)
-
-    def later_images(self, protection: Protection) -> str:
-        return reading.later_images(protection)
-
-    def undo(
-        self,
-        transaction: str,
-        protections: Sequence[Protection],
-        references: Protections,
-        force: bool,
-        counted: Sequence[Sequence[Any]] | None = None,
-    ) -> UndoStatements:
-        return undo(transaction, protections, references, force)
-
-    def restore(self, protection: Protection) -> str:
-        return reading.restore(protection)
+    @property
+    def undo(self) -> SQLiteUndo:
+        return SQLiteUndo()
 
     @property
     def past(self) -> SQLitePast:

@@ -18,7 +18,8 @@ def check_audit(policy: Audit, protection: Protection) -> None:
             "HF413",
             f"SQLite has no function that makes a digest, so {sorted(policy.large)[0]!r} of "
             f"{protection.table.name} cannot be kept as one.",
-            "Leave it out of every copy with Audit(exclude=…), or keep it whole.",
+            "Leave it out of every copy with Audit(exclude=…), keep only that it changed with Audit(mask=…), or keep it "
+            "whole: leave large out.",
         )
     if policy.form == "statement":
         raise UnsupportedError("HF413", "SQLite has row triggers only.", "Use Audit(form='auto'), or leave it out.")
@@ -65,13 +66,15 @@ def recording(policy: Audit, protection: Protection) -> tuple[DatabaseObject, ..
             purpose=f"notes that an update of {literal(table.name.name)} begins",
         ),
         # What was replaced is recorded before what came, so both are of one trigger.
-        record("insert", "insert", [*recorder.record_replaced(moved=True), *recorder.came("'I'")], "insert"),
+        record(
+            "insert", "insert", [*recorder.record_replaced(moved=True, event="insert"), *recorder.came("'I'")], "insert"
+        ),
         record(
             "update",
             "update",
             recorder.changed_in_place(),
             "update",
-            when=f"not {moved} and {recorder.changed()}",
+            when=recorder.outside(f"not {moved} and {recorder.changed()}"),
         ),
         record(
             "push",

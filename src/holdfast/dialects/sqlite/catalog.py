@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from holdfast.dialects.catalog import Catalog, columns_of
 from holdfast.dialects.sqlite.live_view import MARKER
 
 _ACTION = "case {} when 'RESTRICT' then 'r' when 'CASCADE' then 'c' when 'SET NULL' then 'n' when 'SET DEFAULT' then 'd' else 'a' end"
+
+EXPAND = "holdfast-expand "
+"""What stands before an expansion's text in the triggers that keep two columns the same."""
+EXPANSION = (
+    f"substr({{0}}, instr({{0}}, '-- {EXPAND}') + {len(EXPAND) + 3},\n"
+    f"        instr(substr({{0}}, instr({{0}}, '-- {EXPAND}')), char(10)) - {len(EXPAND) + 4})"
+)
+WRITTEN = "holdfast_written"
+"""The table of when retired columns were last written; it is there while there are some."""
 
 # One document for each table, in the shape that the inspector reads. A foreign key may spell names in another case,
 # and may leave out the columns it points at: those are the target's primary key then.
@@ -73,6 +85,11 @@ select json_object(
     'partition_columns', null,
     'without_rowid', json(case when l.without_rowid then 'true' else 'false' end),
     'autoincrement', json(case when instr(lower(l.sql), 'autoincrement') then 'true' else 'false' end),
+    'expansions', (
+        select json_group_array(json({EXPANSION.format("s.sql")}))
+        from sqlite_schema as s
+        where l.schema = 'main' and s.type = 'trigger' and s.tbl_name = l.name
+            and s.name glob 'hf_expand_*_update' and instr(s.sql, '-- {EXPAND}')),
     'columns', (
         select json_group_array(json_object(
             'name', f.name,
@@ -130,6 +147,8 @@ select json_object(
     'default_schema', 'main',
     'readable', (select json_group_array(substr(s.name, 10)) from main.sqlite_schema as s
                  where s.type = 'table' and s.name = 'holdfast_hold'),
+    'columns', (select json_group_object(s.name, (select json_group_array(i.name) from pragma_table_info(s.name) as i))
+                from main.sqlite_schema as s where s.type = 'table' and s.name glob 'holdfast_*'),
     -- What no new view can be called; A and a are the same name.
     'other_names', (select json_group_array(json_array('main', s.name)) from main.sqlite_schema as s
                     where s.type <> 'trigger'),
@@ -196,3 +215,22 @@ select 'view', o.name, 'main',
 from main.holdfast_object as o
 join main.sqlite_schema as s on s.type = 'view' and s.name = o.name and instr(s.sql, '{MARKER}')
 order by 4, 2"""
+
+
+class SQLiteCatalog(Catalog):
+    def tables(self) -> str:
+        return TABLES
+
+    def state(self) -> str:
+        return STATE
+
+    def journal(self) -> Mapping[str, frozenset[str]]:
+        from holdfast.dialects.sqlite.journal import TABLES  # which asks the catalog itself
+
+        return columns_of(TABLES)
+
+    def relations(self) -> str:
+        return RELATIONS
+
+    def installed(self) -> str:
+        return INSTALLED

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Changing, Target
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.sql import quote
 
 

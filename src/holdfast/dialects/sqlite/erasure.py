@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.erasure import Erasure, RowKey, Span
-from holdfast.dialects.sqlite.reading import key_is
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.sql import any_of, qualified, quote
-from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_json
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_is, key_json
 from holdfast.journal import Relation
 from holdfast.objects import Protection
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.evidence import DIGESTS, RANGES, SCALARS, Evidence, Kind
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.catalog import INSTALLED, PRESENT_NAME
 from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.values import key_shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, any_of, quote, refusal
+from holdfast.dialects.sqlite.sql import all_of, any_of, matching, quote, refusal
 from holdfast.dialects.sqlite.statement import SETTLE, STAMP
 from holdfast.objects import Protection, Protections
 from holdfast.policies import Audit, SoftDelete, find
@@ -70,7 +70,7 @@ class Family:
         """A query for the keys of the row and of all below it that fulfil the condition on ``c``."""
         columns = ", ".join(f"k{number}" for number in range(len(self.identity)))
         joined = all_of(f"p.{name} is m.k{number}" for number, name in enumerate(self.identity))
-        below = any_of(_match(key, "c", "p") for key in self.own_keys)
+        below = any_of(matching(key, "c", "p") for key in self.own_keys)
         return (
             f"with recursive members ({columns}) as (\n"
             f"    select {', '.join(f'new.{name}' for name in self.identity)}\n"
@@ -173,13 +173,6 @@ class Family:
                 continue
             conditions.append(
                 f"\n    and not exists (select 1 from {quote(key.target.name)} as o\n"
-                f"        where {_match(key, quote(table.name), 'o')} and o.{mark} is old.{self.mark})"
+                f"        where {matching(key, quote(table.name), 'o')} and o.{mark} is old.{self.mark})"
             )
         return "".join(conditions)
-
-
-def _match(key: ForeignKey, child: str, parent: str) -> str:
-    return all_of(
-        f"{child}.{quote(column)} = {parent}.{quote(target)}"
-        for column, target in zip(key.columns, key.target_columns, strict=True)
-    )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from holdfast.dialects.base import Query
-from holdfast.dialects.feed import Feed, Origin, Position
-from holdfast.dialects.sqlite.reading import document, moment
+from holdfast.dialects.feed import Dropped, Feed, Origin, Position
+from holdfast.dialects.query import Query
+from holdfast.dialects.sqlite.log import document, moment
 from holdfast.dialects.sqlite.values import key_shown
 
 TABLES: dict[str, str] = {
@@ -64,7 +64,9 @@ class SQLiteFeed(Feed):
     def state(self) -> Query:
         return Query(
             "select cast(coalesce(t.last, 0) as text) as snapshot, strftime('%Y-%m-%dT%H:%M:%fZ') as now, o.identity,\n"
-            "    json_array(json_array(o.number, o.identity, 0)) as origins, null as following\n"
+            "    json_array(json_array(o.number, o.identity, 0)) as origins, null as following,\n"
+            "    (select json_group_object(r.id, json(r.dropped)) from main.holdfast_relation as r\n"
+            "     where r.dropped is not null) as dropped\n"
             "from main.holdfast_origin as o\n"
             "cross join (select max(t.id) as last from main.holdfast_transaction as t) as t",
             {},
@@ -130,6 +132,17 @@ where e.wanted and e.filled - e.wanted < {limit} or e.place = e.looked
 order by e.id""",
             {},
         )
+
+    # ------------------------------------------------------------------ retention
+
+    def lacks(self, position: Position, origins: Sequence[Origin], dropped: Dropped) -> bool:
+        return (dropped.transaction, dropped.change) > (position.transaction, position.change)
+
+    def unread(self, position: Position, origins: Sequence[Origin]) -> str:
+        return f"(c.transaction_id, c.id) > ({position.transaction}, {position.change})"
+
+    def consumers(self) -> str:
+        return "select c.name, c.cursor, c.acknowledged from main.holdfast_consumer as c where c.cursor <> '' order by c.name"
 
     # ------------------------------------------------------------------ consumers
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.changing import Target
-from holdfast.dialects.filling import CURSORS, Filling
+from holdfast.dialects.filling import Filling
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.sql import quote
 
 
@@ -28,6 +28,3 @@ class SQLiteFilling(Filling):
 
     def key_value(self, parameter: str, type_: str) -> str:
         return parameter
-
-    def has_cursors(self) -> str:
-        return f"select count(*) from sqlite_master where type = 'table' and name = '{CURSORS}'"

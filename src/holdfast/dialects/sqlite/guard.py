@@ -6,6 +6,7 @@ with it the statement: RAISE(ABORT) takes back all that it wrote.
 
 from __future__ import annotations
 
+from holdfast.dialects.sqlite.pairs import makes_pairs_agree
 from holdfast.dialects.sqlite.sql import literal, refusal, trigger
 from holdfast.dialects.sqlite.statement import BEGIN, NOT_KEEPING, NOT_UNDOING, SETTLE, allowed_rows
 from holdfast.objects import DatabaseObject, Protection
@@ -18,6 +19,7 @@ def guarding(policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...
         return ()
     table = protection.table
     relation = protection.relation.id
+    agreeing = makes_pairs_agree(table)
     objects = []
     for event in ("update", "delete"):
         refused = refusal(
@@ -42,7 +44,8 @@ def guarding(policy: Guard, protection: Protection) -> tuple[DatabaseObject, ...
                     f"select {refused}\nwhere {touched} > {policy.max_rows}\n    and not {allowed_rows(touched)};",
                     SETTLE,
                 ],
-                when=f"{NOT_KEEPING} and {NOT_UNDOING}",
+                when=f"{NOT_KEEPING} and {NOT_UNDOING}"
+                + (f" and not {agreeing}" if agreeing and event == "update" else ""),
                 policy="Guard",
                 purpose=f"refuses an {event} of more than {policy.max_rows} rows of {literal(table.name.name)}",
             )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.statement import NOW
 
 TABLES = {

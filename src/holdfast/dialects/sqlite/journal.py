@@ -53,7 +53,9 @@ create table if not exists main.holdfast_relation (
     added_columns text not null,
     protected integer not null,
     -- From when on every change is here.
-    since text
+    since text,
+    -- What was dropped last: number of the intervention, highest change and transaction that ever were.
+    dropped text
 )""",
     "holdfast_column": """\
 create table if not exists main.holdfast_column (

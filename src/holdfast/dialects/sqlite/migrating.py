@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.migrating import LockClass, Migrating, OwnTimeouts
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.changing import SQLiteChanging
+from holdfast.dialects.sqlite.expanding import SQLiteExpanding
 from holdfast.dialects.sqlite.filling import SQLiteFilling
 from holdfast.dialects.sqlite.sql import quote
 from holdfast.tables import TableName
@@ -19,6 +20,10 @@ class SQLiteMigrating(Migrating):
     @property
     def changing(self) -> SQLiteChanging:
         return SQLiteChanging()
+
+    @property
+    def expanding(self) -> SQLiteExpanding:
+        return SQLiteExpanding()
 
     @property
     def filling(self) -> SQLiteFilling:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.past import Past
-from holdfast.dialects.sqlite.reading import key_is, row_document
+from holdfast.dialects.query import Query
+from holdfast.dialects.sqlite.log import row_document, transaction_number
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.undo_table import TableUndo
-from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_of
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_is, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.tables import ColumnInfo
@@ -204,11 +204,8 @@ class SQLitePast(Past):
     def committed(self, transaction: str) -> Query:
         return Query(
             "select t.at from main.holdfast_transaction as t where t.id = :transaction",
-            {"transaction": int(transaction) if transaction.isdecimal() else -1},
+            {"transaction": transaction_number(transaction)},
         )
 
     def now(self) -> str:
         return f"select {NOW}, false"
-
-    def copy(self, select: str, into: str) -> tuple[str, ...]:
-        return (f"create table {into} as\n{select}",)

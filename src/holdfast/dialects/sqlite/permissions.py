@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.permitting import Permitting
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite import interventions
 from holdfast.dialects.sqlite.permit import held
 from holdfast.dialects.sqlite.statement import NOW
@@ -68,6 +68,9 @@ join main.holdfast_role_permission as p on p.tenant = h.tenant and p.role = h.na
 
 
 class SQLitePermitting(Permitting):
+    role_table = "main.holdfast_permission_role"
+    pattern_table = "main.holdfast_role_permission"
+
     def held(self, actor: str, tenant: str) -> Query:
         return Query(_HELD, {"actor": actor, "tenant": tenant})
 
@@ -81,33 +84,6 @@ class SQLitePermitting(Permitting):
 
     def record_denial(self, actor: str | None, reason: str | None, details: Mapping[str, Any]) -> Query:
         return interventions.record("denied", actor, reason, details)
-
-    def roles(self) -> str:
-        return "select tenant, name, parent_tenant, parent from main.holdfast_permission_role order by tenant, name"
-
-    def patterns(self) -> str:
-        return "select tenant, role, pattern from main.holdfast_role_permission order by tenant, role, pattern"
-
-    def define(self, tenant: str, name: str, parent: tuple[str, str] | None) -> Query:
-        above = parent or (None, None)
-        return Query(
-            "insert into main.holdfast_permission_role (tenant, name, parent_tenant, parent)\n"
-            "values (:tenant, :name, :parent_tenant, :parent)\n"
-            "on conflict (tenant, name) do update set parent_tenant = excluded.parent_tenant, parent = excluded.parent",
-            {"tenant": tenant, "name": name, "parent_tenant": above[0], "parent": above[1]},
-        )
-
-    def grant_pattern(self, tenant: str, role: str, pattern: str) -> Query:
-        return Query(
-            "insert into main.holdfast_role_permission (tenant, role, pattern) values (:tenant, :role, :pattern)",
-            {"tenant": tenant, "role": role, "pattern": pattern},
-        )
-
-    def clear_patterns(self, tenant: str, role: str) -> Query:
-        return Query(
-            "delete from main.holdfast_role_permission where tenant = :tenant and role = :role",
-            {"tenant": tenant, "role": role},
-        )
 
     def drop(self, tenant: str, name: str) -> tuple[Query, ...]:
         role = {"tenant": tenant, "name": name}

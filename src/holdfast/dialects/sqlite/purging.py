@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.purging import Purging
-from holdfast.dialects.sqlite.reading import key_is
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.retention import SQLiteRetention
-from holdfast.dialects.sqlite.sql import all_of, qualified, quote
-from holdfast.dialects.sqlite.values import key_json, key_of
+from holdfast.dialects.sqlite.sql import matching, qualified, quote
+from holdfast.dialects.sqlite.values import key_is, key_json, key_of
 from holdfast.objects import Protection
 from holdfast.policies import SoftDelete
 from holdfast.tables import ForeignKey
@@ -44,13 +43,9 @@ class SQLitePurging(Purging):
     def referring(
         self, key: ForeignKey, parent: Protection, child: Protection | None, before: datetime, parents: Sequence[str]
     ) -> Query:
-        match = all_of(
-            f"c.{quote(column)} = p.{quote(target)}"
-            for column, target in zip(key.columns, key.target_columns, strict=True)
-        )
         joined = (
             f"from json_each(:keys) as g\ncross join {qualified(parent.table.name)} as p on {key_is(parent, 'p', 'g.value')}\n"
-            f"join {qualified(key.table)} as c on {match}"
+            f"join {qualified(key.table)} as c on {matching(key, 'c', 'p')}"
         )
         parameters: dict[str, Any] = {"keys": json.dumps(list(parents))}
         if child is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.sql import literal, quote
 
 BEGIN = "savepoint holdfast_batch"
@@ -56,9 +56,8 @@ def drop(table: str) -> str:
     return f"drop table main.{quote(table)}"
 
 
-def copy(table: str, new: str, columns: Sequence[str]) -> str:
-    listed = ", ".join(columns)
-    return f"insert into main.{quote(new)} ({listed})\nselect {listed} from main.{quote(table)}"
+def copy(table: str, new: str, columns: Sequence[str], sources: Sequence[str]) -> str:
+    return f"insert into main.{quote(new)} ({', '.join(columns)})\nselect {', '.join(sources)} from main.{quote(table)}"
 
 
 # ------------------------------------------------------------------ what goes with a table beside its schema

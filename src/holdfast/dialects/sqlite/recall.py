@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.dialects.recall import Recall
 from holdfast.dialects.sqlite.sql import quote
 from holdfast.dialects.sqlite.values import key_json, key_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from holdfast.dialects.sqlite.pairs import Event, makes_pairs_agree, pair_with, pairs_of
 from holdfast.dialects.sqlite.sql import all_of, any_of, differ, joined, quote, same
-from holdfast.dialects.sqlite.statement import NOW, STAMP, UNDOING
+from holdfast.dialects.sqlite.statement import NOT_KEEPING, NOW, STAMP, UNDOING
 from holdfast.dialects.sqlite.values import key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
@@ -67,8 +68,21 @@ class Recorder:
     def key_differs(self) -> str:
         return any_of(differ(f"old.{quote(name)}", f"new.{quote(name)}") for name in self.key)
 
+    def after(self, column: str, event: Event = "update") -> str:
+        """An expression: what the row has in the column when the write is done."""
+        pair = pair_with(pairs_of(self.protection.table), column)
+        return f"new.{quote(column)}" if pair is None else f"({pair.after(column, event)})"
+
+    def outside(self, condition: str) -> str:
+        """The condition, but for the UPDATE by which two columns of an expansion are made to agree.
+
+        Nor while a stamp is put right: what such a row is going to be was seen before.
+        """
+        ours = makes_pairs_agree(self.protection.table)
+        return f"{NOT_KEEPING} and not {ours} and ({condition})" if ours else condition
+
     def differs(self, column: ColumnInfo) -> str:
-        old, new = f"old.{quote(column.name)}", f"new.{quote(column.name)}"
+        old, new = f"old.{quote(column.name)}", self.after(column.name)
         if column.name == self.mark:
             # A stamp cannot be moved: what is written over it is taken back.
             return f"case when {UNDOING} then {differ(old, new)} else ({old} is null) <> ({new} is null) end"
@@ -86,10 +100,12 @@ class Recorder:
 
     # ------------------------------------------------------------------ the order of what happened
 
-    def overtaken(self, row: str = "new") -> str:
+    def overtaken(self, row: str = "new", event: Event = "update") -> str:
         """A condition on ``s``: a trigger of somebody else changed the row again before this could be recorded."""
         if row == "new":
-            alike = [same(f"t.{quote(c.name)}", f"new.{quote(c.name)}") for c in self.compared if c.name != self.mark]
+            alike = [
+                same(f"t.{quote(c.name)}", self.after(c.name, event)) for c in self.compared if c.name != self.mark
+            ]
             return f"s.mixed and not exists (select 1 from {self.table} as t where {all_of([self.match(), *alike])})"
         return f"s.mixed and exists (select 1 from {self.table} as t where {self.match('old.{}')})"
 
@@ -99,9 +115,9 @@ class Recorder:
         columns = [c for c in self.compared if c.name not in self.policy.mask]
         return joined(f"quote({row}.{quote(c.name)})" for c in columns for row in ("old", "new"))
 
-    def seen(self, row: str, column: str) -> str:
+    def seen(self, row: str, column: str, event: Event = "update") -> str:
         """An expression: the column's value as the journal may keep it."""
-        value = f"{row}.{quote(column)}"
+        value = self.after(column, event) if row == "new" else f"{row}.{quote(column)}"
         return f"case when {value} is not null then '***' end" if column in self.policy.mask else value
 
     def began(self) -> str:
@@ -138,7 +154,9 @@ class Recorder:
             f"from holdfast_statement as s{rows};"
         )
 
-    def values(self, columns: Iterable[ColumnInfo], before: str = "null", after: str = "null") -> list[str]:
+    def values(
+        self, columns: Iterable[ColumnInfo], before: str = "null", after: str = "null", event: Event = "update"
+    ) -> list[str]:
         """Steps that add the values of the change just made; of an UPDATE, those of the columns that changed."""
         update = before != "null" and after != "null"
         selects = []
@@ -146,7 +164,7 @@ class Recorder:
             masked = column.name in self.policy.mask
             parts = [str(self.protection.relation.column_id(column.name))]
             for row in (before, after):
-                value = self.seen(row, column.name) if row != "null" else "null"
+                value = self.seen(row, column.name, event) if row != "null" else "null"
                 if column.name == self.mark and row == "new":
                     value = f"case when {value} is null or {UNDOING} then {value} else {STAMP} end"
                 parts.append(value)
@@ -188,9 +206,10 @@ class Recorder:
     def came(self, operation: str) -> list[str]:
         """Steps: the row of ``new`` is there under its key. Its stamps follow, and are not known yet."""
         key = key_of("new", self.key)
-        steps = [self.change(operation, 2, key, self.overtaken(), self.beside(1, key, "+ 0.25"))]
+        event: Event = "insert" if operation == "'I'" else "update"
+        steps = [self.change(operation, 2, key, self.overtaken(event=event), self.beside(1, key, "+ 0.25"))]
         if operation != "'I'" or self.policy.inserts == "full":
-            steps += self.values(self.compared, after="new")
+            steps += self.values(self.compared, after="new", event=event)
         return steps
 
     def went(self, operation: str) -> list[str]:
@@ -220,7 +239,7 @@ class Recorder:
             return gone
         return f"({r}.key is {key_of('new', self.key)} or {gone})"
 
-    def record_replaced(self, moved: bool) -> list[str]:
+    def record_replaced(self, moved: bool, event: Event = "update") -> list[str]:
         """Steps: each row that the statement replaced is recorded as deleted."""
         pending = f"r.relation = {self.relation} and r.statement = s.number and {self.replaced(moved)}"
         masked = [str(self.protection.relation.column_id(name)) for name in sorted(self.policy.mask)]
@@ -231,7 +250,7 @@ class Recorder:
                 "'D'",
                 1,
                 "r.key",
-                self.overtaken() if moved else "",
+                self.overtaken(event=event) if moved else "",
                 "r.start - 0.5",
                 f"\njoin holdfast_replaced as r on r.column_id = {key}\nwhere {pending}",
             ),

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.base import Query
+from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part, Retention, Rules
-from holdfast.dialects.sqlite.reading import document, key_is
+from holdfast.dialects.sqlite.log import document
 from holdfast.dialects.sqlite.sql import qualified, quote
 from holdfast.dialects.sqlite.statement import NOW
-from holdfast.dialects.sqlite.values import key_given, key_json, key_of, key_shown
+from holdfast.dialects.sqlite.values import key_given, key_is, key_json, key_of, key_shown
 from holdfast.objects import Protection
 
 TABLES: dict[str, str] = {
@@ -25,6 +25,8 @@ create table if not exists main.holdfast_hold (
     at text not null,
     actor text,
     reason text not null,
+    -- The hold that somebody placed, where the same row had another key then.
+    first integer,
     unique (relation, key, reason)
 )""",
 }
@@ -50,26 +52,37 @@ def _rules(until: Mapping[int, datetime]) -> dict[str, Any]:
     return {"rules": json.dumps([[relation, moment(at)] for relation, at in until.items()])}
 
 
+def _waited_for(rules: Rules) -> str:
+    if rules.unread == "false":
+        return "false"
+    seconds = f"-{rules.patience.total_seconds():.0f} seconds"
+    until = f"strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(rule.value, '$[1]'), '{seconds}')"
+    return f"({rules.unread} and t.at >= {until})"
+
+
 class SQLiteRetention(Retention):
     # ------------------------------------------------------------------ legal holds
 
-    def hold(self, relation: int, key: str, actor: str | None, reason: str) -> Query:
+    def hold(self, relation: int, key: str, actor: str | None, reason: str, first: int | None = None) -> Query:
         return Query(
-            "insert into main.holdfast_hold (relation, key, at, actor, reason)\n"
-            f"values (:relation, {_KEY}, {NOW}, :actor, :reason)\non conflict do nothing\nreturning id",
-            {**_key(relation, key), "actor": actor, "reason": reason},
+            "insert into main.holdfast_hold (relation, key, at, actor, reason, first)\n"
+            f"values (:relation, {_KEY}, {NOW}, :actor, :reason, :first)\non conflict do nothing\nreturning id",
+            {**_key(relation, key), "actor": actor, "reason": reason, "first": first},
         )
 
     def release(self, relation: int, key: str, reason: str | None) -> Query:
         return Query(
-            f"delete from main.holdfast_hold\nwhere relation = :relation and key is {_KEY}\n"
-            "    and (:reason is null or reason = :reason)\nreturning reason",
+            "delete from main.holdfast_hold\nwhere coalesce(first, id) in (\n"
+            "    select coalesce(g.first, g.id) from main.holdfast_hold as g\n"
+            f"    where g.relation = :relation and g.key is {_KEY} and (:reason is null or g.reason = :reason))\n"
+            "returning reason",
             {**_key(relation, key), "reason": reason},
         )
 
     def holds(self) -> str:
         return (
-            f"select h.relation, {key_shown('r', 'h.key')} as key, h.at, h.actor, h.reason\n"
+            f"select h.relation, {key_shown('r', 'h.key')} as key, h.at, h.actor, h.reason,\n"
+            "    coalesce(h.first, h.id) as first\n"
             "from main.holdfast_hold as h\njoin main.holdfast_relation as r on r.id = h.relation\norder by h.id"
         )
 
@@ -114,10 +127,6 @@ class SQLiteRetention(Retention):
 
     # ------------------------------------------------------------------ removing
 
-    def find_old(self, part: Part, rules: Rules) -> Query:
-        query = self.removable(part, rules)
-        return Query(f"{query.sql}\nlimit 1", query.parameters)
-
     def pieces(self, part: Part, rules: Rules, size: int) -> Query:
         """By transactions, which are numbered in the order of time."""
         return Query(
@@ -138,7 +147,7 @@ join json_each(:rules) as rule on json_extract(rule.value, '$[0]') = c.relation
 where {within}t.at < json_extract(rule.value, '$[1]')
     and t.id < {_NEWEST}
     and not exists (select 1 from main.holdfast_hold as h where h.relation = c.relation and h.key is c.key)
-    and not {rules.unsealed}"""
+    and not {rules.unsealed} and not {_waited_for(rules)}"""
 
     def lines(self, part: Part, rules: Rules | None) -> Query:
         assert rules is not None, "No part of the journal goes as a whole."
@@ -198,6 +207,21 @@ from (
         return Query(
             "delete from main.holdfast_transaction where id in (select g.value from json_each(:ids) as g)",
             {"ids": json.dumps(list(ids))},
+        )
+
+    def note_dropped(self, part: Part, intervention: int, ids: Sequence[int] | None) -> Query:
+        return Query(
+            """\
+update main.holdfast_relation
+set dropped = json_object('by', :intervention,
+    'change', max(g.change, coalesce(json_extract(dropped, '$.change'), 0)),
+    'transaction', max(g."transaction", coalesce(json_extract(dropped, '$.transaction'), 0)))
+from (select c.relation, max(c.id) as change, max(c.transaction_id) as "transaction"
+    from main.holdfast_change as c
+    where c.id in (select g.value from json_each(:ids) as g)
+    group by c.relation) as g
+where g.relation = holdfast_relation.id""",
+            {"intervention": intervention, "ids": json.dumps(list(ids or ()))},
         )
 
     def move_since(self, until: Mapping[int, datetime]) -> Query:

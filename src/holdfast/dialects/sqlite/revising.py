@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast.dialects.revising import Revising, SpelledType
+from holdfast.dialects.sqlite.catalog import PRESENT_NAME
 from holdfast.dialects.sqlite.journal import remove
 from holdfast.dialects.sqlite.sql import literal, quote
 from holdfast.dialects.sqlite.statement import NOW
@@ -54,8 +55,8 @@ class SQLiteRevising(Revising):
             f"select json_extract('{{}}', {literal(message)} || substr(r.name, 1, 0))\n"
             "from main.holdfast_relation as r\n"
             "where r.protected and (\n"
-            f"    r.id = {relation.id} and r.name not in ({names})\n"
-            f"    or r.id <> {relation.id} and r.name = {literal(relation.table.name)}\n"
+            f"    r.id = {relation.id} and {PRESENT_NAME} not in ({names})\n"
+            f"    or r.id <> {relation.id} and {PRESENT_NAME} = {literal(relation.table.name)}\n"
             f"    or r.id = {relation.id} and exists (\n"
             "        select 1 from main.holdfast_column as c\n"
             f"        where c.relation = r.id and not c.dropped and (c.id, c.name) not in (values {columns})))"

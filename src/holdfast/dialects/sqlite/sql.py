@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from holdfast.objects import DatabaseObject
-from holdfast.tables import ColumnInfo, TableInfo, TableName
+from holdfast.tables import ForeignKey, TableInfo, TableName
 
 # An expression may be nested 1,000 deep, and a chain of ORs nests once for each term.
 _CHAIN = 30
@@ -54,8 +54,12 @@ def same(left: str, right: str) -> str:
     return f"({left} collate binary is {right} and typeof({left}) = typeof({right}))"
 
 
-def row_changed(columns: Iterable[ColumnInfo], left: str, right: str) -> str:
-    return any_of(differ(f"{left}.{quote(c.name)}", f"{right}.{quote(c.name)}") for c in columns)
+def matching(key: ForeignKey, child: str, parent: str) -> str:
+    """A condition: the one row refers to the other."""
+    return all_of(
+        f"{child}.{quote(column)} = {parent}.{quote(target)}"
+        for column, target in zip(key.columns, key.target_columns, strict=True)
+    )
 
 
 def row_is(table: TableInfo, row: str) -> str:

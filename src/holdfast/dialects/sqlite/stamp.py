@@ -80,7 +80,7 @@ def stamping(protection: Protection, policy: str) -> tuple[DatabaseObject, ...]:
             table.name,
             "after update",
             _corrected(protection, updated),
-            when=f"{NOT_KEEPING} and {update_condition}",
+            when=Recorder(protection, Audit()).outside(f"{NOT_KEEPING} and {update_condition}"),
             policy=policy,
             purpose=f"keeps times and version on each update of {name}",
         ),

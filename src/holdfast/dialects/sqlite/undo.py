@@ -7,12 +7,17 @@ the undo itself brings back. What the keys demand is asked for afterwards, of th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from holdfast.dialects.base import Query, UndoStatements
+from holdfast.dialects.query import Query
+from holdfast.dialects.sqlite.log import transaction_number
+from holdfast.dialects.sqlite.sql import qualified, quote
 from holdfast.dialects.sqlite.undo_checks import Checks
 from holdfast.dialects.sqlite.undo_table import TableUndo
-from holdfast.dialects.sqlite.values import json_text
+from holdfast.dialects.sqlite.values import json_text, key_is
+from holdfast.dialects.undo import Undo, UndoStatements
 from holdfast.objects import Protection, Protections
+from holdfast.policies import SoftDelete
 
 # A late change was overtaken by others that were recorded before it.
 _ORDER = "coalesce(c.place, c.id), c.late desc, c.id"
@@ -98,76 +103,91 @@ def _document(side: str, known: str) -> str:
     )
 
 
-def _number(transaction: str) -> int:
-    return int(transaction) if transaction.isdecimal() else -1
-
-
-def undo(transaction: str, protections: Sequence[Protection], references: Protections, force: bool) -> UndoStatements:
-    number = _number(transaction)
-    parts = [TableUndo(protection) for protection in protections]
-    width = max((len(each.table.key) for each in (*protections, *references.values())), default=1)
+def _prepare(transaction: str, parts: Sequence[TableUndo], width: int) -> tuple[Query, ...]:
+    """The temporary set of rows to take back; ``width`` is of how many columns the longest key is."""
     keys = ", ".join(f"k{position}" for position in range(width))
     listed = ", ".join(str(part.relation) for part in parts) or "null"
-    parameters = {"transaction": number}
-    conflicts: list[str] = []
-    verified: list[str] = []
-    for part in parts:
-        checks = Checks(part, references)
-        conflicts += [checks.gone(), *checks.referenced_since(), *checks.taken()]
-        if not force:
-            conflicts += [checks.changed_since(), checks.hidden_since(), checks.not_kept(), checks.erased()]
-        verified += [checks.came_back(), *checks.parents(), *checks.children(), *checks.living()]
-    return UndoStatements(
-        prepare=(
-            Query(
-                "insert into main.holdfast_context (id, undo) values (1, 1) on conflict (id) do update set undo = 1", {}
-            ),
-            Query("drop table if exists temp.holdfast_undo", {}),
-            Query("drop table if exists temp.holdfast_undo_value", {}),
-            Query(
-                "create temporary table holdfast_undo (\n    id integer primary key, relation integer, key, shown text, "
-                f"action text, since integer, last_id integer, changes integer,\n    rewrite integer default 0, {keys}\n)",
-                {},
-            ),
-            Query(
-                "create temporary table holdfast_undo_value (\n    row integer, column_id integer, before, had integer, "
-                "after, given integer, masked integer,\n    primary key (row, column_id)\n) without rowid",
-                {},
-            ),
-            Query(COLLECT.format(relations=listed), parameters),
-            Query("create index temp.holdfast_undo_key on holdfast_undo (relation, key)", {}),
-            Query(COLLECT_SINGLE, {}),
-            Query(COLLECT_VALUES.format(relations=listed), parameters),
-            Query(COLLECT_LEFT, {}),
-            *(Query(text, {}) for part in parts for text in part.find_keys()),
-            Query(
-                f"create index temp.holdfast_undo_keys on holdfast_undo (relation, {keys})",
-                {},
-            ),
-        ),
-        counts=Query(
-            "select relation, action, count(*) as changes\nfrom temp.holdfast_undo\n"
-            "group by relation, action\norder by relation, action",
+    parameters = {"transaction": transaction_number(transaction)}
+    return (
+        Query("insert into main.holdfast_context (id, undo) values (1, 1) on conflict (id) do update set undo = 1", {}),
+        Query("drop table if exists temp.holdfast_undo", {}),
+        Query("drop table if exists temp.holdfast_undo_value", {}),
+        Query(
+            "create temporary table holdfast_undo (\n    id integer primary key, relation integer, key, shown text, "
+            f"action text, since integer, last_id integer, changes integer,\n    rewrite integer default 0, {keys}\n)",
             {},
         ),
-        preview=Query(
-            f"select u.relation, u.shown as key, u.action, {_document('before', 'had')} as before,\n"
-            f"    {_document('after', 'given')} as after\nfrom temp.holdfast_undo as u\norder by u.last_id desc",
+        Query(
+            "create temporary table holdfast_undo_value (\n    row integer, column_id integer, before, had integer, "
+            "after, given integer, masked integer,\n    primary key (row, column_id)\n) without rowid",
             {},
         ),
-        conflicts=tuple(Query(text, {}) for text in conflicts if text),
-        apply=(
-            *(text for part in parts for text in part.set_aside()),
-            *(part.delete() for part in parts),
-            *(text for part in parts for text in part.update()),
-            *(text for part in parts for text in part.insert()),
+        Query(COLLECT.format(relations=listed), parameters),
+        Query("create index temp.holdfast_undo_key on holdfast_undo (relation, key)", {}),
+        Query(COLLECT_SINGLE, {}),
+        Query(COLLECT_VALUES.format(relations=listed), parameters),
+        Query(COLLECT_LEFT, {}),
+        *(Query(text, {}) for part in parts for text in part.find_keys()),
+        Query(
+            f"create index temp.holdfast_undo_keys on holdfast_undo (relation, {keys})",
+            {},
         ),
-        verify=tuple(Query(text, {}) for text in verified if text),
-        cleanup=(
-            "drop table temp.holdfast_undo_value",
-            "drop table temp.holdfast_undo",
-            "update main.holdfast_context set undo = 0",
-        ),
-        outside=("pragma foreign_keys = off",),
-        outside_after=("pragma foreign_keys = on",),
     )
+
+
+class SQLiteUndo(Undo):
+    def statements(
+        self,
+        transaction: str,
+        protections: Sequence[Protection],
+        references: Protections,
+        force: bool,
+        counted: Sequence[Sequence[Any]] | None = None,
+    ) -> UndoStatements:
+        parts = [TableUndo(protection) for protection in protections]
+        width = max((len(each.table.key) for each in (*protections, *references.values())), default=1)
+        conflicts: list[str] = []
+        verified: list[str] = []
+        for part in parts:
+            checks = Checks(part, references)
+            conflicts += [checks.gone(), *checks.referenced_since(), *checks.taken()]
+            if not force:
+                conflicts += [checks.changed_since(), checks.hidden_since(), checks.not_kept(), checks.erased()]
+            verified += [checks.came_back(), *checks.parents(), *checks.children(), *checks.living()]
+        return UndoStatements(
+            prepare=_prepare(transaction, parts, width),
+            counts=Query(
+                "select relation, action, count(*) as changes\nfrom temp.holdfast_undo\n"
+                "group by relation, action\norder by relation, action",
+                {},
+            ),
+            preview=Query(
+                f"select u.relation, u.shown as key, u.action, {_document('before', 'had')} as before,\n"
+                f"    {_document('after', 'given')} as after\nfrom temp.holdfast_undo as u\norder by u.last_id desc",
+                {},
+            ),
+            conflicts=tuple(Query(text, {}) for text in conflicts if text),
+            apply=(
+                *(text for part in parts for text in part.set_aside()),
+                *(part.delete() for part in parts),
+                *(text for part in parts for text in part.update()),
+                *(text for part in parts for text in part.insert()),
+            ),
+            verify=tuple(Query(text, {}) for text in verified if text),
+            cleanup=(
+                "drop table temp.holdfast_undo_value",
+                "drop table temp.holdfast_undo",
+                "update main.holdfast_context set undo = 0",
+            ),
+            outside=("pragma foreign_keys = off",),
+            outside_after=("pragma foreign_keys = on",),
+        )
+
+    def restore(self, protection: Protection) -> str:
+        policy = protection.get(SoftDelete)
+        assert policy is not None
+        mark = quote(policy.column)
+        return (
+            f"update {qualified(protection.table.name)} as t\nset {mark} = null\n"
+            f"where {key_is(protection, 't')} and t.{mark} is not null\nreturning 1"
+        )

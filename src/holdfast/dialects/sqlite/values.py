@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from holdfast.dialects.sqlite.sql import quote
+from holdfast.dialects.sqlite.sql import all_of, qualified, quote
+from holdfast.objects import Protection
 
 ERASED, ERASED_BEFORE = 2, 3
 """What ``holdfast_value.masked`` says of a value that was erased: on both sides, or on the one before alone."""
@@ -71,3 +72,25 @@ def _spelled(value: Any) -> str:
         text = format(value, ".17g")
         return text if "." in text else text.replace("e", ".0e") if "e" in text else text + ".0"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def key_is(protection: Protection, row: str, given: str = ":key") -> str:
+    """A condition: the row has the given key, which is JSON. It goes by the table's index."""
+    key = protection.table.key
+    conditions = []
+    for position, name in enumerate(key):
+        path = "$" if len(key) == 1 else f"$[{position}]"
+        column, value, kind = (
+            f"{row}.{quote(name)}",
+            f"json_extract({given}, '{path}')",
+            f"json_type({given}, '{path}')",
+        )
+        conditions.append(
+            # A list that the table's index can be searched for; what is no plain value is found by looking at all.
+            f"{column} in (\n    select {value} where {kind} not in ('object', 'null')\n    union all\n"
+            f"    select b.{quote(name)} from {qualified(protection.table.name)} as b\n"
+            f"    where {kind} = 'object' and typeof(b.{quote(name)}) = 'blob'\n"
+            f"        and lower(hex(b.{quote(name)})) = json_extract({given}, '{path}.blob'))\n"
+            f"and (typeof({column}) = 'blob') = ({kind} = 'object')"
+        )
+    return all_of(conditions)

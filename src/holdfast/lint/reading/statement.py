@@ -118,9 +118,12 @@ def _maintenance(cursor: Cursor) -> Actions:
     elif cursor.sees("CALL|EXECUTE|EXEC"):
         yield from _called(cursor)
     elif cursor.server.kind in ("mysql", "mariadb") and cursor.take("RENAME", "TABLE"):
-        name = cursor.name()
-        cursor.expect("TO")
-        yield Rename("table", name, cursor.identifier())
+        while True:
+            name = cursor.name()
+            cursor.expect("TO")
+            yield Rename("table", name, cursor.name().name)
+            if not cursor.take(","):
+                break
     else:
         cursor.refuse("What the statement does is not known")
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from holdfast.lint import actions as a
 from holdfast.lint.expressions import words_mention
 from holdfast.lint.findings import Finding
-from holdfast.lint.history import History, Table
+from holdfast.lint.history import History
+from holdfast.lint.known import Table
 from holdfast.lint.rule import Rule, on_existing
 
 RULE = Rule(

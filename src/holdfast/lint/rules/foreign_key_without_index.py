@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from holdfast.lint import actions as a
 from holdfast.lint.findings import Finding
-from holdfast.lint.history import History, Table
+from holdfast.lint.history import History
+from holdfast.lint.known import Table
 from holdfast.lint.rule import MSSQL, POSTGRESQL, SQLITE, Rule
 
 RULE = Rule(

@@ -47,7 +47,12 @@ def scratch(server: Server, *, url: str | None = None, like: Connection | None =
         raise HoldfastError("HF447", f"{server.kind} cannot be traced.", "Leave out --trace, or name PostgreSQL.")
     notes: list[str] = []
     if url is not None:
-        with _copy(sqlalchemy.make_url(url), tracing, like) as made:
+        try:
+            source = sqlalchemy.make_url(url)
+        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+            hint = "Write --scratch postgresql://user@host/name."
+            raise HoldfastError("HF447", "The scratch database's URL is none.", hint) from error
+        with _copy(source, tracing, like) as made:
             if like is not None:
                 _restore(like, made, tracing)
             with _opened(made, tracing, like, notes) as opened:

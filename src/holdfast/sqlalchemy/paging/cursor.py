@@ -32,10 +32,10 @@ class Position:
     """Whether the row with these values is itself still to be read."""
 
 
-class Sealer:
-    """Writes and reads the cursors of one list. The first secret signs, any of them may have signed."""
+class Keys:
+    """What cursors are signed with. The first secret signs, any of them may have signed."""
 
-    def __init__(self, secret: Secret | Sequence[Secret], listing: bytes) -> None:
+    def __init__(self, secret: Secret | Sequence[Secret]) -> None:
         given = [secret] if isinstance(secret, str | bytes) else list(secret)
         secrets = [each.encode() if isinstance(each, str) else bytes(each) for each in given]
         if not secrets or min(map(len, secrets)) < _SHORTEST_SECRET:
@@ -45,7 +45,14 @@ class Sealer:
                 "Make one with: python -c 'import secrets; print(secrets.token_hex(32))'.",
             )
         # The secret may serve for other things too; what is signed here is of no use there.
-        self._keys = [_digest(each, b"holdfast cursor") for each in secrets]
+        self.derived = [_digest(each, b"holdfast cursor") for each in secrets]
+
+
+class Sealer:
+    """Writes and reads the cursors of one list."""
+
+    def __init__(self, keys: Keys | Secret | Sequence[Secret], listing: bytes) -> None:
+        self._keys = (keys if isinstance(keys, Keys) else Keys(keys)).derived
         # Keyed, so that it tells nothing of the filter to who holds the cursor.
         self._bindings = [_digest(key, b"list" + listing)[:_BINDING] for key in self._keys]
 

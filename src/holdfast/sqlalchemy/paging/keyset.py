@@ -7,11 +7,10 @@ from typing import Any, Required, TypedDict, TypeVar, TypeVarTuple, Unpack, over
 
 from sqlalchemy import Row, Select
 
-from holdfast.sqlalchemy.paging.cursor import Position, Sealer, Secret
+from holdfast.sqlalchemy.paging.cursor import Keys, Position, Sealer, Secret
 from holdfast.sqlalchemy.paging.listing import AnySession, Listing, OrderBy, listing, refuse_windows
 from holdfast.sqlalchemy.paging.pages import MAX_SIZE, Page, check_size
-from holdfast.sqlalchemy.paging.reading import read
-from holdfast.sqlalchemy.paging.seek import segments
+from holdfast.sqlalchemy.paging.reading import place_of, read
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -21,7 +20,7 @@ class KeysetOptions(TypedDict, total=False):
     """What ``keyset_page`` takes by name."""
 
     order_by: Required[OrderBy]
-    secret: Required[Secret | Sequence[Secret]]
+    secret: Required[Keys | Secret | Sequence[Secret]]
     size: int
     cursor: str | None
     scope: Any
@@ -46,7 +45,7 @@ def keyset_page(
     statement: Select[*tuple[Any, ...]],
     *,
     order_by: OrderBy,
-    secret: Secret | Sequence[Secret],
+    secret: Keys | Secret | Sequence[Secret],
     size: int = 20,
     cursor: str | None = None,
     scope: Any = None,
@@ -70,17 +69,18 @@ def keyset_page(
     asked = listing(session, statement, order_by, unique_order=unique_order, scope=scope)
     refuse_windows(asked)
     sealer = Sealer(secret, asked.identity)
-    start = sealer.open(cursor, len(asked.columns)) if cursor is not None else None
-    items, values = _read(session, asked, start, size + 1)
-    more = len(items) > size
-    items, values = items[:size], values[:size]
+    start = sealer.open(cursor, len(asked.frame.columns)) if cursor is not None else None
     backward = start is not None and start.backward
-    if backward:
-        items.reverse()
-        values.reverse()
-    if values:
-        before = sealer.seal(Position(values[0], backward=True))
-        after = sealer.seal(Position(values[-1]))
+    items, rows = _read(session, asked, start, size + 1)
+    more = len(items) > size
+    items = items[:size]
+    if items:
+        ends = place_of(rows[0], asked.frame), place_of(rows[len(items) - 1], asked.frame)
+        if backward:
+            items.reverse()
+            ends = ends[::-1]
+        before = sealer.seal(Position(ends[0], backward=True))
+        after = sealer.seal(Position(ends[1]))
     elif start is not None:
         # Nothing is left on this side of the place; the row that stood there may be.
         before = after = sealer.seal(Position(start.values, not start.backward, inclusive=not start.inclusive))
@@ -93,18 +93,15 @@ def keyset_page(
     )
 
 
-def _read(
-    session: AnySession, asked: Listing, start: Position | None, limit: int
-) -> tuple[list[Any], list[tuple[Any, ...]]]:
+def _read(session: AnySession, asked: Listing, start: Position | None, limit: int) -> tuple[list[Any], Sequence[Any]]:
     if start is None:
-        return read(session, asked, asked.columns, limit=limit)
-    columns = [column.reversed() for column in asked.columns] if start.backward else asked.columns
-    items: list[Any] = []
-    values: list[tuple[Any, ...]] = []
-    for condition in segments(columns, start.values, inclusive=start.inclusive, row_ranges=asked.row_ranges):
-        more_items, more_values = read(session, asked, columns, limit=limit - len(items), condition=condition)
-        items += more_items
-        values += more_values
+        return read(session, asked, asked.frame.forward, limit=limit)
+    way = asked.frame.backward if start.backward else asked.frame.forward
+    first, *others = way.behind(start)
+    items, rows = read(session, asked, way, limit=limit, start=start, condition=first)
+    for condition in others:
         if len(items) == limit:
             break
-    return items, values
+        more_items, more_rows = read(session, asked, way, limit=limit - len(items), start=start, condition=condition)
+        items, rows = items + more_items, [*rows, *more_rows]
+    return items, rows

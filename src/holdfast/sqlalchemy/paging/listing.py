@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, FromClause, Select, SelectBase, Table
+from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, Select, Table
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import ClauseElement, Over
+from sqlalchemy.sql.elements import ClauseElement
 
 from holdfast.dialects import dialect_for
 from holdfast.errors import PagingError
+from holdfast.sqlalchemy.paging.frame import Frame, is_lasting
 from holdfast.sqlalchemy.paging.order import OrderColumn, parse_order
 from holdfast.sqlalchemy.paging.uniqueness import Key, bare, is_nullable, missing, sources
 from holdfast.sqlalchemy.paging.values import dumps
@@ -30,7 +32,12 @@ class _Facts:
 
     missing: Key
     nullable: tuple[bool, ...]
-    text: str
+    digest: str
+    """Of the text of what a cursor is bound to."""
+    bound: tuple[int, ...] = ()
+    """Which of the statement's parameters that text has."""
+    frame: Frame | None = None
+    """None where each statement needs another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,8 @@ class Listing:
     """``identity`` is the same for the same order, filter and scope, in every process."""
 
     statement: Select[Any]
-    columns: tuple[OrderColumn, ...]
+    frame: Frame
     identity: bytes
-    row_ranges: bool
-    """Whether the database makes a range of an index of a row value."""
 
 
 _facts: dict[Any, _Facts] = {}
@@ -54,35 +59,61 @@ def listing(
     """The statement with its order completed; HF641 and HF642 where there is none that pages could follow."""
     _refuse_unpageable(statement)
     given = [order_by] if isinstance(order_by, str | ColumnElement) else list(order_by)
-    described = (statement if statement._distinct else bare(statement)).order_by(*given)
-    columns = parse_order(described._order_by_clauses)
-    if not columns:
-        raise PagingError("HF641", "order_by is empty.", "Give at least one column: order_by=[Order.id].")
     dialect = dialect_of(session, statement)
-    key = described._generate_cache_key()
-    shape = None if key is None else (key.key, dialect.name, dialect.driver, unique_order)
+    key, parameters = _shape(statement, given)
+    shape = None if key is None else (key, dialect.name, dialect.driver, unique_order)
     facts = _facts.get(shape) if shape is not None else None
-    if facts is None:
-        facts = _work_out(described, columns, dialect, unique_order)
-        if shape is not None and _may_be_kept(facts):
+    if facts is not None and facts.frame is not None:
+        frame, bound = facts.frame, [parameters[place] for place in facts.bound]
+    else:
+        described = (statement if statement._distinct else bare(statement)).order_by(*given)
+        columns = parse_order(described._order_by_clauses)
+        if not columns:
+            raise PagingError("HF641", "order_by is empty.", "Give at least one column: order_by=[Order.id].")
+        known = facts or _work_out(described, columns, dialect, unique_order)
+        # In the direction of the last column, so that row values can compare them together.
+        columns += [OrderColumn(column, columns[-1].descending) for column in known.missing]
+        columns = [replace(each, nullable=null) for each, null in zip(columns, known.nullable, strict=True)]
+        frame = Frame(statement, columns, dialect_for(dialect.name).features.row_value_ranges)
+        bound = _parameters(described)
+        if shape is not None and facts is None and _may_be_kept(known):
             if len(_facts) >= _REMEMBERED:
                 _facts.clear()
-            _facts[shape] = facts
-    # In the direction of the last column, so that row values can compare them together.
-    columns += [OrderColumn(column, columns[-1].descending) for column in facts.missing]
-    complete = tuple(replace(each, nullable=null) for each, null in zip(columns, facts.nullable, strict=True))
-    parameters = _parameters(described) if key is None else key.bindparams
-    carried = [_carried(each, dialect) for each in parameters]
-    identity = dumps([facts.text, carried, scope]).encode()
-    return Listing(statement, complete, identity, dialect_for(dialect.name).features.row_value_ranges)
+            _facts[shape] = _lasting(known, frame, bound, parameters)
+        facts = known
+    carried = [_carried(each, dialect) for each in bound]
+    return Listing(statement, frame, dumps([facts.digest, carried, scope]).encode())
+
+
+def _lasting(
+    facts: _Facts, frame: Frame, bound: list[BindParameter[Any]], parameters: list[BindParameter[Any]]
+) -> _Facts:
+    """What is kept of a shape: the frame too, if it fits all statements of it."""
+    places = {id(each): place for place, each in enumerate(parameters)}
+    if all(map(is_lasting, frame.columns)) and all(id(each) in places for each in bound):
+        return replace(facts, frame=frame, bound=tuple(places[id(each)] for each in bound))
+    return facts
+
+
+def _shape(statement: Select[Any], order: Iterable[Any]) -> tuple[Any, list[BindParameter[Any]]]:
+    """What all statements of one shape share, None where that is not known; and the parameters of this one."""
+    shape, parameters = [], []
+    for each in (statement, *order):
+        element = each.__clause_element__() if hasattr(each, "__clause_element__") else each
+        key = element._generate_cache_key() if isinstance(element, ClauseElement) else None
+        if key is None:
+            return None, []
+        shape.append(key.key)
+        parameters += key.bindparams
+    return tuple(shape), parameters
 
 
 def dialect_of(session: AnySession, statement: Select[Any]) -> Dialect:
     """SQLAlchemy's dialect for the database on which the session will run the statement."""
     if isinstance(session, Connection):
         return session.dialect
-    entity = next((each["entity"] for each in statement.column_descriptions if each.get("entity")), None)
-    dialect: Dialect = session.get_bind(entity, clause=statement).dialect
+    subject = statement._propagate_attrs.get("plugin_subject")
+    dialect: Dialect = session.get_bind(None if subject is None else subject.mapper, clause=statement).dialect
     return dialect
 
 
@@ -104,21 +135,12 @@ def _refuse_unpageable(statement: Any) -> None:
 
 def refuse_windows(listing: Listing) -> None:
     """A page that begins in the middle would begin the windows there too."""
-    shown = [*listing.statement._raw_columns, *(column.expression for column in listing.columns)]
-    if any(_has_window(each) for each in shown):
+    if listing.frame.has_window:
         raise PagingError(
             "HF641",
             "The statement has a window function, which would count from the page's first row.",
             "Compute it in a subquery and page over that, or take offset_page.",
         )
-
-
-def _has_window(element: Any) -> bool:
-    if isinstance(element, Over):
-        return True
-    if isinstance(element, FromClause | SelectBase):
-        return False
-    return any(_has_window(each) for each in element.get_children())
 
 
 def _work_out(described: Select[Any], columns: Sequence[OrderColumn], dialect: Dialect, unique_order: bool) -> _Facts:
@@ -135,7 +157,8 @@ def _work_out(described: Select[Any], columns: Sequence[OrderColumn], dialect: D
         )
     whole = [*columns, *(OrderColumn(column) for column in added)]
     nullable = tuple(is_nullable(column.expression, found) for column in whole)
-    return _Facts(added, nullable, str(described.compile(dialect=dialect)))
+    text = str(described.compile(dialect=dialect))
+    return _Facts(added, nullable, sha256(text.encode()).hexdigest())
 
 
 def _may_be_kept(facts: _Facts) -> bool:
@@ -144,6 +167,9 @@ def _may_be_kept(facts: _Facts) -> bool:
 
 
 def _parameters(statement: ClauseElement) -> list[BindParameter[Any]]:
+    key = statement._generate_cache_key()
+    if key is not None:
+        return list(key.bindparams)
     return [part for part in visitors.iterate(statement) if isinstance(part, BindParameter)]
 
 

@@ -63,7 +63,7 @@ def offset_page(
     check_total(session, statement, total, cap)
     asked = listing(session, statement, order_by, unique_order=unique_order)
     passed = (number - 1) * size
-    items, _ = read(session, asked, asked.columns, limit=size + 1, offset=passed)
+    items, _ = read(session, asked, asked.frame.forward, limit=size + 1, offset=passed)
     has_next = len(items) > size
     items = items[:size]
     page: OffsetPage[Any] = OffsetPage(items, number, size, has_next)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import REAL, Double, Float, TypeDecorator, and_, cast, false, literal, or_, true, tuple_
+from sqlalchemy import REAL, Double, Float, TypeDecorator, and_, bindparam, cast, false, or_, true, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import UserDefinedType
 
@@ -24,6 +24,8 @@ class AsStored(UserDefinedType[Any]):
 
 
 AS_STORED = AsStored()
+Value = ColumnElement[Any] | None
+"""What stands in SQL for the value of a column; None for null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class _Run:
     """Neighbours in the order that a row value can compare: one direction, no nulls; or one column that has nulls."""
 
     columns: tuple[OrderColumn, ...]
-    values: tuple[Any, ...]
+    values: tuple[Value, ...]
 
     @property
     def first(self) -> OrderColumn:
@@ -40,7 +42,7 @@ class _Run:
     def at(self) -> ColumnElement[bool]:
         """The rows that have the values, of which none is null."""
         pairs = zip(self.columns, self.values, strict=True)
-        return and_(*(column.expression == _bound(column, value) for column, value in pairs))
+        return and_(*(column.expression == value for column, value in pairs))
 
     def beyond(self, *, or_at: bool) -> ColumnElement[bool]:
         """The rows behind the values; with ``or_at`` those that have them too."""
@@ -55,11 +57,10 @@ class _Run:
         return condition
 
     def _compare(self, or_at: bool) -> ColumnElement[bool]:
-        bound = [_bound(column, value) for column, value in zip(self.columns, self.values, strict=True)]
         left: Any = self.first.expression
-        right: Any = bound[0]
-        if len(bound) > 1:
-            left, right = tuple_(*(column.expression for column in self.columns)), tuple_(*bound)
+        right: Any = self.values[0]
+        if len(self.values) > 1:
+            left, right = tuple_(*(column.expression for column in self.columns)), tuple_(*self.values)
         if self.first.descending:
             condition = left <= right if or_at else left < right
         else:
@@ -69,7 +70,7 @@ class _Run:
 
 
 def segments(
-    columns: Sequence[OrderColumn], values: Sequence[Any], *, inclusive: bool, row_ranges: bool
+    columns: Sequence[OrderColumn], values: Sequence[Value], *, inclusive: bool, row_ranges: bool
 ) -> list[ColumnElement[bool]]:
     """Conditions that give, one after the other, the rows behind the values (with ``inclusive``, at them too).
 
@@ -103,7 +104,7 @@ def _after(runs: Sequence[_Run], inclusive: bool) -> ColumnElement[bool]:
     return condition
 
 
-def _runs(columns: Sequence[OrderColumn], values: Sequence[Any], *, cut_first: bool = False) -> list[_Run]:
+def _runs(columns: Sequence[OrderColumn], values: Sequence[Value], *, cut_first: bool = False) -> list[_Run]:
     runs: list[_Run] = []
     for column, value in zip(columns, values, strict=True):
         last = runs[-1] if runs and not (cut_first and len(runs) == 1) else None
@@ -118,12 +119,13 @@ def _known(answer: bool) -> ColumnElement[bool]:
     return true() if answer else false()
 
 
-def _bound(column: OrderColumn, value: Any) -> ColumnElement[Any]:
+def bound(column: OrderColumn, name: str, given: type) -> ColumnElement[Any]:
+    """The parameter of that name, for a value of the Python type that the driver gave for the column."""
     kind = column.expression.type
     if isinstance(kind, TypeDecorator):
         kind = kind.impl_instance
     single = isinstance(kind, Float) and (isinstance(kind, REAL) or 0 < (kind.precision or 0) <= _SINGLE_DIGITS)
-    if single and isinstance(value, float):
+    if single and issubclass(given, float):
         # 0.1 of 4 bytes is not 0.1 of 8 bytes, and a driver sends 8.
-        return cast(literal(value, Double()), kind)
-    return literal(value, AS_STORED)
+        return cast(bindparam(name, type_=Double()), kind)
+    return bindparam(name, type_=AS_STORED)

@@ -38,12 +38,13 @@ _SORTS: tuple[tuple[str, tuple[type, ...], Callable[[Any], str], Callable[[str],
     ("address", (IPv4Address, IPv6Address), str, ip_address),
     ("network", (IPv4Network, IPv6Network), str, ip_network),
 )
+_write = json.JSONEncoder(separators=(",", ":")).encode
 _READERS = {name: read for name, _, _, read in _SORTS}
 
 
 def dumps(values: Sequence[Any]) -> str:
     """The values as JSON; HF643 where there is one that would not come back as it was."""
-    return json.dumps([_plain(value) for value in values], separators=(",", ":"))
+    return _write([_plain(value) for value in values])
 
 
 def loads(text: str) -> list[Any]:

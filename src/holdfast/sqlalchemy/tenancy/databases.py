@@ -15,7 +15,7 @@ from holdfast.dialects import dialect_for
 from holdfast.dialects.tenancy import Tenancy
 from holdfast.errors import DeclarationError, RequestError
 from holdfast.sqlalchemy.tenancy.building import build_tables
-from holdfast.sqlalchemy.tenancy.names import TenantNames
+from holdfast.sqlalchemy.tenancy.names import TenantNames, unknown
 from holdfast.sqlalchemy.tenancy.registry import TenantURLs
 
 _BUILDING = "building_"
@@ -79,7 +79,7 @@ class DatabasePerTenant:
         """Drops the tenant's database, its journal with it; ``force`` ends the connections to it. HF494 if missing."""
         name = self.names.identifier(tenant)
         if name not in self._kept.list(name):
-            raise _unknown(tenant)
+            raise unknown(tenant)
         self._kept.drop(name, force=force)
 
     @contextmanager
@@ -87,7 +87,7 @@ class DatabasePerTenant:
         """A connection of its own to the tenant's database. HF494 where there is none."""
         name = self.names.identifier(tenant)
         if name not in self._kept.list(name):
-            raise _unknown(tenant)
+            raise unknown(tenant)
         with Database(self.urls.named(name)).connect() as connection:
             yield connection
 
@@ -151,7 +151,3 @@ class _Files:
 
     def _path(self, name: str) -> Path:
         return Path(str(self.urls.named(name).database))
-
-
-def _unknown(tenant: str) -> RequestError:
-    return RequestError("HF494", f"There is no tenant {tenant!r}.", "Make it first: create(tenant).")

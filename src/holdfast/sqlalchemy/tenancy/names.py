@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from holdfast.context import current
-from holdfast.errors import DeclarationError, TenantError
+from holdfast.errors import DeclarationError, RequestError, TenantError
 
 _SAFE = re.compile(r"[a-z0-9_-]+")
 """What every name is held to, whatever the pattern: fit for an identifier, for a file's name and for a URL."""
@@ -76,3 +76,7 @@ class TenantNames:
                 'Begin it within holdfast.context(tenant="…"). What belongs to no tenant is read with another engine.',
             )
         return self.check(tenant)
+
+
+def unknown(tenant: str) -> RequestError:
+    return RequestError("HF494", f"There is no tenant {tenant!r}.", "Make it first: create(tenant).")

@@ -106,7 +106,7 @@ class EngineRegistry(_Registry[Engine]):
 
     ``url`` has ``{tenant}`` for the database, or is a function of the tenant. ``prepare(engine)`` is called once for
     each new engine (``holdfast.sqlalchemy.bind`` by default); more arguments go to ``create_engine``. A statement in
-    the context of another tenant raises HF492. Safe to share between threads.
+    the context of another tenant raises HF203. Safe to share between threads.
     """
 
     _create = staticmethod(create_engine)

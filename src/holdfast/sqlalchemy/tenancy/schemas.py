@@ -19,7 +19,7 @@ from holdfast.plan import plan_unprotect
 from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.scopes import refuse_autocommit
 from holdfast.sqlalchemy.tenancy.building import build_tables
-from holdfast.sqlalchemy.tenancy.names import TenantNames
+from holdfast.sqlalchemy.tenancy.names import TenantNames, unknown
 from holdfast.sqlalchemy.tenancy.switching import bind_tenant, refuse_switching, refuse_unbound_statements
 
 _KEPT = "holdfast_schema_per_tenant"
@@ -31,7 +31,7 @@ class SchemaPerTenant:
 
     The search path is set when the transaction begins, and ends with it: safe behind a pooler that gives each
     transaction another connection. ``shared`` are schemas to look in after the tenant's own. A statement in the context
-    of another tenant than its transaction's raises HF492, and so does a session that goes on for another one.
+    of another tenant than its transaction's raises HF203, and so does a session that goes on for another one.
 
     ``models`` (a declarative base, a registry or a MetaData) are the tables of a tenant: those that name no schema.
     ``build(connection)`` makes them in another way. ``owner`` is the URL as which schemas are made and dropped, the
@@ -95,7 +95,7 @@ class SchemaPerTenant:
         schema = self.names.identifier(tenant)
         with Database(self.owner).begin() as connection:
             if not self._is_there(connection, schema):
-                raise _unknown(tenant)
+                raise unknown(tenant)
             self._unprotect(connection, schema)
             execute(connection, self._tenancy.drop_schema(schema))
 
@@ -113,7 +113,7 @@ class SchemaPerTenant:
         def begun(connection: Connection) -> None:
             driver = connection.connection.dbapi_connection
             if not self._use(connection, schema, for_transaction=not getattr(driver, "autocommit", False)):
-                raise _unknown(tenant)
+                raise unknown(tenant)
 
         with database.connect() as connection:
             # By this name SQLAlchemy knows a table that names no schema.
@@ -125,7 +125,7 @@ class SchemaPerTenant:
             tenant = self.names.present()
             refuse_autocommit(connection)
             if not self._use(connection, self.names.identifier(tenant), for_transaction=True):
-                raise _unknown(tenant)
+                raise unknown(tenant)
         except BaseException:
             # SQLAlchemy takes the transaction for one that is about to begin from then on, and would send what comes
             # next without asking us again.
@@ -167,10 +167,6 @@ def _tenancy_of(engine: Engine) -> Tenancy:
             "HF499", f"{dialect.title} has no schemas.", "Give each tenant a database of its own: DatabasePerTenant."
         )
     return dialect.tenancy
-
-
-def _unknown(tenant: str) -> RequestError:
-    return RequestError("HF494", f"There is no tenant {tenant!r}.", "Make it first: create(tenant).")
 
 
 def _refuse_twophase(_connection: Connection, _xid: object) -> None:

@@ -11,9 +11,7 @@ import holdfast.sqlalchemy.session
 from holdfast.context import current
 from holdfast.database import OWN
 from holdfast.errors import TenantError
-
-TENANT = "holdfast.tenant"
-"""Notes on a connection, and in ``Session.info``, to whom it belongs."""
+from holdfast.sqlalchemy.tenants import TENANT, keep_to, switched
 
 
 def bind_tenant(connection: Connection, tenant: str) -> None:
@@ -22,7 +20,7 @@ def bind_tenant(connection: Connection, tenant: str) -> None:
 
 
 def refuse_switching(engine: Engine) -> None:
-    """HF492 for a statement in the context of a tenant other than its transaction's."""
+    """HF203 for a statement in the context of a tenant other than its transaction's."""
     event.listen(engine, "before_cursor_execute", _check_statement)
     event.listen(engine, "commit", _release)
     event.listen(engine, "rollback", _release)
@@ -43,7 +41,7 @@ def _checked_in(_connection: object, record: Any) -> None:
 
 
 def keep_to_one_tenant(target: Any) -> None:
-    """A session of the target (a ``sessionmaker``, or a subclass of ``Session``) raises HF492 for a second tenant.
+    """A session of the target (a ``sessionmaker``, or a subclass of ``Session``) raises HF203 for a second tenant.
 
     What it has loaded is the first one's. Sessions of ``holdfast.sqlalchemy.Session`` are kept so anyway.
     """
@@ -56,7 +54,7 @@ def _check_statement(
 ) -> None:
     bound, present = connection.info.get(TENANT), current().get("tenant")
     if bound is not None and present is not None and bound != present:
-        raise _switched("This transaction", bound, present)
+        raise switched("transaction", bound, present)
 
 
 def _check_bound(
@@ -72,19 +70,8 @@ def _check_bound(
 
 def _check_session(session: Any, _transaction: SessionTransaction, connection: Connection) -> None:
     bound = connection.info.get(TENANT)
-    if bound is None:
-        return
-    first = session.info.setdefault(TENANT, bound)
-    if first != bound:
-        raise _switched("This session", first, bound)
-
-
-def _switched(what: str, bound: str, present: str) -> TenantError:
-    return TenantError(
-        "HF492",
-        f"{what} belongs to tenant {bound!r}, and was to go on for tenant {present!r}.",
-        "Take a new session within the context of the other tenant.",
-    )
+    if bound is not None:
+        keep_to(session, bound)
 
 
 keep_to_one_tenant(holdfast.sqlalchemy.session.Session)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from holdfast.dialects.base import LogFilter, Query, UndoStatements
+from holdfast.dialects.log import LogFilter
+from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite import SQLite
+from holdfast.dialects.undo import UndoStatements
 from holdfast.journal import Relation
 from holdfast.objects import Protection
 from holdfast.policies import Audit, Policy, columns_needed
@@ -53,7 +55,7 @@ class House:
 
     def tables(self) -> dict[TableName, TableInfo]:
         tables = {}
-        for row in self.query(self.dialect.tables()):
+        for row in self.query(self.dialect.catalog.tables()):
             table = _table(json.loads(row[0]))
             tables[table.name] = table
         return {
@@ -77,7 +79,7 @@ class House:
                 table = self.tables()[TableName("main", name)]
                 for column, sort in columns_needed(policies):
                     if table.column(column) is None:
-                        for statement in self.dialect.add_column(table.name, column, sort):
+                        for statement in self.dialect.columns.add(table.name, column, sort):
                             run(statement)
             for name, policies in declared.items():
                 table = self.tables()[TableName("main", name)]
@@ -103,7 +105,7 @@ class House:
     def log(self, table: str | None = None, **wanted: Any) -> list[dict[str, Any]]:
         """The changes, oldest first."""
         name = TableName("main", table) if table else None
-        rows = self.query(self.dialect.log(LogFilter(table=name, limit=None, **wanted)))
+        rows = self.query(self.dialect.log.changes(LogFilter(table=name, limit=None, **wanted)))
         changes = []
         for row in reversed(rows):
             change = dict(row)
@@ -131,7 +133,7 @@ class House:
             self.bind(**context)
             for statement in statements:
                 self(statement)
-            written = self.query(self.dialect.current_transaction())
+            written = self.query(self.dialect.log.current_transaction())
             self.unbind()
             self("commit")
         except BaseException:
@@ -142,13 +144,13 @@ class House:
     # ------------------------------------------------------------------ undoing
 
     def undo(self, transaction: str, *tables: str, force: bool = False) -> Undone:
-        touched = {row["relation"] for row in self.query(self.dialect.transaction_tables(transaction))}
+        touched = {row["relation"] for row in self.query(self.dialect.log.tables(transaction))}
         chosen = [
             each
             for each in self.protections.values()
             if each.relation.id in touched and each.get(Audit) and (not tables or each.table.name.name in tables)
         ]
-        statements = self.dialect.undo(transaction, chosen, self.protections, force)
+        statements = self.dialect.undo.statements(transaction, chosen, self.protections, force)
         for statement in statements.outside:
             self(statement)
         try:
@@ -175,7 +177,7 @@ class House:
                 return Undone(None, counts, preview, conflicts)
             for statement in statements.cleanup:
                 self(statement)
-            written = self.query(self.dialect.current_transaction())
+            written = self.query(self.dialect.log.current_transaction())
             self.unbind()
             self("commit")
             return Undone(str(written[0][0]) if written else None, counts, preview, [])

@@ -137,16 +137,16 @@ def test_keys_of_every_type_are_told_apart(house: Any) -> None:
     house("""insert into p values (1, '1'), (x'31', 1.0), ('{"blob":"31"}', 'é"')""")
     assert [each[1] for each in house.told("p")] == [[1, "1"], [{"blob": "31"}, 1.0], ['{"blob":"31"}', 'é"']]
     for table in ("t", "p"):
-        for row in house.query(house.dialect.log(house_filter(table))):
+        for row in house.query(house.dialect.log.changes(house_filter(table))):
             found = house.log(table, key=row["key"])
             assert [each["id"] for each in found] == [row["id"]]
             given = {"changes": json.dumps([[row["id"], row["key"]]])}
-            image = house.connection.execute(house.dialect.row_images(house[table]), given).fetchall()
+            image = house.connection.execute(house.dialect.log.row_images(house[table]), given).fetchall()
             assert len(image) == 1, row["key"]
 
 
 def house_filter(table: str) -> Any:
-    from holdfast.dialects.base import LogFilter
+    from holdfast.dialects.log import LogFilter
     from holdfast.tables import TableName
 
     return LogFilter(table=TableName("main", table), limit=None)

@@ -50,7 +50,7 @@ def test_restore_brings_back_exactly_what_went_together(shop: Any) -> None:
     shop("delete from items where id = 100")
     time.sleep(0.002)
     shop("delete from customers where id = 1")
-    shop.connection.execute(shop.dialect.restore(shop["customers"]), {"key": "1"}).fetchall()
+    shop.connection.execute(shop.dialect.undo.restore(shop["customers"]), {"key": "1"}).fetchall()
     assert alive(shop, "customers") == [1, 2]
     assert alive(shop, "orders") == [10, 11, 20]
     assert alive(shop, "items") == [101, 110, 200]
@@ -58,9 +58,9 @@ def test_restore_brings_back_exactly_what_went_together(shop: Any) -> None:
 
 
 def test_restore_answers_a_row_only_for_a_dead_one(shop: Any) -> None:
-    assert shop.connection.execute(shop.dialect.restore(shop["customers"]), {"key": "1"}).fetchall() == []
+    assert shop.connection.execute(shop.dialect.undo.restore(shop["customers"]), {"key": "1"}).fetchall() == []
     shop("delete from customers where id = 1")
-    assert len(shop.connection.execute(shop.dialect.restore(shop["customers"]), {"key": "1"}).fetchall()) == 1
+    assert len(shop.connection.execute(shop.dialect.undo.restore(shop["customers"]), {"key": "1"}).fetchall()) == 1
 
 
 def test_a_delete_by_update_is_stamped_and_follows(shop: Any) -> None:
@@ -295,5 +295,5 @@ def test_composite_and_textual_keys(house: Any) -> None:
     house.protect(p=(Audit(), SoftDelete('de"l')), c=(Audit(), SoftDelete('de"l')))
     house("delete from p where b = 1")
     assert house('select id from c where "de""l" is null') == [("2",)]
-    house.connection.execute(house.dialect.restore(house["p"]), {"key": '["x", 1]'}).fetchall()
+    house.connection.execute(house.dialect.undo.restore(house["p"]), {"key": '["x", 1]'}).fetchall()
     assert house('select id from c where "de""l" is null') == [("1",), ("2",)]

@@ -429,7 +429,7 @@ def attempt(house: Any, statements: list[str]) -> str:
             house(each)
         except sqlite3.IntegrityError:
             pass
-    written = house.query(house.dialect.current_transaction())
+    written = house.query(house.dialect.log.current_transaction())
     house.unbind()
     house("commit")
     return str(written[0][0]) if written else ""

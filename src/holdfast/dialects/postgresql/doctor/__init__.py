@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from holdfast.dialects.base import Query
 from holdfast.dialects.doctor import Check, Doctor
 from holdfast.dialects.postgresql.doctor import access, code, keys, rows, server
 from holdfast.dialects.postgresql.doctor.subjects import subjects
+from holdfast.dialects.query import Query
 
 
 class PostgreSQLDoctor(Doctor):

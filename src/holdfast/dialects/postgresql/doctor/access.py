@@ -85,6 +85,23 @@ where a.privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER') and not j.rolsup
     and (a.grantee = 0 or pg_has_role(j.oid, a.grantee, 'member'))
 group by j.rolname, t.name"""
 
+LARGE_OBJECTS = """\
+select 'warning', j.rolname,
+    format('%s may make and read large objects, which have no tenants: what one tenant puts there the others can read.', j.rolname),
+    string_agg(format('revoke execute on function %s from %s;', f.oid::regprocedure, f.grantees), ' ' order by f.oid)
+from judged as j
+cross join lateral (
+    select p.oid, string_agg(distinct coalesce(quote_ident(g.rolname), 'public'), ', ') as grantees
+    from pg_proc as p
+    cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+    left join pg_roles as g on g.oid = a.grantee
+    where p.pronamespace = 'pg_catalog'::regnamespace and p.proname ~ '^(lo_|loread$|lowrite$)'
+        and (a.grantee = 0 or pg_has_role(j.oid, a.grantee, 'member'))
+    group by p.oid
+) as f
+where not j.rolsuper
+group by j.rolname"""
+
 PUBLIC = """\
 select 'warning', t.name, format('Every role has %s on %s.', string_agg(a.privilege_type, ', '), t.name),
     format('revoke all on %s from public;', t.name)
@@ -151,6 +168,7 @@ CHECKS = (
     Check("creates-roles", CREATE_ROLE, at_start=True),
     Check("server-files", SERVER_FILES, at_start=True),
     Check("privileges", PRIVILEGES, at_start=True),
+    Check("large-objects", LARGE_OBJECTS),
     Check("public-privileges", PUBLIC),
     Check("creates-in-schema", CREATE),
     Check("grants-missing", GRANTS),

@@ -7,7 +7,7 @@ from holdfast.dialects.doctor import Check
 FOREIGN_KEY = """\
 select 'error', t.name,
     format('The foreign key %I of %s does not carry the tenant: a row can refer to another tenant''s, and a delete goes over to it.', k.conname, t.name),
-    '-- holdfast protect --all'
+    '-- holdfast protect'
 from pg_constraint as k
 join tenant_table as t on t.oid = k.conrelid
 join tenant_table as o on o.oid = k.confrelid
@@ -18,11 +18,31 @@ where k.contype = 'f' and k.conparentid = 0
 UNIQUE = """\
 select 'warning', t.name,
     format('The unique key %I of %s holds over all tenants: by a duplicate one can tell what others have.', c.relname, t.name),
-    '-- holdfast protect --all, or accept it: Tenant(…, global_keys=[…])'
+    '-- holdfast protect, or accept it: Tenant(…, global_keys=[…])'
 from tenant_table as t
 join pg_index as i on i.indrelid = t.oid and i.indisunique and not i.indisprimary
 join pg_class as c on c.oid = i.indexrelid and not c.relispartition
 where not t.column_number = any (i.indkey::smallint[])
+    and not exists (
+        select from declared as d
+        where d.oid = t.root and (d.global_keys ? c.relname or d.global_keys ? (
+            select string_agg(a.attname, ',' order by k.position)
+            from unnest(i.indkey::smallint[]) with ordinality as k (number, position)
+            join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.number)))"""
+
+# What the database gives, or what cannot be guessed, is no choice.
+PRIMARY_KEY = """\
+select 'warning', t.name,
+    format('The primary key of %s holds over all tenants, and its values are chosen by the client: by a duplicate one can tell which are taken.', t.name),
+    '-- let the database give them (identity, uuid), or make the tenant the first column of the key, or accept it: Tenant(…, global_keys=[…])'
+from tenant_table as t
+join pg_index as i on i.indrelid = t.oid and i.indisprimary
+join pg_class as c on c.oid = i.indexrelid and not c.relispartition
+where t.column_number <> all (i.indkey::smallint[])
+    and not exists (
+        select from pg_attribute as a
+        where a.attrelid = i.indrelid and a.attnum = any (i.indkey::smallint[])
+            and (a.atthasdef or a.attidentity <> '' or a.atttypid = 'uuid'::regtype))
     and not exists (
         select from declared as d
         where d.oid = t.root and (d.global_keys ? c.relname or d.global_keys ? (
@@ -74,6 +94,7 @@ group by t.name, c.relname"""
 CHECKS = (
     Check("foreign-key", FOREIGN_KEY),
     Check("unique-key", UNIQUE),
+    Check("primary-key", PRIMARY_KEY),
     Check("tenant-index", TENANT_INDEX),
     Check("index-cliff", CLIFF),
 )

@@ -36,14 +36,14 @@ cross join lateral (
 group by t.name, p.polname"""
 
 MISSING = """\
-select 'error', t.name, format('%s has lost its policy %s.', t.name, w.name), '-- holdfast protect --all'
+select 'error', t.name, format('%s has lost its policy %s.', t.name, w.name), '-- holdfast protect'
 from tenant_table as t
 cross join (values ('holdfast_tenant', true), ('holdfast_tenant_only', false)) as w (name, permissive)
 where not exists (select from pg_policy as p
                   where p.polrelid = t.oid and p.polname = w.name and p.polpermissive = w.permissive and p.polcmd = '*')"""
 
 ALTERED = """\
-select 'error', t.name, format('The policy %I of %s no longer asks for the tenant.', p.polname, t.name), '-- holdfast protect --all'
+select 'error', t.name, format('The policy %I of %s no longer asks for the tenant.', p.polname, t.name), '-- holdfast protect'
 from tenant_table as t
 join pg_policy as p on p.polrelid = t.oid and p.polname in ('holdfast_tenant', 'holdfast_tenant_only')
 where pg_get_expr(p.polqual, p.polrelid) !~ 'holdfast[.](tenant|signed_tenant)'

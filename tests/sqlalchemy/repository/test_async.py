@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,33 +24,12 @@ from holdfast.errors import (
 )
 from holdfast.sqlalchemy.async_repository import AsyncRepository
 from holdfast.sqlalchemy.repository import Repository
-from tests.conftest import _server
 from tests.harness import Protected
-from tests.servers import Servers
-from tests.sqlalchemy.warehouse import AsyncItems, Depot, Item, build, stocked
+from tests.sqlalchemy.warehouse import AsyncItems, Depot, Item
 
 DRIVERS = {"asyncpg": "postgresql+asyncpg", "psycopg": "postgresql+psycopg", "aiosqlite": "sqlite+aiosqlite"}
 Session = holdfast.sqlalchemy.AsyncSession
 Work = Callable[[Callable[[Session], Awaitable[Any]]], Any]
-
-
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
-def warehouse(
-    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("warehouse") / "template.db"
-        path.touch()
-        yield build(f"sqlite:///{path}")
-    else:
-        with _server(servers, None).new_database() as url:
-            yield build(url)
-
-
-@pytest.fixture
-def engine(warehouse: str, tmp_path: Path) -> Iterator[Engine]:
-    with stocked(warehouse, tmp_path) as engine:
-        yield engine
 
 
 @pytest.fixture

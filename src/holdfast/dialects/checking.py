@@ -1,0 +1,60 @@
+"""Declarations that cannot hold on any database: each is refused with the line that mends it."""
+
+from __future__ import annotations
+
+from holdfast.errors import DeclarationError
+from holdfast.objects import Protection
+from holdfast.policies import Audit, Guard, columns_needed
+from holdfast.tables import TableName
+
+
+def check_declared(protection: Protection) -> None:
+    """HF101 to HF104 for a declaration that the table cannot bear."""
+    table = protection.table
+    for column, _sort in columns_needed(protection.policies):
+        if table.column(column) is None:
+            raise DeclarationError(
+                "HF102",
+                f"{table.name} has no column {column!r}, which its declaration names.",
+                "Add the column, name another one, or let holdfast add it: --add-columns.",
+            )
+    audit = protection.get(Audit)
+    if audit is not None:
+        if not table.key:
+            raise DeclarationError(
+                "HF101",
+                f"{table.name} has no primary key and no unique key over NOT NULL columns, "
+                "so a change could not be said to be of a certain row.",
+                "Add a primary key, or a unique constraint over NOT NULL columns.",
+            )
+        unknown = sorted((audit.exclude | audit.mask | audit.large) - {c.name for c in table.columns})
+        if unknown:
+            raise DeclarationError(
+                "HF102",
+                f"{table.name} has no column {unknown[0]!r}, which Audit names.",
+                "Name columns that exist.",
+            )
+        hidden_key = sorted((audit.exclude | audit.mask) & set(table.key))
+        if hidden_key:
+            raise DeclarationError(
+                "HF103",
+                f"{hidden_key[0]!r} is part of the key of {table.name} and cannot be excluded or masked.",
+                "A change must say of which row it is; keep secrets out of keys.",
+            )
+    guard = protection.get(Guard)
+    if guard is not None and guard.max_rows is not None and guard.max_rows < 1:
+        raise DeclarationError(
+            "HF104",
+            f"Guard(max_rows={guard.max_rows}) of {table.name} would refuse every write.",
+            "Use 1 or more.",
+        )
+
+
+def check_fillable(table: TableName, column: str, sort: str) -> None:
+    """HF102 for a column that only people can fill."""
+    if sort == "tenant":
+        raise DeclarationError(
+            "HF102",
+            f"{table} has no column {column!r}, and nobody but you can say whose rows are whose.",
+            "Add the column and fill it first, or name another one: Tenant('…').",
+        )

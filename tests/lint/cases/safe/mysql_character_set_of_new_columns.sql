@@ -1,0 +1,3 @@
+-- database: mysql
+-- safe
+ALTER TABLE orders DEFAULT CHARACTER SET utf8mb4, ALGORITHM=INPLACE, LOCK=NONE;
