@@ -14,6 +14,8 @@ install: $(INSTALLED)  ## .venv with holdfast, editable, and all that developmen
 demo: $(INSTALLED)  ## the incident, replayed on an embedded PostgreSQL, and undone
 	@$(BIN)/holdfast demo
 
+# Some hundred interpreters are started, and without its bytecode each would compile holdfast anew.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: lint  ## lint, then every test; the last lines say what was not tested
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 

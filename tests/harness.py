@@ -36,10 +36,10 @@ def journal(url: str) -> None:
 
 
 class Protected:
-    """One database; who writes rows has a connection of its own each time, as separate programs would."""
+    """One database; whatever writes but an undo has a connection of its own, as separate programs would."""
 
     def __init__(self, url: str, *, kept: bool = True) -> None:
-        """``kept``: what reads, undoes and installs goes through connections that stay open."""
+        """``kept``: what reads, and what undoes, goes through a connection that stays open."""
         self.url = url
         self.kept = kept
         parsed = sqlalchemy.make_url(url)
@@ -69,7 +69,7 @@ class Protected:
 
     def protect(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
         plan = self.plan(declared, **options)
-        apply(self.reader, plan)
+        apply(self.database, plan)
         return plan
 
     def unprotect(self, *names: str, purge_history: bool = False) -> None:
@@ -77,7 +77,7 @@ class Protected:
         with self.reader.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         tables = [inventory.resolve(name).name for name in names] or None
-        apply(self.reader, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
+        apply(self.database, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
 
     def status(self) -> list[ObjectState]:
         with self.reader.snapshot() as connection:

@@ -18,7 +18,7 @@ def reader(database: Database) -> Database:
         kept = Database(database.url)
         # Nothing is prepared: each reading plans its statements, as that of a new connection does.
         kept.engine = sqlalchemy.create_engine(
-            database.url, pool_size=2, hide_parameters=True, connect_args={"prepare_threshold": None}
+            database.url, pool_size=1, hide_parameters=True, connect_args={"prepare_threshold": None}
         )
         prepare_engine(kept.engine)
         _kept[database.url] = kept

@@ -24,6 +24,9 @@ _NEVER = {
 }
 
 
+_LEDGER = "holdfast_tenant_migrations"
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """Every protection that is to hold, and the columns that must be added first."""
@@ -248,6 +251,8 @@ def without_protection(inventory: Inventory) -> list[tuple[TableInfo, str]]:
     for table in inventory.tables.values():
         if table.kind in _NEVER:
             left.append((table, _NEVER[table.kind]))
+        elif table.name.name == _LEDGER:
+            left.append((table, "is what holdfast tenants migrate keeps"))
         elif not table.key:
             left.append(
                 (table, "has no primary key and no unique key over NOT NULL columns: add one to protect the table")

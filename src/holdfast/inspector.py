@@ -96,7 +96,7 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
 def _lacking(dialect: Dialect, state: Mapping[str, Any]) -> list[list[str]]:
     """Table and column of each that the journal's tables should have, of those that are there."""
     present = {name: set(columns) for name, columns in (state.get("columns") or {}).items()}
-    expected = dialect.catalog.journal()
+    expected = dialect.journal_columns()
     return [[name, column] for name in expected if name in present for column in sorted(expected[name] - present[name])]
 
 

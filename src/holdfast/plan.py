@@ -17,12 +17,11 @@ from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError, HeldError
 from holdfast.inventory import Inventory, check_columns
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
+from holdfast.obstacles import check_rights, check_views, refuse_used
 from holdfast.policies import Policy
 from holdfast.steps import (
     Identity,
     Step,
-    check_rights,
-    check_views,
     columns_step,
     drop_columns_step,
     finishing_steps,
@@ -30,7 +29,6 @@ from holdfast.steps import (
     leaving_step,
     left_over_step,
     online_steps,
-    refuse_used,
     table_step,
 )
 from holdfast.tables import TableName
@@ -103,7 +101,11 @@ def plan_protect(
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
-    told = (*unrecorded_cascades(protections), *still_in_history(inventory, protections), *of_tenants(dialect, protections))
+    told = (
+        *unrecorded_cascades(protections),
+        *still_in_history(inventory, protections),
+        *of_tenants(dialect, protections),
+    )
     return Plan(tuple(steps), (*notes, *told), inventory)
 
 

@@ -109,6 +109,12 @@ class Project:
         assert isinstance(config.output_buffer, io.StringIO)
         return config.output_buffer.getvalue()
 
+    def sql_down(self, revisions: str) -> str:
+        config = self.config()
+        alembic.command.downgrade(config, revisions, sql=True)
+        assert isinstance(config.output_buffer, io.StringIO)
+        return config.output_buffer.getvalue()
+
     def drift(self) -> str:
         """What ``alembic check`` complains of; nothing where all is as declared."""
         try:

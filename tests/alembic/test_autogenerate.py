@@ -178,7 +178,7 @@ def test_a_rename_written_by_hand(postgresql_database: str, tmp_path: Path) -> N
 def test_a_script_makes_what_a_run_makes(database: str, tmp_path: Path, postgresql: Any) -> None:
     metadata = shop(policies=[Audit(), SoftDelete(live_view=True), Guard(max_rows=3)])
     project = started(database, tmp_path, metadata)
-    there, script = project.schema(), project.sql()
+    there, script, back = project.schema(), project.sql(), project.sql_down("r001:base")
     if "sqlite" in database:
         project.url = f"sqlite:///{tmp_path / 'other.db'}"
         with sqlite3.connect(tmp_path / "other.db") as connection:
@@ -186,12 +186,22 @@ def test_a_script_makes_what_a_run_makes(database: str, tmp_path: Path, postgres
         connection.close()
         assert project.schema() == there
         assert project.drift() == ""
+        with sqlite3.connect(tmp_path / "other.db") as connection:
+            connection.executescript(back)
+        connection.close()
+        assert (
+            project.rows("select name from sqlite_schema where name like '%orders%' or tbl_name like '%orders%'") == []
+        )
     else:
         with postgresql.new_database() as other:
-            psql(other, script)
             project.url = other
+            psql(other, script)
             assert project.schema() == there
             assert project.drift() == ""
+            psql(other, back)
+            left = project.schema()
+            assert "orders" not in left
+            assert "holdfast" not in left
 
 
 def test_several_schemas(postgresql_database: str, tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ def everything() -> sa.MetaData:
 
 
 BY_HAND = {
-    "mend function soft_delete_": (
-        "do $$ begin execute (select replace(pg_get_functiondef(p.oid), 'begin', 'begin perform 1;') from pg_proc as p"
-        " where p.proname ~ '^soft_delete_[0-9]+$'); end $$"
+    "mend function record_insert_": (
+        "do $$ begin execute (select replace(pg_get_functiondef(p.oid), 'return null', 'return  null')"
+        " from pg_proc as p where starts_with(proname, 'record_insert_')); end $$"
     ),
-    "switch on trigger holdfast_soft_delete": "alter table orders disable trigger holdfast_soft_delete",
-    "create trigger holdfast_version": "drop trigger holdfast_version on orders",
+    "switch on trigger zz_holdfast_soft_delete": "alter table orders disable trigger zz_holdfast_soft_delete",
+    "create trigger holdfast_guard_update": "drop trigger holdfast_guard_update on orders",
     "mend policy holdfast_tenant": "alter policy holdfast_tenant on orders using (true)",
     "mend policy holdfast_permit_delete": "alter policy holdfast_permit_delete on orders using (true)",
     "create policy holdfast_tenant_only": "drop policy holdfast_tenant_only on orders",
@@ -43,8 +43,8 @@ BY_HAND = {
     "switch on policy holdfast_tenant_only": "alter table orders no force row level security",
     "live_names": "drop index live_names",
     "mend view orders_live": "alter view orders_live reset (security_invoker)",
-    "mend function as_of": "grant execute on function holdfast.as_of(anyelement, timestamptz) to pg_monitor",
-    "mend table change": "grant delete on holdfast.change to pg_monitor",
+    "replace function as_of": "grant execute on function holdfast.as_of(anyelement, timestamptz) to pg_monitor",
+    "replace schema holdfast": "grant delete on holdfast.change to pg_monitor",
     "check named": "alter table orders drop constraint named",
 }
 

@@ -37,7 +37,7 @@ from holdfast.dialects.postgresql.expanding import PostgreSQLExpanding
 from holdfast.errors import MigrationError, RefusedError
 from holdfast.migrating import BatchSettings
 from holdfast.tables import Expansion
-from tests.alembic.scripts import ASYNC, Scripts, rows, run, schema, until
+from tests.alembic.scripts import ASYNC, SAFE, Scripts, rows, run, schema, until
 from tests.harness import Protected
 from tests.servers import PsqlError, psql
 from tests.suite.test_tenant import login
@@ -56,6 +56,11 @@ alter table people add constraint people_amount_key unique (amount);
 insert into people values (1, 'Ada', 1, 1), (2, 'Bob', 2, 2), (3, 'Cid', null, null)"""
 
 
+KEYS_ON = SAFE.replace(
+    "        run_migrations(connection)",
+    "        connection.exec_driver_sql('pragma foreign_keys = on')\n        connection.commit()\n"
+    "        run_migrations(connection)",
+)
 ON_SQLITE = TABLES.replace("alter table people add constraint people_amount_key unique (amount);\n", "").replace(
     "amount integer,", "amount integer constraint people_amount_key unique,"
 )
@@ -226,6 +231,7 @@ def test_on_sqlite_a_rename_and_the_way_back(sqlite_database: str, migrations: C
     """Rows that refer to the table stay, and so do its triggers; NOT NULL, a default and a check hold all the time."""
     url = sqlite_database
     scripts = migrations(url, "pass", *RENAME)
+    (scripts.folder / "env.py").write_text(KEYS_ON)
     strict = ON_SQLITE.replace("default 'nobody'", "").split(";\n")
     hanging = (
         "create table notes (id integer primary key, person integer references people on delete cascade)",
@@ -442,6 +448,7 @@ def test_on_sqlite_protection_counts_a_write_once(sqlite_database: str, migratio
     url = sqlite_database
     retyped = [each.format("amount").replace("sa.BigInteger()", "sa.Integer()") for each in RETYPE]
     scripts = migrations(url, "pass", *RENAME, *retyped[:1], ";".join(retyped[1:]))
+    (scripts.folder / "env.py").write_text(KEYS_ON)
     run(url, *tables(url))
     protected = Protected(url)
     declared = [Audit(exclude={"amount"}), SoftDelete(live_view=True), Timestamps(), Version(), Guard(max_rows=3)]

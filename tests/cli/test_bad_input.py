@@ -32,6 +32,22 @@ COMMANDS = [
     ("undo", "1", "--yes"),
     ("undo", "1", "--dry-run", "--json"),
 ]
+FURTHER = [
+    ("versions", "orders", "1"),
+    ("revert", "orders", "1", "--to", "0", "--yes"),
+    ("as-of", "orders", "--at", "0s"),
+    ("erase", "orders", "1", "--reason", "r", "--yes"),
+    ("erase", "--list"),
+    ("hold",),
+    ("hold", "orders", "1", "--reason", "r"),
+    ("purge", "orders", "--older-than", "90d", "--yes"),
+    ("maintain",),
+    ("seal",),
+    ("verify",),
+    ("tail", "--from-start"),
+    ("permissions", "roles"),
+]
+POSTGRESQL_ALONE = [("roles",), ("doctor",), ("sign", "list"), ("tenants", "manifest")]
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 
 
@@ -50,19 +66,18 @@ def test_no_database_is_named(command: tuple[str, ...]) -> None:
     assert all(way in outcome.err for way in ("--url", "HOLDFAST_URL", "holdfast.toml"))
 
 
-@every_command
-def test_the_server_cannot_be_reached(command: tuple[str, ...]) -> None:
+def test_the_server_cannot_be_reached() -> None:
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         port = nobody_listens.getsockname()[1]
-        outcome = Shell(f"postgresql://ann:secret@127.0.0.1:{port}/shop")(*command)
-    assert_refused(outcome, "HF406", 3)
+        for command in (*COMMANDS, *FURTHER, *POSTGRESQL_ALONE):
+            assert_refused(Shell(f"postgresql://ann:secret@127.0.0.1:{port}/shop")(*command), "HF406", 3)
 
 
-@every_command
-def test_a_missing_file_is_not_made(command: tuple[str, ...], empty_folder: pathlib.Path) -> None:
-    assert_refused(Shell("sqlite:///shop.db")(*command), "HF406", 3)
-    assert list(empty_folder.iterdir()) == []
+def test_a_missing_file_is_not_made(empty_folder: pathlib.Path) -> None:
+    for command in (*COMMANDS, *FURTHER):
+        assert_refused(Shell("sqlite:///shop.db")(*command), "HF406", 3)
+        assert list(empty_folder.iterdir()) == []
 
 
 def test_a_file_that_is_no_database(empty_folder: pathlib.Path) -> None:
@@ -128,8 +143,7 @@ def test_no_such_database(postgresql_database: str) -> None:
     assert_refused(Shell(url)("status"), "HF406", 3)
 
 
-@every_command
-def test_a_newer_holdfast_was_here(shop: Shop, command: tuple[str, ...]) -> None:
+def test_a_newer_holdfast_was_here(shop: Shop) -> None:
     assert shop.holdfast("protect", "orders", "--yes").code == 0
     if shop.protected.name == "sqlite":
         shop.run(
@@ -137,15 +151,17 @@ def test_a_newer_holdfast_was_here(shop: Shop, command: tuple[str, ...]) -> None
         )
     else:
         shop.run("comment on schema holdfast is 'holdfast:99.0 schema=99'")
-    outcome = shop.holdfast(*command)
-    assert_refused(outcome, "HF302", 3)
-    assert "pip install --upgrade" in outcome.err
+    alone = POSTGRESQL_ALONE if shop.protected.name == "postgresql" else ()
+    for command in (*COMMANDS, *FURTHER, *alone):
+        outcome = shop.holdfast(*command)
+        assert_refused(outcome, "HF302", 3)
+        assert "pip install --upgrade" in outcome.err
 
 
-@every_command
-def test_the_name_is_taken(postgresql_shop: Shop, command: tuple[str, ...]) -> None:
+def test_the_name_is_taken(postgresql_shop: Shop) -> None:
     postgresql_shop.run("create schema holdfast")
-    assert_refused(postgresql_shop.holdfast(*command), "HF301", 3)
+    for command in (*COMMANDS, *FURTHER, *POSTGRESQL_ALONE):
+        assert_refused(postgresql_shop.holdfast(*command), "HF301", 3)
 
 
 @pytest.mark.parametrize("dialect", [PostgreSQL, SQLite])
@@ -172,9 +188,46 @@ def test_an_unknown_table(shop: Shop) -> None:
         assert_refused(shop.holdfast(*command), "HF409", 1)
 
 
-@pytest.mark.parametrize("command", [("log",), ("show", "1"), ("undo", "1", "--yes")], ids=" ".join)
-def test_nothing_was_ever_protected(shop: Shop, command: tuple[str, ...]) -> None:
-    assert_refused(shop.holdfast(*command), "HF303", 1)
+def test_nothing_was_ever_protected(shop: Shop) -> None:
+    for command in (("log",), ("show", "1"), ("undo", "1", "--yes"), *FURTHER):
+        assert_refused(shop.holdfast(*command), "HF303", 1)
+
+
+def test_what_nobody_should_have_typed(shop: Shop, empty_folder: pathlib.Path) -> None:
+    """Numbers that no database holds, names that it cannot keep, files of another kind: told before anything is done."""
+    (empty_folder / "junk.txt").write_text("no configuration\n")
+    (empty_folder / "ok.sql").write_text("select 1;\n")
+    shop.run("create table holdfast_tenant_migrations (tenant varchar(63) primary key)")
+    assert shop.holdfast("protect", "--all", "--yes").code == 0
+    on_server = shop.protected.name == "postgresql"
+    impossible = "x" * 64 if on_server else "STATUS"
+    cases: list[tuple[tuple[str, ...], int, str]] = [
+        (("log", "orders", "{}"), 2, "cannot be a value"),
+        (("log", "orders", "null"), 2, "cannot be a value"),
+        (("versions", "orders", "99999999999999999999"), 2, "cannot be a value"),
+        (("log", "--limit", "99999999999999999999"), 0, ""),
+        (("show", "\u0661"), 1, "HF410"),
+        (("show", "99999999999999999999"), 1, "HF410"),
+        (("revert", "orders", "1", "--at", "2001-01-01", "--yes"), 3, "HF435"),
+        (("as-of", "orders", "--at", "0s", "--into", ""), 3, "HF438"),
+        (("protect", "orders", "--soft-delete", "", "--add-columns", "--yes"), 2, "HF102"),
+        (("protect", "orders", "--soft-delete", impossible, "--add-columns", "--yes"), 2, "HF102"),
+        (("tail", "--from-start", "--interval", "nan"), 2, "--interval"),
+        (("tail", "--from-start", "--consumer", ""), 2, "name"),
+        (("seal", "--every", "inf"), 2, "--every"),
+        (("migrate", "-c", "junk.txt"), 3, "HF464"),
+        (("tenants", "-c", "junk.txt", "status"), 3, "HF497" if on_server else "HF499"),
+        (("lint", "--config", "junk.txt", "head"), 3, "HF445"),
+        (("lint", "--trace", "--scratch", "nonsense", "ok.sql"), 3, "HF447"),
+    ]
+    for arguments, code, said in cases:
+        outcome = shop.holdfast(*arguments)
+        assert (outcome.code, "Traceback" in outcome.err) == (code, False), (arguments, outcome)
+        assert said in outcome.err, arguments
+        assert not said.startswith("HF") or outcome.err.count("\n") == 1, outcome.err
+    assert shop.holdfast("status").code == 0
+    assert shop.holdfast("log", "holdfast_tenant_migrations").code == 1, "what holdfast keeps is left alone"
+    assert shop.holdfast("unprotect", "--all", "--purge-history", "--yes").code == 0
 
 
 @pytest.fixture

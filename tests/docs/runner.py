@@ -58,7 +58,7 @@ VOLATILE = (
 
 
 # Nothing in it is for the shell, but for a file that it writes.
-_PLAIN = re.compile(r"(holdfast [-\w ./:,=]*?)(?: > ([\w.]+))?")
+_PLAIN = re.compile(r"""(holdfast (?:[-\w ./:,=]|"[-\w ./:,=]*")*?)(?: > ([-\w.]+))?""")
 _SCRIPT = re.compile(r"python (\w+\.py)")
 # What one command leaves behind for the next.
 _STATE = re.compile(r"export |cd |\w+=|.*\$\?")

@@ -14,7 +14,7 @@ from holdfast.database import Database, execute
 from holdfast.errors import DeclarationError, ForeignKeyError, TenantError, UnsupportedError
 from holdfast.policies import Audit, SoftDelete, Tenant
 from tests.harness import Protected
-from tests.servers import pg_dump_schema
+from tests.servers import Server, Servers, pg_dump_schema
 from tests.suite.test_soft_delete import made
 
 SHOP = [
@@ -65,9 +65,14 @@ def login(shop: Protected, *, schema: str = "public") -> Iterator[Login]:
         shop.run(f"drop owned by {name}", f"drop role {name}")
 
 
+def filled(url: str) -> None:
+    made(url, *SHOP, *ROWS, protect={table: [TENANT] for table in TABLES})
+
+
 @pytest.fixture
-def shop(postgresql_database: str) -> Protected:
-    return made(postgresql_database, *SHOP, *ROWS, protect={table: [TENANT] for table in TABLES})
+def shop(postgresql: Server, servers: Servers) -> Iterator[Protected]:
+    with postgresql.new_database(servers.template(postgresql, filled)) as url:
+        yield Protected(url)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from holdfast.database import execute, prepare_engine
 from holdfast.errors import UndoConflictError
 from holdfast.journal import Conflict
 from holdfast.policies import Audit
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import Server
 
 EXAMPLES = int(os.environ.get("HOLDFAST_TEST_EXAMPLES", "0"))
@@ -356,7 +356,7 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[str]:
         path.unlink()
     else:
         server: Server = request.getfixturevalue("postgresql")
-        with server.new_database() as url:
+        with server.new_database(request.getfixturevalue("servers").template(server, journal)) as url:
             yield url
 
 

@@ -20,8 +20,9 @@ from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
+from holdfast.obstacles import check_views, refuse_used
 from holdfast.sqlalchemy.tables import policies_of
-from holdfast.steps import check_views, journal_step, refuse_used
+from holdfast.steps import journal_step
 from holdfast.tables import TableName
 
 ROLES_APART = "holdfast_roles_apart"

@@ -99,6 +99,10 @@ class Dialect(ABC):
     # ------------------------------------------------------------------ what is to be there
 
     @abstractmethod
+    def journal_columns(self) -> Mapping[str, frozenset[str]]:
+        """The columns of each table of the journal, as it is made now; ``Catalog.state`` has those that are there."""
+
+    @abstractmethod
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
         """The journal's own tables, functions and rights; run again, it brings them up to date."""
 

@@ -1,4 +1,4 @@
-"""What is known when a statement comes: what is there, what the migration did before, and what its transaction holds."""
+"""What is known when a statement comes: what there is, what the migration did before, what its transaction holds."""
 
 from __future__ import annotations
 

@@ -13,7 +13,15 @@ from holdfast.sqlalchemy.keys import PublicId, UUIDKey, uuid7
 from holdfast.sqlalchemy.live import index_live, unique_live
 from holdfast.sqlalchemy.loading import strict
 from holdfast.sqlalchemy.marks import live_link
-from holdfast.sqlalchemy.mixins import Audited, ProtectedModel, SoftDeletable, TenantOwned, Timestamped, Versioned
+from holdfast.sqlalchemy.mixins import (
+    Audited,
+    ProtectedModel,
+    SoftDeletable,
+    TenantKeyed,
+    TenantOwned,
+    Timestamped,
+    Versioned,
+)
 from holdfast.sqlalchemy.n_plus_one import NPlusOne, NPlusOneError, detect_n_plus_one
 from holdfast.sqlalchemy.naming import NAMING_CONVENTION, enum_column
 from holdfast.sqlalchemy.paging import OffsetPage, Page, async_keyset_page, async_offset_page, keyset_page, offset_page
@@ -49,6 +57,7 @@ __all__ = [
     "RowVersion",
     "Session",
     "SoftDeletable",
+    "TenantKeyed",
     "TenantOwned",
     "Timestamped",
     "UTCDateTime",

@@ -85,6 +85,24 @@ class TenantOwned:
     tenant_id: Mapped[str] = mapped_column(Text, sort_order=-_LAST + 1)
 
 
+class TenantKeyed(TenantOwned):
+    """As ``TenantOwned``, and the primary key begins with the tenant: each tenant has keys of its own.
+
+    For keys that the client chooses, such as the number of an invoice: a global one tells by a duplicate what others have.
+
+    >>> from sqlalchemy.orm import DeclarativeBase
+    >>> class Base(DeclarativeBase):
+    ...     pass
+    >>> class Invoice(TenantKeyed, Base):
+    ...     __tablename__ = "invoices"
+    ...     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    >>> Invoice.__table__.primary_key.columns.keys()
+    ['tenant_id', 'number']
+    """
+
+    tenant_id: Mapped[str] = mapped_column(Text, primary_key=True, sort_order=-_LAST + 1)
+
+
 class ProtectedModel(UUIDKey, Timestamped, SoftDeletable, Versioned, Audited):
     """All of it: a time-ordered key, times, soft delete, version and audit trail."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.features import Features
+from holdfast.dialects.journal_columns import columns_of
 from holdfast.dialects.postgresql import binding, interventions, journal
 from holdfast.dialects.postgresql.audit import recording
 from holdfast.dialects.postgresql.catalog import PostgreSQLCatalog
@@ -111,6 +112,9 @@ class PostgreSQL(Dialect):
 
     def one_at_a_time(self) -> PostgreSQL:
         return PostgreSQL(self.owner, batching=False, isolation=self.isolation)
+
+    def journal_columns(self) -> Mapping[str, frozenset[str]]:
+        return columns_of(journal.TABLES)
 
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
         return journal.install(version, roles_apart, self.isolation)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from holdfast.dialects.catalog import Catalog, columns_of
+from holdfast.dialects.catalog import Catalog
 from holdfast.dialects.postgresql.installed import INSTALLED
 
 # One document for each table of the user's schemas, in the shape that the inspector reads.
@@ -232,11 +230,6 @@ class PostgreSQLCatalog(Catalog):
 
     def state(self) -> str:
         return STATE
-
-    def journal(self) -> Mapping[str, frozenset[str]]:
-        from holdfast.dialects.postgresql.journal import TABLES  # which asks the catalog itself
-
-        return columns_of(TABLES)
 
     def relations(self) -> str:
         return RELATIONS

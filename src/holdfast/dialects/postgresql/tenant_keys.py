@@ -8,8 +8,10 @@ from typing import Literal
 from holdfast.dialects.postgresql.sql import literal, qualified, quote
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, Protection, Protections
-from holdfast.policies import Tenant
+from holdfast.policies import Audit, Guard, SoftDelete, Tenant
 from holdfast.tables import ForeignKey, TableName, UniqueKey
+
+_REACHING_OUT = (Audit, SoftDelete, Guard)
 
 
 def unique_keys(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
@@ -118,8 +120,17 @@ def foreign_keys(policy: Tenant, protection: Protection, protections: Protection
 
 
 def check_distributed(policy: Tenant, protection: Protection, protections: Protections) -> None:
-    """HF119 where a table that is spread over several servers could not have its keys."""
+    """HF119 where a table that is spread over several servers could not have its keys, or its other policies."""
     table = protection.table
+    for each in protection.policies:
+        if isinstance(each, _REACHING_OUT):
+            raise DeclarationError(
+                "HF119",
+                f"{type(each).__name__} of {table.name} works by triggers that read and write other tables, which a "
+                "distributed table cannot do from where its rows are.",
+                "Take it away from this table. Timestamps and Version look at the row alone: they work there with "
+                "citus.enable_unsafe_triggers = on.",
+            )
     if table.key and policy.column not in table.key:
         raise DeclarationError(
             "HF119",

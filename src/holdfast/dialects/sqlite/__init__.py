@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.features import Features
+from holdfast.dialects.journal_columns import columns_of
 from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite import binding, interventions, journal
 from holdfast.dialects.sqlite.audit import recording
@@ -108,6 +109,9 @@ class SQLite(Dialect):
         return SQLiteCatalog()
 
     # ------------------------------------------------------------------ what is to be there
+
+    def journal_columns(self) -> Mapping[str, frozenset[str]]:
+        return columns_of(journal.TABLES)
 
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
         return journal.install(version)

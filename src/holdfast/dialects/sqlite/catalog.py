@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from holdfast.dialects.catalog import Catalog, columns_of
+from holdfast.dialects.catalog import Catalog
 from holdfast.dialects.sqlite.live_view import MARKER
 
 _ACTION = "case {} when 'RESTRICT' then 'r' when 'CASCADE' then 'c' when 'SET NULL' then 'n' when 'SET DEFAULT' then 'd' else 'a' end"
@@ -223,11 +221,6 @@ class SQLiteCatalog(Catalog):
 
     def state(self) -> str:
         return STATE
-
-    def journal(self) -> Mapping[str, frozenset[str]]:
-        from holdfast.dialects.sqlite.journal import TABLES  # which asks the catalog itself
-
-        return columns_of(TABLES)
 
     def relations(self) -> str:
         return RELATIONS

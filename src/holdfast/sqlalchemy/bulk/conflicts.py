@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Index, UniqueConstraint
@@ -23,7 +24,7 @@ class ConflictTarget:
     columns: tuple[Column[Any], ...]
     where: ColumnElement[bool] | None = None
     tenant: Column[Any] | None = None
-    """Whose row it is, where the database has put that in front of the columns that the model declares."""
+    """Whose row it is, where that is part of the key and the rows do not give it: each is the present tenant's."""
 
     @property
     def elements(self) -> list[Column[Any]]:
@@ -37,7 +38,7 @@ class ConflictTarget:
 
 
 def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> ConflictTarget:
-    """The unique key over just these attributes, or of that name; HF654 where the model declares none.
+    """The unique key over just these attributes, the tenant aside, or of that name; HF654 where the model declares none.
 
     Of two over the same columns the one over the rows that live is meant.
     """
@@ -50,6 +51,9 @@ def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> Co
         target.check(wanted)
         columns = set(target.of(wanted))
         found = [each for each in known if set(each.columns) == columns]
+        if not found:
+            # Within the tenant, whose column the rows need not give.
+            found = [each for each in map(partial(_within_tenant, target), known) if set(each.columns) == columns]
         said = f"no unique key over {', '.join(wanted)}"
     if not found:
         there = "; ".join(map(str, known)) or "none"
@@ -59,7 +63,16 @@ def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> Co
             f"There are: {there}. Declare one (unique_live, UniqueConstraint), or match by one of these.",
         )
     chosen = max(found, key=lambda each: each.where is not None)
-    return replace(chosen, tenant=_tenant(target, chosen, dialect))
+    return replace(chosen, tenant=chosen.tenant if chosen.tenant is not None else _tenant(target, chosen, dialect))
+
+
+def _within_tenant(target: Target, key: ConflictTarget) -> ConflictTarget:
+    """The key without the tenant that it was declared with."""
+    policy = policy_of(target.table, Tenant)
+    tenant = None if policy is None else target.table.c[policy.column]
+    if tenant is None or tenant not in set(key.columns):
+        return key
+    return replace(key, columns=tuple(each for each in key.columns if each is not tenant), tenant=tenant)
 
 
 def _tenant(target: Target, key: ConflictTarget, dialect: str) -> Column[Any] | None:

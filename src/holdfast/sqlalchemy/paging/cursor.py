@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from holdfast.errors import InvalidCursorError, PagingError
@@ -45,7 +45,7 @@ class Keys:
                 "Make one with: python -c 'import secrets; print(secrets.token_hex(32))'.",
             )
         # The secret may serve for other things too; what is signed here is of no use there.
-        self.derived = [_digest(each, b"holdfast cursor") for each in secrets]
+        self.derived = [blake2b(each, digest_size=32, person=b"holdfast cursor").digest() for each in secrets]
 
 
 class Sealer:
@@ -54,7 +54,9 @@ class Sealer:
     def __init__(self, keys: Keys | Secret | Sequence[Secret], listing: bytes) -> None:
         self._keys = (keys if isinstance(keys, Keys) else Keys(keys)).derived
         # Keyed, so that it tells nothing of the filter to who holds the cursor.
-        self._bindings = [_digest(key, b"list" + listing)[:_BINDING] for key in self._keys]
+        self._bindings = [
+            blake2b(listing, key=key, digest_size=_BINDING, person=b"list").digest() for key in self._keys
+        ]
 
     def seal(self, position: Position) -> str:
         """The cursor for that place; HF643 where its values cannot be carried."""
@@ -104,11 +106,7 @@ class Sealer:
 
 
 def _sign(key: bytes, content: bytes) -> bytes:
-    return _digest(key, b"cursor" + content)[:_SIGNATURE]
-
-
-def _digest(key: bytes, content: bytes) -> bytes:
-    return hmac.digest(key, content, hashlib.sha256)
+    return blake2b(content, key=key, digest_size=_SIGNATURE, person=b"cursor").digest()
 
 
 def _invalid(message: str) -> InvalidCursorError:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Dialect,
     Enum,
     FromClause,
     Integer,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     bindparam,
     type_coerce,
 )
+from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.elements import Over
 
 from holdfast.sqlalchemy.paging.cursor import Position
@@ -63,10 +65,14 @@ class Way:
 
 
 class Frame:
-    """``row_ranges``: whether the database makes a range of an index of a row value."""
+    """``keyed`` finds the values of the order in an instance's key, where they are all there: then they need not be read
+    besides. ``row_ranges``: whether the database makes a range of an index of a row value."""
 
-    def __init__(self, statement: Select[Any], columns: Sequence[OrderColumn], row_ranges: bool) -> None:
+    def __init__(
+        self, statement: Select[Any], columns: Sequence[OrderColumn], dialect: Dialect, row_ranges: bool
+    ) -> None:
         self.columns = tuple(columns)
+        self.keyed = _keyed(statement, columns, dialect)
         self.names = [each["name"] for each in statement.column_descriptions]
         self.width = len(self.names)
         self.forward = Way(columns, row_ranges)
@@ -95,6 +101,27 @@ class Frame:
         if any(_is_incomparable(column) for column in self.columns):
             return lambda row: repr(row[width:])
         return itemgetter(*range(width, width + len(self.columns)))
+
+
+def _keyed(
+    statement: Select[Any], columns: Sequence[OrderColumn], dialect: Dialect
+) -> Callable[[Sequence[Any]], Any] | None:
+    """What finds the values of the order in the key of the one entity that is selected; None where they are not there
+    as they are stored. A key is never stale, unlike what else a session has of a row."""
+    [selected, *others] = statement._raw_columns
+    entity = selected._annotations.get("parententity")
+    if others or not isinstance(selected, FromClause) or not isinstance(entity, Mapper):
+        return None
+    key = [hash(column) for column in entity.primary_key]
+    places = []
+    for column in columns:
+        expression = column.expression
+        if column.nullable or hash(expression) not in key or not isinstance(expression.type, Integer | String | Uuid):
+            return None
+        if expression.type.dialect_impl(dialect).result_processor(dialect, None) is not None:
+            return None
+        places.append(key.index(hash(expression)))
+    return lambda identity: tuple(identity[place] for place in places)
 
 
 def parameters(limit: int, start: Position | None = None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def listing(
         # In the direction of the last column, so that row values can compare them together.
         columns += [OrderColumn(column, columns[-1].descending) for column in known.missing]
         columns = [replace(each, nullable=null) for each, null in zip(columns, known.nullable, strict=True)]
-        frame = Frame(statement, columns, dialect_for(dialect.name).features.row_value_ranges)
+        frame = Frame(statement, columns, dialect, dialect_for(dialect.name).features.row_value_ranges)
         bound = _parameters(described)
         if shape is not None and facts is None and _may_be_kept(known):
             if len(_facts) >= _REMEMBERED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Connection, Row, Select, inspect
 from sqlalchemy.engine import result_tuple
 
 from holdfast.errors import PagingError
@@ -30,13 +30,19 @@ def read(
     statement, frame = listing.statement, listing.frame
     if statement._distinct:
         _refuse_unselected(statement, way.columns)
-    paged = statement.add_columns(*frame.values).order_by(*way.clauses).limit(LIMIT)
+    keyed = frame.keyed is not None and not isinstance(session, Connection)
+    selected = statement if keyed else statement.add_columns(*frame.values)
+    paged = selected.order_by(*way.clauses).limit(LIMIT)
     if offset:
         paged = paged.offset(offset)
     if condition is not None:
         # Of groups too that have no aggregate in the order: the database moves such a condition down by itself.
         paged = paged.having(condition) if statement._group_by_clauses else paged.where(condition)
-    result = session.execute(paged, parameters(limit, start)).unique(frame.told_apart)
+    result = session.execute(paged, parameters(limit, start))
+    if keyed:
+        found = result.scalars().unique().all()
+        return list(found), found
+    result = result.unique(frame.told_apart)
     width = frame.width
     if width == 1:
         rows = result.all()
@@ -52,7 +58,10 @@ def read(
 
 def place_of(row: Any, frame: Frame) -> tuple[Any, ...]:
     """The values that the row has in the columns of the order, as they are stored."""
-    return tuple(row)[frame.width :]
+    if isinstance(row, Row):
+        return tuple(row)[frame.width :]
+    assert frame.keyed is not None
+    return frame.keyed(inspect(row).identity)
 
 
 def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -> None:

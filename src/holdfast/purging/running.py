@@ -1,13 +1,9 @@
-"""Purge: rows that were marked as deleted long ago are really deleted, their dead children before them.
-
-A row goes only when nothing refers to it any more: a row that a living one refers to is left and reported. What goes is
-recorded in the journal like any delete, so it can be undone for as long as the journal keeps it.
-"""
+"""A run: batch by batch, each in a transaction of its own."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,57 +21,17 @@ from holdfast.install import patiently
 from holdfast.inventory import Inventory
 from holdfast.objects import Protection, Protections
 from holdfast.policies import SoftDelete
+from holdfast.purging.family import Family, Node
+from holdfast.purging.results import Left, Purged
 from holdfast.retention import freeze
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.tables import TableName
 from holdfast.timeline import loads, moment, shown
 
-Node = tuple[TableName, str]
-"""A row: its table, and its key as JSON."""
 Progress = Callable[[int, int], None]
 """Called with how many rows of the table were looked at, and of how many."""
 
 MAX_LEFT = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A row that is old enough and stays, and why."""
-
-    table: str
-    key: Any
-    why: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {"table": self.table, "key": self.key, "why": self.why}
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """The outcome: how many rows of which table went (or would go), and which stay."""
-
-    table: str
-    before: datetime
-    rows: Mapping[str, int]
-    left: tuple[Left, ...] = ()
-    """The first thousand of those that stay since something refers to them."""
-    left_rows: int = 0
-    """How many they are in all."""
-    held: int = 0
-    """How many stay under legal hold."""
-    busy: int = 0
-    """How many others had locked; the next run takes them."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "table": self.table,
-            "before": self.before.isoformat(),
-            "purged": dict(self.rows),
-            "left": [each.as_json() for each in self.left],
-            "left_rows": self.left_rows,
-            "held": self.held,
-            "busy": self.busy,
-        }
 
 
 def purge(
@@ -163,60 +119,6 @@ def _follows(parent: Protection, child: Protection) -> bool:
 
 
 @dataclass(slots=True)
-class _Family:
-    """Rows that are to go, what refers to them, and which of them cannot go."""
-
-    children: dict[Node, set[Node]] = field(default_factory=dict)
-    why: dict[Node, str] = field(default_factory=dict)
-
-    def settle(self) -> None:
-        """Whoever is referred to by a row that stays, stays; rows that refer to each other in a circle stay too."""
-        parents: dict[Node, set[Node]] = {}
-        for parent, children in self.children.items():
-            for child in children:
-                parents.setdefault(child, set()).add(parent)
-        waiting = list(self.why)
-        while waiting:
-            stays = waiting.pop()
-            for parent in parents.get(stays, ()):
-                if parent not in self.why:
-                    self.why[parent] = f"a row of {shown(stays[0])} that stays refers to it"
-                    waiting.append(parent)
-
-    def in_order(self, tops: Iterable[Node]) -> list[list[Node]]:
-        """The rows below those that go, and these themselves, each after all that refer to it."""
-        heights: dict[Node, int] = {}
-        going = [top for top in tops if top not in self.why]
-        reached = set(going)
-        waiting = list(going)
-        while waiting:
-            for child in self.children.get(waiting.pop(), ()):
-                if child not in reached:
-                    reached.add(child)
-                    waiting.append(child)
-        pending = {node: len(self.children.get(node, ())) for node in reached}
-        parents: dict[Node, list[Node]] = {}
-        for node in reached:
-            for child in self.children.get(node, ()):
-                parents.setdefault(child, []).append(node)
-        level = [node for node, number in pending.items() if not number]
-        order: list[list[Node]] = []
-        while level:
-            order.append(sorted(level))
-            following = []
-            for node in level:
-                heights[node] = len(order)
-                for parent in parents.get(node, ()):
-                    pending[parent] -= 1
-                    if not pending[parent]:
-                        following.append(parent)
-            level = following
-        for node in reached - heights.keys():
-            self.why[node] = "it is part of a circle of rows that refer to each other"
-        return order
-
-
-@dataclass(slots=True)
 class _Run:
     """One purge, batch by batch."""
 
@@ -269,8 +171,8 @@ class _Run:
             execute(self.connection, settings)
         freeze(self.connection, self.dialect)
 
-    def _family(self, tops: list[Node]) -> _Family:
-        family = _Family()
+    def _family(self, tops: list[Node]) -> Family:
+        family = Family()
         level = {self.protection.table.name: [key for _, key in tops]}
         seen = set(tops)
         while level:
@@ -284,7 +186,7 @@ class _Run:
         family.settle()
         return family
 
-    def _referring(self, parent: Protection, keys: list[str], family: _Family) -> list[Node]:
+    def _referring(self, parent: Protection, keys: list[str], family: Family) -> list[Node]:
         """The dead rows that refer to these, and must go first; what else refers to them keeps them."""
         name = parent.table.name
         found = []
@@ -309,7 +211,7 @@ class _Run:
                     found.append(other)
         return found
 
-    def _delete(self, order: list[list[Node]], family: _Family) -> Counter[TableName]:
+    def _delete(self, order: list[list[Node]], family: Family) -> Counter[TableName]:
         counts: Counter[TableName] = Counter()
         for level in order:
             keys: dict[TableName, list[str]] = {}
