@@ -188,23 +188,26 @@ def unrecorded_cascades(protections: Mapping[TableName, Protection]) -> list[str
     return notes
 
 
-def of_tenants(dialect: Dialect, protections: Mapping[TableName, Protection]) -> list[str]:
+def of_tenants(dialect: Dialect, inventory: Inventory, protections: Mapping[TableName, Protection]) -> list[str]:
     """What changes for whoever knew the keys as they were, and which tables refer to a tenant's rows and have none."""
     notes = []
     for protection in protections.values():
         policy = protection.get(Tenant)
         if policy is None:
             continue
+        stored = inventory.relations.get(protection.relation.id)
+        # What was said once, and accepted, is for the doctor.
+        new = dialect.features.hides_rows and (stored is None or not stored.protected or policy not in stored.policies)
         for key in protection.table.uniques:
             if not (key.primary or key.ours or policy.is_global(key.name, key.columns) or policy.column in key.columns):
                 notes.append(
                     f"{key.name} of {protection.table.name} holds within each tenant from now on: two may have the "
                     f"same {', '.join(key.columns)}. Over all tenants: global_keys."
                 )
-            if dialect.features.hides_rows and key.primary and _is_chosen(key, protection.table, policy):
+            if new and key.primary and _is_chosen(key, protection.table, policy):
                 notes.append(
-                    f"The primary key of {protection.table.name} holds over all tenants, and its values are chosen by the "
-                    "client: by a duplicate one can tell which are taken. Let the database give them (identity, uuid), "
+                    f"The primary key of {protection.table.name} holds over all tenants, and the client chooses its "
+                    "values: by a duplicate one can tell which are taken. Let the database give them (identity, uuid), "
                     f"make it ({', '.join((policy.column, *key.columns))}), or accept it: "
                     f"global_keys=[{','.join(key.columns)!r}]."
                 )

@@ -108,6 +108,7 @@ class Conflict:
             },
         }
 
+
 def key_document(values: Iterable[Any]) -> Any:
     """A key as the journal spells it: the value itself, or an array of values in the order of the key."""
     listed = list(values)

@@ -104,7 +104,7 @@ def plan_protect(
     told = (
         *unrecorded_cascades(protections),
         *still_in_history(inventory, protections),
-        *of_tenants(dialect, protections),
+        *of_tenants(dialect, inventory, protections),
     )
     return Plan(tuple(steps), (*notes, *told), inventory)
 

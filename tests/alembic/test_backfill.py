@@ -206,7 +206,8 @@ def test_the_size_of_a_batch_follows_the_time_that_it_takes(
             settings=settings,
         )  # fmt: skip
         assert [fill._next_size(1000, took) for took in (0.1, 0.05, 0.2, 10.0, 0.0)] == [1000, 2000, 500, 500, 2000]
-        assert [fill._next_size(20_000, 0.01), fill._next_size(10, 60.0)] == [20_000, 10]
+        # Where the server is slow whatever it does, fewer rows would be no faster.
+        assert [fill._next_size(20_000, 0.01), fill._next_size(10, 60.0)] == [20_000, 250]
         assert execute(connection, str(fill.filling.replica_lag()))[0][0] is None
 
 

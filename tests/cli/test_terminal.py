@@ -11,8 +11,9 @@ import sys
 from collections.abc import Mapping
 
 import pytest
+import sqlalchemy as sa
 
-from tests.cli.conftest import Shop
+from tests.cli.conftest import Shop, make_shop
 
 HOLDFAST = [sys.executable, "-m", "holdfast"]
 
@@ -80,6 +81,37 @@ def test_a_pipe_whose_reader_has_gone(protected_shop: Shop, url_known: dict[str,
         ended = subprocess.run([*HOLDFAST, "log"], stdout=pipe, stderr=subprocess.PIPE, env=url_known, check=False)
     assert ended.returncode not in (0, 1)
     assert ended.stderr == b""
+
+
+def test_an_output_that_is_closed_or_full(protected_shop: Shop, url_known: dict[str, str]) -> None:
+    protected_shop.run("update orders set status = 'x'")
+    shell = '"$0" -m holdfast log'
+    for script, code, said in ((f"{shell} >&-", 0, b""), (f"{shell} > /dev/full", 3, b"No space left on device")):
+        ended = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, env=url_known, check=False)
+        assert (ended.returncode, ended.stderr.count(b"\n") <= 1) == (code, True), ended.stderr
+        assert said in ended.stderr
+
+
+def test_a_file_that_cannot_grow(sqlite_database: str, environment: dict[str, str]) -> None:
+    shop = make_shop(sqlite_database)
+    shop.run(
+        "with recursive n (i) as (select 10 union all select i + 1 from n where i < 3000) "
+        "insert into customers select i, 'a name that is not short', null from n"
+    )
+    assert shop.holdfast("protect", "--all", "--yes").code == 0
+    shop.run("delete from customers where id >= 10")
+    limit = 'ulimit -f $(($(stat -c %s "$1") / 1024 + 1)); exec "$0" -m holdfast undo 1 --yes'
+    path = str(sa.make_url(sqlite_database).database)
+    ended = subprocess.run(
+        ["bash", "-c", limit, sys.executable, path],
+        capture_output=True,
+        env={**environment, "HOLDFAST_URL": sqlite_database},
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr[:7]) == (3, b"HF405: "), ended.stderr
+    assert shop.rows("select count(*) from customers") == [(2,)]
+    assert shop.holdfast("undo", "1", "--yes").code == 0
+    assert shop.rows("select count(*) from customers") == [(2993,)]
 
 
 def test_a_pipe_that_cannot_carry_every_character(protected_shop: Shop, url_known: dict[str, str]) -> None:

@@ -98,6 +98,8 @@ _NO_HARM = "a lock for a moment, as every ALTER TABLE takes one"
 RULE_ONLY = {
     "add-column-default": "servers before 11",
     "autocommit-after-transaction": _FORM,
+    "backfill-restarts": _ROWS,
+    "cached-plan": _COMPATIBILITY,
     "change-default": _COMPATIBILITY,
     "change-owner": _NO_HARM,
     "change-policy": _PROTECTION,

@@ -318,3 +318,25 @@ def test_rows_that_cannot_be_told_apart_are_refused_unless_promised(session: Ses
     once = select(Book.id).union(select(Loan.book_id)).subquery()
     promised = rows(walk(session, select(once), [once.c.id], 4, unique_order=True))
     assert promised == in_order(session, select(Book.id), Book.id)
+
+
+def test_statements_of_one_shape_share_neither_values_nor_aliases(session: Session) -> None:
+    for last in (9, 23):
+        other = aliased(Book)
+        for statement, key in (
+            (select(Book).where(Book.id <= last), Book.id),
+            (select(other).where(other.id <= last), other.id),
+            (select(Book.title).where(Book.id <= last), Book.id),
+        ):
+            expected = session.scalars(statement.order_by(key)).all()
+            assert rows(walk(session, statement, [key], 4)) == expected
+
+
+def test_a_page_begins_at_the_key_that_is_stored(session: Session) -> None:
+    with session.no_autoflush:
+        last = session.get_one(Book, 4)
+        last.id = 99
+        page = keyset_page(session, select(Book), order_by=[Book.id], secret=SECRET, size=4)
+        after = keyset_page(session, select(Book), order_by=[Book.id], secret=SECRET, size=4, cursor=page.next)
+    assert page.items[-1] is last
+    assert after.items[0].id == 5

@@ -35,7 +35,7 @@ DECLARED = {
 }
 HELD = 2.0
 # One statement in so many is where the installer dies; HOLDFAST_TEST_ALL=1 tries them all.
-STRIDE = {"postgresql": 1, "sqlite": 1} if os.environ.get("HOLDFAST_TEST_ALL") else {"postgresql": 3, "sqlite": 29}
+STRIDE = {"postgresql": 1, "sqlite": 1} if os.environ.get("HOLDFAST_TEST_ALL") else {"postgresql": 5, "sqlite": 29}
 NUMBERS = itertools.count(100)
 
 

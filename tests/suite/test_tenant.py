@@ -403,6 +403,7 @@ def test_the_plan_says_what_changes_for_those_who_knew_the_keys(postgresql_datab
     shop.run(*SHOP)
     told = " ".join(shop.plan({"customers": [TENANT]}).notes)
     assert "email of public.customers holds within each tenant" in told
+    assert "The primary key of public.customers holds over all tenants" in told
     assert "public.orders refers to public.customers (customer) and has no tenant" in told
     shop.protect({table: [TENANT] for table in TABLES})
     assert shop.plan({table: [TENANT] for table in TABLES}).notes == ()

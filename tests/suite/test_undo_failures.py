@@ -252,11 +252,15 @@ print(undo(database, sys.argv[2], preview=20).rows, peak() - before)
 """
 
 
+MANY = 100_000 if os.environ.get("HOLDFAST_TEST_ALL") else 40_000
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_hundred_thousand_changes_are_undone_in_bounded_memory(database: str) -> None:
+def test_many_changes_are_undone_in_bounded_memory(database: str) -> None:
+    """A kilobyte for each is less than they would take if they were kept."""
     protected = Protected(database)
-    numbers = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 100000) "
+    numbers = f"with recursive n (i) as (select 1 union all select i + 1 from n where i < {MANY}) "
     protected.run(
         "create table t (id int primary key, name text, note text)",
         "insert into t (id, name, note) "
@@ -270,6 +274,6 @@ def test_a_hundred_thousand_changes_are_undone_in_bounded_memory(database: str) 
         [sys.executable, "-c", MEASURED, protected.url, transaction], capture_output=True, text=True, check=True
     )
     rows, kilobytes = map(int, measured.stdout.split())
-    assert rows == 100_000
-    assert kilobytes < 100_000
+    assert rows == MANY
+    assert kilobytes < MANY
     assert protected.checksum("t") == before

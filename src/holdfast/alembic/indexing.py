@@ -109,7 +109,9 @@ class Comparison:
             for row in rows.values():
                 if not row.valid and not self._is_in(name, row.name) and (not row.is_check or row.name in checks):
                     statement = revising.validate(name, row.name)
-                    self.upgrade.ops.append(ProtectOp(str(name), [statement], actions=[f"validate {row.name}"]))
+                    self.upgrade.ops.append(
+                        ProtectOp(str(name), [], actions=[f"validate {row.name}"], finish=[statement])
+                    )
 
     def _check(self, table: TableName, name: str, expression: str, row: Any) -> None:
         before = None if row is None else row.expression

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -33,6 +34,9 @@ class Commands(click.Group):
     """A group whose commands end as section "exit codes" of the help says, whatever goes wrong in them."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # Closed by who called: >&-
+                setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character is no reason to fail half way through a report.
             if hasattr(stream, "reconfigure"):
@@ -53,13 +57,23 @@ class Commands(click.Group):
             click.echo("\nInterrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from error
         except BrokenPipeError:
-            # Whatever is still buffered goes nowhere, so that the interpreter does not complain at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go()
             raise click.exceptions.Exit(BROKEN_PIPE) from None
+        except OSError as error:
+            what = f"{error.strerror or error}: {error.filename}" if error.filename else f"{error.strerror or error}"
+            click.echo(_scrubbed(ctx, f"A file, or the output, could not be read or written: {what}."), err=True)
+            if error.errno == errno.ENOSPC and error.filename is None:
+                _let_go()
+            raise click.exceptions.Exit(FAILED) from error
         except Exception as error:
             click.echo(_scrubbed(ctx, traceback.format_exc()), err=True)
             click.echo("This is a bug in holdfast; what is above helps to mend it. It could not be done.", err=True)
             raise click.exceptions.Exit(FAILED) from error
+
+
+def _let_go() -> None:
+    """Whatever is still buffered goes nowhere, so that the interpreter does not complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def refuse_unconfirmed(what: str) -> NoReturn:

@@ -14,6 +14,7 @@ from holdfast.cli.times import Length
 from holdfast.declaration import protections_of
 from holdfast.plan import plan_protect
 from holdfast.policies import Inserts, RawDelete, Reads
+from holdfast.tables import TableInfo
 from holdfast.timeline import shown
 
 
@@ -93,7 +94,8 @@ def protect(
         wanted = Wanted(**options)
         if mending := inventory.has_journal and not (tables or everything or configuration.tables or wanted.anything):
             declared: Declared = {name: each.policies for name, each in protections_of(inventory).items()}
-            chosen, left = [], []
+            chosen: list[TableInfo] = []
+            left: list[tuple[TableInfo, str]] = []
         else:
             chosen, left = chosen_tables(inventory, configuration, tables, wanted, everything)
             declared = declare(inventory, configuration, chosen, wanted, everything)

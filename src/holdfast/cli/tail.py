@@ -8,7 +8,7 @@ from datetime import datetime
 
 import click
 
-from holdfast.cli.opening import Settings, settings_of, url_option
+from holdfast.cli.opening import Settings, check_format, settings_of, url_option
 from holdfast.cli.printing import change_text, key_text, note, printable
 from holdfast.cli.times import Interval, Moment, local
 from holdfast.consumer import Consumer
@@ -67,6 +67,7 @@ def tail(
     if consumer == "":
         raise click.UsageError("A consumer has a name.")
     database = settings.database()
+    check_format(database)
     if wake is not None:
         (enable_wake_up if wake else disable_wake_up)(database)
         note(f"Commits {'now wake' if wake else 'no longer wake'} who follows the changes of this database.")

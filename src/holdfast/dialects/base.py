@@ -244,7 +244,13 @@ class Dialect(ABC):
     def work_across_tenants(self, reason: str, actor: str | None) -> tuple[Query, ...]:
         """Records why the transaction in hand works across tenants, and lets it."""
 
-    # ------------------------------------------------------------------ writing many rows
+    @abstractmethod
+    def record_intervention(
+        self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
+    ) -> Query:
+        """Writes down what is done to the journal itself; one row, the intervention's id."""
+
+    # ------------------------------------------------------------------ many rows
 
     takes_arrays: bool
     """Whether the values of a column can be given as one parameter, an array that ``unnest`` takes apart."""
@@ -256,7 +262,11 @@ class Dialect(ABC):
         """One boolean: whether rows of the table are hidden from this role; None where the database hides none."""
         return None
 
-    # ------------------------------------------------------------------ reading, deleting and undoing
+    def estimate_rows(self, select: str) -> str:
+        """Asks the planner about a SELECT; one JSON document. Only where the feature ``estimates_rows`` is true."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ topics, each in a module of its own
 
     @property
     @abstractmethod
@@ -272,12 +282,6 @@ class Dialect(ABC):
     @abstractmethod
     def undo(self) -> Undo:
         """How to take back what was recorded."""
-
-    def estimate_rows(self, select: str) -> str:
-        """Asks the planner about a SELECT; one JSON document. Only where the feature ``estimates_rows`` is true."""
-        raise NotImplementedError
-
-    # ------------------------------------------------------------------ the journal itself
 
     @property
     @abstractmethod
@@ -334,18 +338,10 @@ class Dialect(ABC):
     def evidence(self) -> Evidence:
         """How to seal the journal and to verify it."""
 
-    @abstractmethod
-    def record_intervention(
-        self, kind: str, actor: str | None, reason: str | None, details: Mapping[str, Any]
-    ) -> Query:
-        """Writes down what is done to the journal itself; one row, the intervention's id."""
-
     @property
     @abstractmethod
     def permitting(self) -> Permitting:
         """Who may do what, and how a transaction carries that."""
-
-    # ------------------------------------------------------------------ several schemas, databases, servers
 
     @property
     def tenancy(self) -> Tenancy | None:
@@ -361,8 +357,6 @@ class Dialect(ABC):
     def replication(self) -> Replication | None:
         """How far a replica has come; None where there are none."""
         return None
-
-    # ------------------------------------------------------------------ roles, and what is wrong
 
     @property
     def granting(self) -> Granting | None:

@@ -18,7 +18,6 @@ NEWEST: dict[str, tuple[int, ...]] = {
 _SQLGLOT = {"postgresql": "postgres", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql", "mssql": "tsql"}
 _PUBLIC = {"postgresql": "public", "sqlite": "main", "mssql": "dbo"}
 _NAME_LIMITS = {"postgresql": 63, "mysql": 64, "mariadb": 64, "mssql": 128}
-_TRANSACTIONAL = {"postgresql", "sqlite", "mssql"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,6 @@ class Server:
     def name_limit(self) -> int:
         """In bytes; 0 where there is none."""
         return _NAME_LIMITS.get(self.kind, 0)
-
-    @property
-    def transactional_ddl(self) -> bool:
-        return self.kind in _TRANSACTIONAL
 
 
 def server_for(kind: str, version: str | None = None) -> Server:

@@ -29,7 +29,8 @@ from holdfast.errors import (
 _AGAIN = (LockTimeoutError, DeadlockError, BusyError, SerializationError)
 _WAIT = 500
 """Milliseconds that a batch waits for a row that others have locked: those that it has locked wait with it."""
-_LEAST, _MOST = 10, 20_000
+_LEAST, _SLOW, _MOST = 10, 250, 20_000
+"""Rows of a batch: at least where others hold rows; where it is slow by itself, and fewer were no faster; at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class Backfill:
 
     def _next_size(self, size: int, took: float) -> int:
         factor = self.settings.aim.total_seconds() / max(took, 0.001)
-        return max(_LEAST, min(_MOST, int(size * max(0.5, min(2.0, factor)))))
+        wanted = int(size * max(0.5, min(2.0, factor)))
+        return max(min(_SLOW, self.settings.rows), min(_MOST, wanted))
 
     def _batch_at_last(self, key: Any, after: Any, filled: Filled, size: int) -> tuple[Any, Filled, int, bool]:
         """One batch, tried until it has its rows; a smaller one meets fewer locks."""

@@ -54,6 +54,7 @@ def purge(
     """
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
+        inventory.check_journal("holdfast protect --all")
         protections = protections_of(inventory)
         protection = _protection(inventory, protections, table)
     if not dry_run:

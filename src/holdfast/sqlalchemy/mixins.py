@@ -88,7 +88,7 @@ class TenantOwned:
 class TenantKeyed(TenantOwned):
     """As ``TenantOwned``, and the primary key begins with the tenant: each tenant has keys of its own.
 
-    For keys that the client chooses, such as the number of an invoice: a global one tells by a duplicate what others have.
+    For keys that the client chooses, such as an invoice's number: a global one tells by a duplicate what others have.
 
     >>> from sqlalchemy.orm import DeclarativeBase
     >>> class Base(DeclarativeBase):

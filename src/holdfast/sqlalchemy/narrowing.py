@@ -15,6 +15,7 @@ from typing import Any, Literal
 import sqlalchemy
 from sqlalchemy import (
     CTE,
+    Column,
     ColumnClause,
     ColumnElement,
     CompoundSelect,
@@ -133,6 +134,10 @@ def metadata_of(statement: Any) -> MetaData | None:
         return next((found for found in map(metadata_of, statement.selects) if found is not None), None)
     if not isinstance(statement, Select):
         return None
+    last = statement._raw_columns[-1] if statement._raw_columns else None
+    source = last.table if isinstance(last, Column) else last
+    if isinstance(source, Table):
+        return source.metadata
     tables = (table_of(source) for source, _ in (*_explicit(statement), *_named(_where(statement))))
     inside = (table_of(each) for each in iterate(statement) if isinstance(each, Table))
     return next((table.metadata for table in chain(tables, inside) if table is not None), None)

@@ -558,7 +558,7 @@ where rowid = new.rowid;
 update holdfast_statement set keeping = null, total = total_changes() + 1;
 update "items"
 set "deleted_at" = (select strftime('%Y-%m-%d %H:%M:%S', coalesce((select mark from holdfast_context), clock) / 1000000, 'unixepoch') || printf('.%06d', coalesce((select mark from holdfast_context), clock) % 1000000) from holdfast_statement)
-where "order_id" = new."id" and "deleted_at" is null;
+where new."id" = "order_id" and "deleted_at" is null;
 update holdfast_statement set total = total_changes() + 1;
 update holdfast_statement set total = total_changes() + 1;
 end;
@@ -621,7 +621,7 @@ where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is 
 update holdfast_statement set reviving = reviving + 1, total = total_changes() + 1;
 update "items"
 set "deleted_at" = null
-where "order_id" = new."id" and "deleted_at" is old."deleted_at";
+where new."id" = "order_id" and "deleted_at" is old."deleted_at";
 update holdfast_statement set total = total_changes() + 1;
 update holdfast_statement set reviving = reviving - 1, total = total_changes() + 1;
 update holdfast_statement set total = total_changes() + 1;
@@ -653,7 +653,7 @@ set number = number + 1,
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "items"
 set "deleted_at" = new."deleted_at"
-where "order_id" = new."id" and "deleted_at" is null;
+where new."id" = "order_id" and "deleted_at" is null;
 update holdfast_statement set total = total_changes() + 1;
 update holdfast_statement set total = total_changes() + 1;
 end;
@@ -684,7 +684,7 @@ set number = number + 1,
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "items"
 set "deleted_at" = null
-where "order_id" = new."id" and "deleted_at" is old."deleted_at";
+where new."id" = "order_id" and "deleted_at" is old."deleted_at";
 update holdfast_statement set total = total_changes() + 1;
 update holdfast_statement set total = total_changes() + 1;
 end;

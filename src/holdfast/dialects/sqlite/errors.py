@@ -54,7 +54,13 @@ def translate(error: BaseException) -> HoldfastError | None:
                 "Make the file and its folder writable for this user, open it without mode=ro, "
                 "and do not write in a read-only transaction.",
             )
-        case 14 | 10:
+        case 13 | 10:
+            return UnsupportedError(
+                "HF405",
+                f"The file could not be read or written: {message}; nothing of the transaction was written.",
+                "Look at the space on the disk, and at limits for the size of files.",
+            )
+        case 14:
             return UnsupportedError(
                 "HF406",
                 f"The database could not be opened: {message}.",

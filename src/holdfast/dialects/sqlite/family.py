@@ -88,7 +88,7 @@ class Family:
         columns = [f"{child}{quote(name)}" for name in key.columns]
         targets = [quote(name) for name in key.target_columns]
         if not self.own_keys:
-            return all_of(f"{column} = new.{target}" for column, target in zip(columns, targets, strict=True))
+            return all_of(f"new.{target} = {column}" for column, target in zip(columns, targets, strict=True))
         return (
             f"({', '.join(columns)}) in (\n    select {', '.join(f'f.{target}' for target in targets)}\n"
             f"    from {self.table} as f\n    where ({', '.join(f'f.{name}' for name in self.identity)}) in (\n{members}))"

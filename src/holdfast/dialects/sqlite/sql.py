@@ -55,9 +55,9 @@ def same(left: str, right: str) -> str:
 
 
 def matching(key: ForeignKey, child: str, parent: str) -> str:
-    """A condition: the one row refers to the other."""
+    """A condition: the one row refers to the other, as the key compares them: by the collation of the left side."""
     return all_of(
-        f"{child}.{quote(column)} = {parent}.{quote(target)}"
+        f"{parent}.{quote(target)} = {child}.{quote(column)}"
         for column, target in zip(key.columns, key.target_columns, strict=True)
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, differ, literal, qualified, quote
+from holdfast.dialects.sqlite.sql import all_of, differ, literal, matching, qualified, quote
 from holdfast.dialects.sqlite.undo_table import TableUndo
 from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, json_text, key_json, key_of
 from holdfast.objects import Protections
@@ -93,7 +93,7 @@ select u.relation, u.shown as key, {why} as why, null as fields
 from temp.holdfast_undo as u
 join {self.part.table} as t on {self.part.match("t", "u")}
 where u.relation = {self.relation} and u.action = 'delete'
-    and exists (select 1 from {qualified(key.table)} as c where {_refers(key, "c", "t")}{self._stays(key)})
+    and exists (select 1 from {qualified(key.table)} as c where {matching(key, "c", "t")}{self._stays(key)})
     and not {self._comes(key)}""")
         return queries
 
@@ -217,7 +217,7 @@ select u.relation, u.shown as key, {why} as why, null as fields
 from temp.holdfast_undo as u
 join {part.table} as t on {part.match("t", "u")}
 where u.relation = {self.relation} and u.action <> 'delete'{own}
-    and exists (select 1 from {qualified(key.target)} as p where {_refers(key, "t", "p")} and p.{parent} is not null)""")
+    and exists (select 1 from {qualified(key.target)} as p where {matching(key, "t", "p")} and p.{parent} is not null)""")
         for key in table.referenced_by if mark else ():
             child = self._mark(key.table)
             alive = f" and c.{child} is null" if child else ""
@@ -227,7 +227,7 @@ select u.relation, u.shown as key, {why} as why, null as fields
 from temp.holdfast_undo as u
 join {part.table} as t on {part.match("t", "u")}
 where u.relation = {self.relation} and u.action <> 'delete' and t.{mark} is not null
-    and exists (select 1 from {qualified(key.table)} as c where {_refers(key, "c", "t")}{alive})""")
+    and exists (select 1 from {qualified(key.table)} as c where {matching(key, "c", "t")}{alive})""")
         return queries
 
     def _mark(self, table: TableName) -> str | None:
@@ -247,7 +247,7 @@ from temp.holdfast_undo as u
 join {self.part.table} as t on {self.part.match("t", "u")}
 where u.relation = {self.relation} and u.action <> 'delete' and {given}
     and (u.action = 'insert' or {self.part.changes("u", key.columns)})
-    and not exists (select 1 from {qualified(key.target)} as p where {_refers(key, "t", "p")})""")
+    and not exists (select 1 from {qualified(key.target)} as p where {matching(key, "t", "p")})""")
         return queries
 
     def children(self) -> list[str]:
@@ -267,10 +267,3 @@ where u.relation = {self.relation} and u.action = 'update' and v.had and v.given
     and exists (select 1 from {qualified(key.table)} as c where c.{column} = v.after)
     and not exists (select 1 from {self.part.table} as t where t.{target} = v.after)""")
         return queries
-
-
-def _refers(key: ForeignKey, child: str, parent: str) -> str:
-    return all_of(
-        f"{parent}.{quote(target)} = {child}.{quote(column)}"
-        for column, target in zip(key.columns, key.target_columns, strict=True)
-    )

@@ -38,7 +38,7 @@ class ConflictTarget:
 
 
 def conflict_target(target: Target, on: Iterable[str] | str, dialect: str) -> ConflictTarget:
-    """The unique key over just these attributes, the tenant aside, or of that name; HF654 where the model declares none.
+    """The unique key over just these attributes, or these and the tenant, or of that name; HF654 where there is none.
 
     Of two over the same columns the one over the rows that live is meant.
     """

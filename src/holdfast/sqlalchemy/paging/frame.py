@@ -65,8 +65,8 @@ class Way:
 
 
 class Frame:
-    """``keyed`` finds the values of the order in an instance's key, where they are all there: then they need not be read
-    besides. ``row_ranges``: whether the database makes a range of an index of a row value."""
+    """``keyed`` finds the values of the order in an instance's key, where they are all there: nothing else is read.
+    ``row_ranges``: whether the database makes a range of an index of a row value."""
 
     def __init__(
         self, statement: Select[Any], columns: Sequence[OrderColumn], dialect: Dialect, row_ranges: bool
@@ -105,7 +105,7 @@ class Frame:
 
 def _keyed(
     statement: Select[Any], columns: Sequence[OrderColumn], dialect: Dialect
-) -> Callable[[Sequence[Any]], Any] | None:
+) -> Callable[[Sequence[Any]], tuple[Any, ...]] | None:
     """What finds the values of the order in the key of the one entity that is selected; None where they are not there
     as they are stored. A key is never stale, unlike what else a session has of a row."""
     [selected, *others] = statement._raw_columns
@@ -136,7 +136,7 @@ def parameters(limit: int, start: Position | None = None) -> dict[str, Any]:
 def is_lasting(column: OrderColumn) -> bool:
     """Whether it means the same in every statement of one shape. An alias is another one each time it is made, and a
     parameter has another value."""
-    given = column.given
+    given: Any = column.given
     entity = given._annotations.get("parententity")
     return isinstance(given, Column) and isinstance(given.table, Table) and not (entity and entity.is_aliased_class)
 

@@ -48,6 +48,10 @@ class Listing:
     frame: Frame
     identity: bytes
 
+    @property
+    def columns(self) -> tuple[OrderColumn, ...]:
+        return self.frame.columns
+
 
 _facts: dict[Any, _Facts] = {}
 """By shape. To work them out takes longer than the database takes for a page."""
@@ -97,7 +101,8 @@ def _lasting(
 
 def _shape(statement: Select[Any], order: Iterable[Any]) -> tuple[Any, list[BindParameter[Any]]]:
     """What all statements of one shape share, None where that is not known; and the parameters of this one."""
-    shape, parameters = [], []
+    shape: list[Any] = []
+    parameters: list[BindParameter[Any]] = []
     for each in (statement, *order):
         element = each.__clause_element__() if hasattr(each, "__clause_element__") else each
         key = element._generate_cache_key() if isinstance(element, ClauseElement) else None

@@ -61,7 +61,8 @@ def place_of(row: Any, frame: Frame) -> tuple[Any, ...]:
     if isinstance(row, Row):
         return tuple(row)[frame.width :]
     assert frame.keyed is not None
-    return frame.keyed(inspect(row).identity)
+    state: Any = inspect(row)
+    return frame.keyed(state.identity)
 
 
 def _refuse_unselected(statement: Select[Any], columns: Sequence[OrderColumn]) -> None:

@@ -215,6 +215,19 @@ def test_refuse_and_hard_delete_by_announcement(house: Any) -> None:
     assert house("select count(*) from t") == [(1,)]
 
 
+def test_children_are_found_as_the_key_compares(house: Any) -> None:
+    """By the collation of the parent's column, whatever that of the child's is."""
+    house("create table p (code text collate nocase primary key, deleted_at text)")
+    house("create table c (id integer primary key, p references p on delete cascade, deleted_at text)")
+    house("insert into p (code) values ('a')")
+    house("insert into c (id, p) values (1, 'A')")
+    house.protect(p=SoftDelete(), c=SoftDelete())
+    house("delete from p")
+    assert alive(house, "c") == []
+    house.connection.execute(house.dialect.undo.restore(house["p"]), {"key": '"a"'}).fetchall()
+    assert alive(house, "c") == [1]
+
+
 def test_hard_delete_runs_the_real_cascade(shop: Any) -> None:
     shop.work("delete from customers where id = 1", allow="hard_delete")
     assert shop("select count(*) from items") == [(1,)]
