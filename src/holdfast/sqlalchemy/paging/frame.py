@@ -137,8 +137,11 @@ def is_lasting(column: OrderColumn) -> bool:
     """Whether it means the same in every statement of one shape. An alias is another one each time it is made, and a
     parameter has another value."""
     given: Any = column.given
+    if not isinstance(given, Column):
+        return False
+    table: Any = given.table
     entity = given._annotations.get("parententity")
-    return isinstance(given, Column) and isinstance(given.table, Table) and not (entity and entity.is_aliased_class)
+    return isinstance(table, Table) and not (entity is not None and entity.is_aliased_class)
 
 
 def _has_window(element: Any) -> bool:
