@@ -35,6 +35,6 @@ def test_a_question_reads_what_answers_it(postgresql_database: str) -> None:
     assert whole > 4 * max(BUFFERS.values())
     with database.database.begin() as connection:
         for title, (wanted, _) in journal.questions(CHANGES).items():
-            buffers, _, rows = journal.explained(connection, database.database, wanted)
+            buffers, _, rows, _ = journal.explained(connection, database.database, wanted)
             assert rows > 0, title
             assert buffers <= BUFFERS[title], (title, buffers)
