@@ -26,6 +26,7 @@ EXTERNAL = os.environ.get("HOLDFAST_TEST_POSTGRESQL", "")
 CHINOOK = pathlib.Path(__file__).parents[1] / ".." / "shared" / "data" / "chinook"
 _WHEEL_VERSIONS = (18, 16)
 _DEBIAN = pathlib.Path("/usr/lib/postgresql")
+_MAINTENANCE: dict[tuple[int, str], psycopg.Connection[psycopg.rows.TupleRow]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +45,21 @@ class Server:
 
     def execute(self, statement: str, database: str | None = None) -> None:
         """One statement in a transaction block of its own, or outside of any for those that need that."""
-        url = self.maintenance_url if database is None else self.url(database)
-        with psycopg.connect(libpq_url(url), autocommit=True) as connection:
+        if database is None:
+            self._maintenance().execute(statement)
+            return
+        with psycopg.connect(libpq_url(self.url(database)), autocommit=True) as connection:
             connection.execute(statement)
+
+    def _maintenance(self) -> psycopg.Connection[psycopg.rows.TupleRow]:
+        """Kept: every test makes and drops a database through it."""
+        # A child process must not speak through the connection of the one that it was forked from.
+        key = os.getpid(), self.maintenance_url
+        connection = _MAINTENANCE.get(key)
+        if connection is None or connection.closed:
+            connection = psycopg.connect(libpq_url(self.maintenance_url), autocommit=True)
+            _MAINTENANCE[key] = connection
+        return connection
 
     @contextlib.contextmanager
     def new_database(self, template: str = "template0") -> Iterator[str]:
@@ -118,6 +131,9 @@ class Servers:
 
     def stop(self) -> None:
         self.drop_templates()
+        for server in self._running.values():
+            if kept := _MAINTENANCE.pop((os.getpid(), server.maintenance_url), None):
+                kept.close()
         self._exits.close()
 
 
