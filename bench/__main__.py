@@ -26,6 +26,7 @@ from bench import (
     sealing,
     signing,
     tenants,
+    unused,
 )
 from bench.cases import Case, Line, cases, run_add_all, run_case
 from bench.sizes import FULL, QUICK, Sizes
@@ -33,6 +34,7 @@ from bench.subjects import SETTINGS, Bench
 
 _PAGING = "Paging"
 _REPOSITORY = "Repository"
+_UNUSED = "Unused"
 _BULK = "Bulk"
 _JOURNAL = "Journal"
 _SEALING = "Sealing"
@@ -80,8 +82,19 @@ def run(
         versions: dict[str, str] = {}
         missing: dict[str, str] = {}
         # Those that protect tables are not asked for pages.
-        alone = _PAGING + _REPOSITORY + _BULK + _JOURNAL + _SEALING + _TENANTS + _SIGNING + _PERMISSIONS + _MIGRATIONS
-        if with_peers and not (only and only.lower() in alone.lower()):
+        alone = (
+            _PAGING
+            + _REPOSITORY
+            + _UNUSED
+            + _BULK
+            + _JOURNAL
+            + _SEALING
+            + _TENANTS
+            + _SIGNING
+            + _PERMISSIONS
+            + _MIGRATIONS
+        )
+        if with_peers and not (only and only.lower() in "".join(alone).lower()):
             versions, missing = _add_peers(bench)
         lines: list[Line] = []
         for title, measure in _measurements(bench):
@@ -91,6 +104,8 @@ def run(
             lines += _told(_PAGING, lambda: paging.lines(bench, versions, missing, with_peers=with_peers))
         if only.lower() in _REPOSITORY.lower():
             lines += _told(_REPOSITORY, lambda: repository.lines(bench, versions, missing, with_peers=with_peers))
+        if only.lower() in _UNUSED.lower():
+            lines += _told(_UNUSED, lambda: unused.lines(bench))
         if only.lower() in _BULK.lower():
             lines += _told(_BULK, lambda: bulk.lines(bench, versions, missing, with_peers=with_peers))
         if only.lower() in _JOURNAL.lower():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -114,6 +115,8 @@ def lines(bench: Bench) -> list[Line]:
         subject.connection.execute(change.undone.encode())
         title = f"Migration: {change.title}, {rows:,} rows: longest stall of a reader / a writer (naive: {naive})"
         found.append(Line(title, f"{READER} / {WRITER} ms", str(ours), ours.within(READER, WRITER)))
+        # The changes of a large table take minutes each.
+        print(f"\n  {change.title}: {ours} (naive: {naive})", end="", file=sys.stderr, flush=True)
     return [*found, _queue(subject, rows, bench.sizes.report)]
 
 

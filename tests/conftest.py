@@ -121,6 +121,7 @@ def _build(request: pytest.FixtureRequest) -> Callable[[str], object] | None:
 def no_templates(servers: Servers) -> None:
     """For a test of the role that owns the journal: no other database on the server is protected."""
     servers.drop_templates()
+    servers.drop_role()
 
 
 @pytest.fixture

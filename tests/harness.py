@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,19 @@ def journal(url: str) -> None:
     plan = protected.plan({"t": [Audit()]})
     apply(protected.database, replace(plan, steps=tuple(step for step in plan.steps if step.title == "journal")))
     protected.run("drop table t")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Makes those tables and their protection in an empty database: ``copy_of`` takes what is equal for the same."""
+
+    statements: tuple[str, ...]
+    declared: tuple[tuple[str, tuple[Policy, ...]], ...]
+
+    def __call__(self, url: str) -> None:
+        protected = Protected(url)
+        protected.run(*self.statements)
+        protected.protect(dict(self.declared))
 
 
 class Protected:
@@ -147,9 +160,9 @@ class Protected:
     def _checksum(self, connection: Connection, table: str) -> str:
         if self.name == "sqlite":
             columns = [row[1] for row in execute(connection, f"pragma table_info({table})")]
-            typed = ", ".join(f'typeof("{name}"), quote("{name}")' for name in columns)
-            rows = [tuple(row) for row in execute(connection, f"select {typed} from {table}")]
-            return hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()
+            typed = " || ' ' || ".join(f'typeof("{name}") || quote("{name}")' for name in columns)
+            rows = sorted(row[0] for row in execute(connection, f"select {typed} from {table}"))
+            return hashlib.sha256("\n".join(rows).encode()).hexdigest()
         [(digest,)] = execute(
             connection,
             "select md5(coalesce(string_agg(h, '' order by h), '')) from "

@@ -120,6 +120,11 @@ class Servers:
         self._kept.close()
         self._templates.clear()
 
+    def drop_role(self) -> None:
+        """The one that owns journals: a database that is dropped leaves it behind."""
+        for server in self._running.values():
+            server.execute("DROP ROLE IF EXISTS holdfast")
+
     def template_file(self, build: Callable[[str], object]) -> pathlib.Path:
         """The same for SQLite: a file to be copied."""
         if build not in self._files:

@@ -17,6 +17,7 @@ from holdfast.database import Database, execute, explained
 from holdfast.feed import cursor_at, moment_of
 from holdfast.feed_cursor import decode
 from holdfast.feed_page import Batch, read_batch
+from holdfast.inspector import check_format
 
 B = TypeVar("B", bound=Batch)
 
@@ -78,6 +79,8 @@ class Reader(ABC, Generic[B]):
 
     def __enter__(self) -> Self:
         dialect = self.database.dialect
+        with self.database.snapshot() as connection:
+            check_format(connection, dialect)
         # Where the journal was brought from elsewhere, this writes it down.
         cursor_at(self.database, "beginning")
         with explained(dialect), ExitStack() as stack:

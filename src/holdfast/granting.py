@@ -60,11 +60,17 @@ def plan_roles(
     """The plan that makes the roles, gives each its rights, and lets the policies hold for them.
 
     ``schemas`` limit on which tables rights are given; ``own`` hands the tables over to the owner. Rights on a table
-    are given where it is protected, and nowhere else. HF303 where nothing is, HF321 for a role with two duties.
+    are given where it is protected, and nowhere else. HF303 where nothing is, HF321 for a role with two duties, HF325
+    for a schema that is not there.
     """
     granting = granting_of(dialect)
     inventory.check_journal("holdfast protect")
     check(roles, granting.longest_name)
+    for schema in schemas:
+        if schema not in (inventory.state.get("schemas") or ()):
+            raise UnsupportedError(
+                "HF325", f"There is no schema {schema!r}.", "Leave --schema out for those of all protected tables."
+            )
     there = set(present)
     tables = [name for name in protections_of(inventory) if not schemas or name.schema in schemas]
     made: list[str] = []

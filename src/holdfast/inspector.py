@@ -53,14 +53,24 @@ def inspect(connection: Connection, dialect: Dialect, *, objects: bool = True) -
         ) from error
 
 
-def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[Dialect, Inventory]:
+def check_format(connection: Connection, dialect: Dialect) -> None:
+    """HF302 or HF306 where the journal is of another format, HF305 where it is damaged; where there is none, nothing.
+
+    It takes one statement: what reads the journal for long asks once, before it begins.
+    """
+    state = _state(connection, dialect)
+    if state["marker"] is not None:
+        state["lacking"] = _lacking(dialect, state)
+        check_columns(state)
+
+
+def _state(connection: Connection, dialect: Dialect) -> dict[str, Any]:
+    """What is known of the journal as a whole, once it is certain that this can be read."""
     state = _document(execute(connection, dialect.catalog.state())[0][0])
     _check_version(dialect, state)
     _check_marker(state)
-    if state["marker"] is not None and state.get("journal_owner") == "holdfast":
-        dialect = dialect.with_owner("holdfast")
     if state["marker"] is None:
-        return dialect.with_roles(Roles(), state), Inventory(state, read_tables(connection, dialect))
+        return state
     if not state.get("may_read_journal", True):
         raise UnsupportedError(
             "HF404",
@@ -73,6 +83,15 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
             f"The journal has lost its table holdfast.{missing[0]}, and with it what was declared.",
             "Restore it from a backup; or start anew: DROP SCHEMA holdfast CASCADE, then protect the tables again.",
         )
+    return state
+
+
+def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[Dialect, Inventory]:
+    state = _state(connection, dialect)
+    if state["marker"] is not None and state.get("journal_owner") == "holdfast":
+        dialect = dialect.with_owner("holdfast")
+    if state["marker"] is None:
+        return dialect.with_roles(Roles(), state), Inventory(state, read_tables(connection, dialect))
     state["lacking"] = _lacking(dialect, state)
     check_columns(state, _DECLARED)
     dialect = dialect.with_roles(_roles(connection, dialect, state), state)

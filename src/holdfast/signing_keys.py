@@ -56,8 +56,10 @@ def plan_signing(dialect: Dialect, inventory: Inventory, *, on: bool) -> Plan:
             "The tables are spread over several servers, whose policies can read no keys.",
             "Signed contexts are for one PostgreSQL server and its replicas.",
         )
+    if not on and not asks_for_signatures(inventory):
+        return Plan((), (), inventory)
     plan = plan_protect(signing.turned(on), inventory, {})
-    if on or not asks_for_signatures(inventory):
+    if on:
         return plan
     last = Step("journal", signing.forget(), ("drop function signed_tenant", "drop function signed_context"))
     return replace(plan, steps=(*plan.steps, last))
@@ -143,7 +145,9 @@ def _make_table(database: Database) -> None:
         dialect, inventory = inspect(connection, database.dialect)
         if inventory.has_journal and inventory.state.get("keys"):
             return
-        plan = plan_signing(dialect, inventory, on=False)
+        signing = signing_of(dialect)
+        inventory.check_journal("holdfast protect")
+        plan = plan_protect(signing.turned(False), inventory, {})
     apply(database, plan)
 
 

@@ -118,6 +118,30 @@ def test_it_goes_on_where_it_was_cut(database: str, migrations: Callable[..., Sc
     assert all(">" in each for each in first)
 
 
+def test_a_batch_ends_by_the_key_and_not_by_its_text(database: str, migrations: Callable[..., Scripts]) -> None:
+    """As text, 107 comes among the first ten numbers, and all rows up to it would be locked at once."""
+    upgrade = SMALL + """op.hf_backfill("numbers", "twin", "id", batches=small)"""
+    scripts = migrations(database, upgrade)
+    run(database, "create table numbers (id integer primary key, twin integer)")
+    run(
+        database,
+        "insert into numbers (id) with recursive n(i) as (select 1 union all select i + 1 from n where i < 120)"
+        " select i from n",
+    )
+
+    def cut(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith('update "numbers"') and rows(database, "select count(twin) from numbers") != [(0,)]:
+            raise _Cut
+
+    event.listen(Engine, "before_cursor_execute", cut)
+    try:
+        with pytest.raises(_Cut):
+            scripts.upgrade("b")
+    finally:
+        event.remove(Engine, "before_cursor_execute", cut)
+    assert rows(database, "select count(twin), max(twin) from numbers") == [(10, 10)]
+
+
 def test_it_waits_for_rows_that_others_have_locked(
     postgresql_database: str, migrations: Callable[..., Scripts]
 ) -> None:

@@ -651,7 +651,7 @@ class Application:
                 session.execute(sa.update(model).where(model.id == 0).values(label=counted))
             self.rounds += 1
 
-    def works(self, more: int = 6) -> None:
+    def works(self, more: int = 3) -> None:
         wanted = self.rounds + more
         until(lambda: self.rounds >= wanted or self._running.done())
         if self._running.done():

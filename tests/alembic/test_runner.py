@@ -11,10 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 
 from holdfast.cli import main
@@ -22,6 +25,7 @@ from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.errors import HoldfastError, LockedError, MigrationError
 from holdfast.migrating import MigrationRun, MigrationSettings
+from holdfast.migrating.running import pause_after
 from holdfast.migrating.statements import Statements
 from tests.alembic.scripts import ASYNC, SAFE, STOCK, Scripts, connected, rows, run, until
 from tests.tenancy.pooler import program
@@ -54,6 +58,17 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 def exits() -> Iterator[ExitStack]:
     with ExitStack() as exits:
         yield exits
+
+
+@given(st.integers(min_value=0), st.integers(min_value=0))
+def test_pauses_grow_to_a_bound_and_part_those_who_met(one: int, other: int) -> None:
+    assume(one != other)
+    pauses, others = ([pause_after(each, chance) for each in range(1, 200)] for chance in map(Random, (one, other)))
+    for attempt, pause in enumerate(pauses, start=1):
+        most = min(0.1 * 2 ** (attempt - 1), 4.0)
+        assert most / 2 <= pause <= most
+    assert pauses != others
+    assert pause_after(1) != pause_after(1)
 
 
 def migrate(scripts: Scripts, *arguments: str) -> Result:

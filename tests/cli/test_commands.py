@@ -35,6 +35,13 @@ def test_the_version() -> None:
     assert Shell(None)("--version").out == f"holdfast {holdfast.__version__}\n"
 
 
+def test_a_command_is_imported_when_it_is_asked_for() -> None:
+    program = "import sys, holdfast.cli as c; c.main(['log', '--help'], standalone_mode=False); print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split()
+    assert "holdfast.cli.log" in shown
+    assert not {"holdfast.cli.lint", "holdfast.lint", "holdfast.cli.erase", "holdfast.cli.demo"} & set(shown)
+
+
 def test_importing_the_library_brings_no_framework() -> None:
     unwanted = ["alembic", "asyncpg", "click", "django", "fastapi", "rich", "sqlalchemy.orm", "psycopg"]
     program = f"import sys, holdfast; print([each for each in {unwanted} if each in sys.modules])"

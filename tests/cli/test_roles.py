@@ -91,6 +91,16 @@ def test_one_role_cannot_have_two_duties(shop: Shop, prefix: str) -> None:
     refused = shop.holdfast("roles", "--prefix", prefix, "--application", "a", "--owner", "a", "--sql")
     assert (refused.code, "HF321" in refused.err) == (2, True)
     assert shop.holdfast("roles", "--create", "--drop").code == 2
+    elsewhere = shop.holdfast("roles", "--prefix", prefix, "--schema", "nix", "--create", "--yes")
+    assert elsewhere.code == 3
+    assert elsewhere.err.startswith("HF325: There is no schema 'nix'.")
+
+
+def test_turning_off_signing_that_was_never_on_changes_nothing(shop: Shop) -> None:
+    shop.protected.protect({"orders": [Tenant()]})
+    off = shop.holdfast("sign", "off", "--yes")
+    assert (off.code, "Nothing to do" in off.err) == (0, True)
+    assert shop.rows("select to_regclass('holdfast.signing_key')") == [(None,)]
 
 
 def test_sqlite_has_no_roles(sqlite_database: str) -> None:

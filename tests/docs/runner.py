@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import difflib
+import importlib
 import io
 import os
 import re
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from alembic.config import CommandLine, Config
 from click.testing import CliRunner
 
 from holdfast.cli import main
@@ -60,8 +63,9 @@ VOLATILE = (
 # Nothing in it is for the shell, but for a file that it writes.
 _PLAIN = re.compile(r"""(holdfast (?:[-\w ./:,=]|"[-\w ./:,=]*")*?)(?: > ([-\w.]+))?""")
 _SCRIPT = re.compile(r"python (\w+\.py)")
+_ALEMBIC = re.compile(r"""(alembic [-\w "]*?)( > /dev/null)?""")
 # What one command leaves behind for the next.
-_STATE = re.compile(r"export |cd |\w+=|.*\$\?")
+_STATE = re.compile(r"export |cd |\w+=")
 
 UPDATING = bool(os.environ.get("HOLDFAST_UPDATE_DOCS"))
 """Whether what a console block shows is written anew; a block with ``...`` is left to its author."""
@@ -169,12 +173,13 @@ class Runner:
 
     def script(self, source: str) -> tuple[str, int]:
         """What the lines print, and the exit code of the last or of the first that fails."""
-        if not all(map(_PLAIN.fullmatch, source.splitlines())):
+        lines = source.splitlines()
+        if not all(_PLAIN.fullmatch(line) or _SCRIPT.fullmatch(line) or _ALEMBIC.fullmatch(line) for line in lines):
             result = self.shell(f"set -eu -o pipefail\n{source}")
             return result.stdout, result.returncode
         printed, code = "", "0"
-        for line in source.splitlines():
-            more, code = self.holdfast(line)
+        for line in lines:
+            more, code = self.command(line)
             printed += more
             if code != "0":
                 break
@@ -195,7 +200,9 @@ class Runner:
             told = "__rc=$?; printf '\\036%s\\036' $__rc; (exit $__rc)"
             pieces = self.shell("".join(f"{command}\n{told}\n" for command, _ in commands)).stdout.split("\036")
         else:
-            pieces = [piece for command, _ in commands for piece in self.command(command)]
+            pieces = []
+            for command, _ in commands:
+                pieces += (f"{pieces[-1]}\n", "0") if command == "echo $?" else self.command(command)
         shown = ""
         for number, (command, wanted) in enumerate(commands):
             if len(pieces) < 2 * number + 2:
@@ -219,31 +226,39 @@ class Runner:
         if _PLAIN.fullmatch(command):
             return self.holdfast(command)
         if script := _SCRIPT.fullmatch(command):
-            return self.python_file(script[1])
+            return self.as_process(lambda: runpy.run_path(script[1], run_name="__main__"))
+        if alembic := _ALEMBIC.fullmatch(command):
+            printed, code = self.as_process(lambda: _Alembic("alembic").main(shlex.split(alembic[1])[1:]))
+            return "" if alembic[2] else printed, code
         result = self.shell(command)
         return result.stdout, str(result.returncode)
 
-    def python_file(self, name: str) -> tuple[str, str]:
-        """The same of a file of the page; what it imported of the page is forgotten, as if its process had ended."""
+    def as_process(self, run: Callable[[], object]) -> tuple[str, str]:
+        """The same of a program in Python; what it imported of the page is forgotten, as if its process had ended."""
         printed, code = io.StringIO(), "0"
-        before = set(sys.modules)
+        modules, path = set(sys.modules), list(sys.path)
         opened: list[Any] = []
 
         def note(connection: Any, _: object) -> None:
             opened.append(connection)
 
+        importlib.invalidate_caches()
         sys.path.insert(0, str(self.folder))
         sqlalchemy.event.listen(sqlalchemy.Pool, "connect", note)
         try:
             with _only(self.environment), contextlib.redirect_stdout(printed):
-                runpy.run_path(name, run_name="__main__")
+                run()
+        except SystemExit as exit_:
+            code = str(int(exit_.code or 0) & 0xFF)
         except Exception:
             traceback.print_exc(file=printed)
             code = "1"
         finally:
             sqlalchemy.event.remove(sqlalchemy.Pool, "connect", note)
-            sys.path.remove(str(self.folder))
-            for each in set(sys.modules) - before:
+            sys.path[:] = path
+            # Alembic looks there, and it is another folder for each page.
+            sys.path_importer_cache.pop(".", None)
+            for each in set(sys.modules) - modules:
                 if str(getattr(sys.modules[each], "__file__", "")).startswith(str(self.folder)):
                     del sys.modules[each]
             for connection in opened:
@@ -272,6 +287,13 @@ class Runner:
             text=True,
             timeout=90,
         )
+
+
+class _Alembic(CommandLine):
+    def run_cmd(self, config: Config, options: argparse.Namespace) -> None:
+        """Printed to what is standard output now, not when Alembic was imported."""
+        config.stdout = sys.stdout
+        super().run_cmd(config, options)
 
 
 @contextlib.contextmanager

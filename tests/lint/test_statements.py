@@ -72,7 +72,24 @@ def test_a_file_that_is_run_in_one_transaction() -> None:
 
 @pytest.mark.parametrize(
     "sql",
-    ["SELEC 1", "ALTER TABLE a FROB b", "CREATE FROB x", "DELETE FORM t", "ALTER TABLE a ADD COLUMN b int FROB", "x"],
+    [
+        *(
+            "SELEC 1",
+            "ALTER TABLE a FROB b",
+            "CREATE FROB x",
+            "DELETE FORM t",
+            "ALTER TABLE a ADD COLUMN b int FROB",
+            "x",
+        ),
+        *(
+            "drop tabel x;",
+            "DROP x",
+            "DROP TABLE a b",
+            "COMMENT TABLE a IS 'b'",
+            "GRANT SELECT ON a",
+            "ALTER TABEL a ADD b int",
+        ),
+    ],
 )
 def test_what_is_not_understood_is_no_pass(sql: str) -> None:
     report = lint_sql(f"ANALYZE a;\n{sql};")
@@ -82,6 +99,30 @@ def test_what_is_not_understood_is_no_pass(sql: str) -> None:
         "unreadable-statement",
         2,
     )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("VACUUM", "CLUSTER", "DO $$ BEGIN END $$", "CHECKPOINT", "REASSIGN OWNED BY a TO b", "DISCARD ALL"),
+        *(
+            "DROP CAST (text AS int)",
+            "DROP OPERATOR CLASS a USING btree",
+            "DROP TEXT SEARCH PARSER a",
+            "DROP RULE a ON b",
+        ),
+        *("DROP FOREIGN DATA WRAPPER a CASCADE", "DROP ACCESS METHOD a", "DROP OWNED BY a", "DROP GROUP a"),
+        *(
+            "DROP USER MAPPING FOR a SERVER b",
+            "DROP DATABASE a WITH (FORCE)",
+            "DROP VIEW a, b RESTRICT",
+            "DROP DOMAIN a",
+        ),
+        *("DROP PROCEDURAL LANGUAGE a", "DROP EVENT TRIGGER a", "DROP STATISTICS a", "REVOKE ALL ON a FROM PUBLIC"),
+    ],
+)
+def test_a_command_of_postgresql_is_understood(sql: str) -> None:
+    assert not lint_sql(sql).unreadable
 
 
 @pytest.mark.parametrize("sql", ["SELECT 'a", 'SELECT "a', "SELECT $$a", "ANALYZE a; DROP TABLE b; /* never closed"])

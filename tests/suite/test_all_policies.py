@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.errors import GuardError, ProtectedError, StaleVersionError
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.suite.test_soft_delete import living, made
 
 ALL = (Audit(), SoftDelete(), Timestamps(), Version(), Guard(max_rows=10))
@@ -23,11 +23,17 @@ ROWS = (
 )
 
 
+def build(url: str) -> None:
+    shop = made(url, *SHOP, protect={"orders": ALL, "lines": ALL})
+    shop.run(*ROWS)
+
+
+pytestmark = pytest.mark.copy_of(build=build)
+
+
 @pytest.fixture
 def shop(database: str) -> Protected:
-    shop = made(database, *SHOP, protect={"orders": ALL, "lines": ALL})
-    shop.run(*ROWS)
-    return shop
+    return Protected(database)
 
 
 def told(protected: Protected, table: str) -> list[tuple[str, Any]]:
@@ -120,6 +126,7 @@ def test_a_version_that_was_read_may_go_with_a_delete(shop: Protected) -> None:
         shop.run("update orders set deleted_at = current_timestamp, version = 9 where id = 2")
 
 
+@pytest.mark.copy_of(build=journal)
 def test_a_partitioned_table_has_them_all(postgresql_database: str) -> None:
     events = made(
         postgresql_database,

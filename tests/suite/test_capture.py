@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,27 @@ import pytest
 from holdfast.context import bind, context
 from holdfast.journal import Change
 from holdfast.policies import Audit
-from tests.harness import Protected, journal
+from tests.harness import Prepared, Protected, journal
 from tests.paths import POSTGRESQL, SQLITE, Expected, Path
 from tests.replay import Rows, replayed, snapshot
 
 pytestmark = pytest.mark.copy_of(build=journal)
+FORMS = ("statement", "row")
+
+
+def protection(path: Path, audit: Audit) -> Prepared:
+    return Prepared(tuple(path.setup), tuple((table.name.removeprefix("only "), (audit,)) for table in path.tables))
+
+
+def copied(paths: Sequence[Path], forms: Sequence[str]) -> list[Any]:
+    """Each path in each form; what many begin with is made once."""
+    pairs: list[tuple[Path, Any]] = [(path, form) for path in paths for form in forms]
+    begun = [protection(path, Audit(form=form)) for path, form in pairs]
+    uses = collections.Counter(begun)
+    return [
+        pytest.param(path, form, id=f"{path}-{form}", marks=pytest.mark.copy_of(build=each) if uses[each] > 2 else ())
+        for (path, form), each in zip(pairs, begun, strict=True)
+    ]
 
 
 def in_order_of_rows(entries: Sequence[Expected]) -> list[Expected]:
@@ -29,8 +46,8 @@ def entries(changes: Sequence[Change]) -> list[Expected]:
 
 def walk(protected: Protected, path: Path, audit: Audit) -> tuple[list[Change], Rows, Rows]:
     """Writes by that path in one transaction; gives what was recorded, and the rows before and after."""
-    protected.run(*path.setup)
-    protected.protect({table.name.removeprefix("only "): [audit] for table in path.tables})
+    if protected.inventory().relations == {}:
+        protection(path, audit)(protected.url)
     before = snapshot(protected, path.tables)
     bind(protected.database.engine)
     with context(actor="writer"):
@@ -55,8 +72,7 @@ def check(protected: Protected, path: Path, audit: Audit) -> None:
         assert snapshot(protected, path.tables) == after
 
 
-@pytest.mark.parametrize("form", ["statement", "row"])
-@pytest.mark.parametrize("path", POSTGRESQL, ids=str)
+@pytest.mark.parametrize("path, form", copied(POSTGRESQL, FORMS))
 def test_path_postgresql(postgresql_database: str, path: Path, form: Any) -> None:
     protected = Protected(postgresql_database)
     [(version,)] = protected.rows("show server_version_num")
@@ -65,13 +81,13 @@ def test_path_postgresql(postgresql_database: str, path: Path, form: Any) -> Non
     check(protected, path, Audit(form=form))
 
 
-@pytest.mark.parametrize("path", SQLITE, ids=str)
-def test_path_sqlite(sqlite_database: str, path: Path) -> None:
+@pytest.mark.parametrize("path, form", copied(SQLITE, ["auto"]))
+def test_path_sqlite(sqlite_database: str, path: Path, form: Any) -> None:
     pathlib.Path(sqlite_database.removeprefix("sqlite:///")).touch()
-    check(Protected(sqlite_database), path, Audit())
+    check(Protected(sqlite_database), path, Audit(form=form))
 
 
-@pytest.mark.parametrize("form", ["statement", "row"])
+@pytest.mark.parametrize("form", FORMS)
 def test_inserts_in_full(postgresql_database: str, form: Any) -> None:
     """The whole image is in the journal itself, so it stays when the row is changed by a path that is not recorded."""
     protected = Protected(postgresql_database)

@@ -49,6 +49,8 @@ class Shop:
     def __post_init__(self) -> None:
         self.engine = sa.create_engine(self.database.database.url, poolclass=sa.NullPool)
         prepare_engine(self.engine)
+        if self.database.name == "sqlite":
+            self.database.database.engine = kept_open(self.database)
         bind(self.engine)
         tables = self.database.inventory().tables.values()
         self.keys = {plain(table.name.name): [plain(name) for name in table.key] for table in tables}
@@ -118,6 +120,14 @@ class Shop:
 
     def checksums(self) -> dict[str, str]:
         return self.database.checksums(*(f'"{spelled}"' for spelled in self.names.values()))
+
+
+def kept_open(database: Protected) -> sa.Engine:
+    """One connection: SQLite reads the whole schema for each new one, which takes longer than most undos here."""
+    engine = sa.create_engine(database.database.url, poolclass=sa.StaticPool)
+    prepare_engine(engine)
+    sa.event.listen(engine, "reset", lambda connection, *_: connection.execute("pragma query_only = off"))
+    return engine
 
 
 def plain(name: str) -> str:
@@ -190,13 +200,14 @@ DESTRUCTIVE: Sequence[Sequence[str]] = (
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
-def shop(request: pytest.FixtureRequest) -> Shop:
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     database = Protected(request.getfixturevalue(f"chinook_{request.param}"))
     inventory = database.inventory()
     left = {table.name for table, _ in without_protection(inventory)}
     database.protect({str(name): [Audit()] for name in inventory.tables if name not in left})
     assert database.drift() == []
-    return Shop(database)
+    yield Shop(database)
+    database.database.engine.dispose()
 
 
 @pytest.mark.timeout(300)

@@ -22,9 +22,16 @@ from tests.suite.test_soft_delete import made
 ROOMS = "create table rooms (id int primary key, name text)"
 
 
+def build(url: str) -> None:
+    made(url, ROOMS, protect={"rooms": [Audit()]})
+
+
+pytestmark = pytest.mark.copy_of(build=build)
+
+
 @pytest.fixture
 def rooms(database: str) -> Protected:
-    return made(database, ROOMS, protect={"rooms": [Audit()]})
+    return Protected(database)
 
 
 @pytest.fixture
@@ -112,7 +119,7 @@ def test_a_session_of_the_orm_is_bound_in_each_of_its_transactions(rooms: Protec
 def test_binding_costs_one_statement_in_a_transaction_and_none_without_a_context(
     postgresql_database: str,
 ) -> None:
-    rooms = made(postgresql_database, ROOMS, protect={"rooms": [Audit()]})
+    rooms = Protected(postgresql_database)
     engine = sa.create_engine(rooms.database.url)
     holdfast.bind(engine)
     sent: list[str] = []
@@ -129,7 +136,7 @@ def test_binding_costs_one_statement_in_a_transaction_and_none_without_a_context
 
 
 def test_threads_keep_their_own(postgresql_database: str) -> None:
-    rooms = made(postgresql_database, ROOMS, protect={"rooms": [Audit()]})
+    rooms = Protected(postgresql_database)
     engine = sa.create_engine(rooms.database.url, pool_size=3)
     holdfast.bind(engine)
     together = threading.Barrier(3)
@@ -152,7 +159,7 @@ def test_threads_keep_their_own(postgresql_database: str) -> None:
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 def test_tasks_of_an_event_loop_keep_their_own(postgresql_database: str, driver: str) -> None:
-    rooms = made(postgresql_database, ROOMS, protect={"rooms": [Audit()]})
+    rooms = Protected(postgresql_database)
 
     async def main() -> None:
         engine = create_async_engine(rooms.database.url.set(drivername=f"postgresql+{driver}"), pool_size=2)
@@ -175,7 +182,7 @@ def test_tasks_of_an_event_loop_keep_their_own(postgresql_database: str, driver:
 
 
 def test_an_asynchronous_engine_over_sqlite(sqlite_database: str) -> None:
-    rooms = made(sqlite_database, ROOMS, protect={"rooms": [Audit()]})
+    rooms = Protected(sqlite_database)
 
     async def main() -> None:
         engine = create_async_engine(rooms.database.url.set(drivername="sqlite+aiosqlite"))
@@ -192,7 +199,7 @@ def test_an_asynchronous_engine_over_sqlite(sqlite_database: str) -> None:
 
 
 def test_psql_can_say_who_it_is(postgresql_database: str) -> None:
-    rooms = made(postgresql_database, ROOMS, protect={"rooms": [Audit()]})
+    rooms = Protected(postgresql_database)
     rooms.run(
         "select holdfast.set_context(actor => 'night shift', reason => 'ticket 7', context => '{\"host\": \"db1\"}')",
         "insert into rooms values (1, 'a')",
@@ -201,6 +208,7 @@ def test_psql_can_say_who_it_is(postgresql_database: str) -> None:
     assert actors(rooms) == {1: "night shift", 2: None}
 
 
+@pytest.mark.copy_of(build=None)
 def test_where_nothing_is_protected_a_context_is_refused_and_work_without_one_goes_on(database: str) -> None:
     rooms = Protected(database)
     rooms.run(ROOMS)
@@ -219,6 +227,7 @@ def test_where_nothing_is_protected_a_context_is_refused_and_work_without_one_go
     engine.dispose()
 
 
+@pytest.mark.copy_of(build=None)
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "aiosqlite"])
 def test_an_asynchronous_engine_is_told_so_too(request: pytest.FixtureRequest, driver: str) -> None:
     database = "sqlite" if driver == "aiosqlite" else "postgresql"

@@ -20,10 +20,12 @@ from tests.harness import Protected
 from tests.servers import dump_and_restore
 from tests.stock import everything, history, prepared, told, transaction
 
+pytestmark = pytest.mark.copy_of(build=prepared)
+
 
 @pytest.fixture
 def stock(database: str) -> Protected:
-    return prepared(database)
+    return Protected(database)
 
 
 def test_the_feed_is_the_journal_from_the_oldest_on(stock: Protected) -> None:
@@ -61,7 +63,7 @@ def test_any_split_into_pages_is_the_same_sequence(stock: Protected) -> None:
 def test_a_batch_that_is_too_large_to_sort_is_the_same_sequence(
     postgresql_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     history(stock)
     whole = everything(stock.database)
     begun = cursor_at(stock.database, "now")
@@ -148,13 +150,13 @@ def test_a_cursor_that_somebody_made_up_is_refused(stock: Protected) -> None:
 
 
 def test_a_cursor_of_another_file_is_refused(sqlite_database: str, tmp_path: pathlib.Path) -> None:
-    stock, other = prepared(sqlite_database), prepared(f"sqlite:///{tmp_path / 'other.db'}")
+    stock, other = Protected(sqlite_database), prepared(f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(InvalidCursorError, match="another database"):
         changes_after(stock.database, cursor_at(other.database, "now"))
 
 
 def test_a_cursor_of_another_database_is_refused(postgresql_database: str, elsewhere: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     Protected(elsewhere).run("create table before_the_journal (id integer)")
     other = prepared(elsewhere)
     with pytest.raises(InvalidCursorError, match="another database"):
@@ -175,7 +177,7 @@ def test_a_cursor_from_before_the_database_was_set_back(stock: Protected) -> Non
 
 
 def test_a_restored_copy_goes_on_where_the_original_was(postgresql_database: str, elsewhere: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     history(stock)
     whole = told(everything(stock.database))
     first, last = changes_after(stock.database, limit=5), changes_after(stock.database)

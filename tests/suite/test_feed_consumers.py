@@ -19,10 +19,12 @@ from tests.harness import Protected
 from tests.servers import pg_dump_schema
 from tests.stock import everything, prepared
 
+pytestmark = pytest.mark.copy_of(build=prepared)
+
 
 @pytest.fixture
 def stock(database: str) -> Protected:
-    return prepared(database)
+    return Protected(database)
 
 
 # ---------------------------------------------------------------------- consumers
@@ -86,7 +88,7 @@ def test_acknowledged_in_the_consumers_own_transaction(stock: Protected) -> None
 
 
 def test_one_process_at_a_time_has_the_name(postgresql_database: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     with Consumer(stock.database, "index"):
         with pytest.raises(LockedError, match="HF431"):
             Consumer(stock.database, "index").__enter__()
@@ -97,7 +99,7 @@ def test_one_process_at_a_time_has_the_name(postgresql_database: str) -> None:
 
 
 def test_who_comes_later_takes_over_on_sqlite(sqlite_database: str) -> None:
-    stock = prepared(sqlite_database)
+    stock = Protected(sqlite_database)
     stock.run("insert into item values (1, 1, null)")
     with Consumer(stock.database, "index") as early:
         batch = early.read()
@@ -132,7 +134,7 @@ def test_what_is_not_for_a_consumer_is_not_looked_through_again(
 
 
 def test_a_role_that_may_read_and_keep_its_place(postgresql_database: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     stock.run("create role test_indexer login")
     try:
         stock.run(
@@ -160,6 +162,7 @@ def test_a_role_that_may_read_and_keep_its_place(postgresql_database: str) -> No
 # ---------------------------------------------------------------------- waiting
 
 
+@pytest.mark.copy_of(build=None)
 def test_a_commit_wakes_who_waits_where_that_is_switched_on(postgresql_database: str) -> None:
     stock = Protected(postgresql_database)
     before = pg_dump_schema(postgresql_database)
@@ -195,7 +198,7 @@ def test_a_commit_wakes_who_waits_where_that_is_switched_on(postgresql_database:
 
 def test_sqlite_wakes_nobody(sqlite_database: str) -> None:
     with pytest.raises(UnsupportedError, match="HF413"):
-        enable_wake_up(prepared(sqlite_database).database)
+        enable_wake_up(Protected(sqlite_database).database)
 
 
 DRIVERS = {"postgresql": ("postgresql+asyncpg", "postgresql+psycopg"), "sqlite": ("sqlite+aiosqlite",)}

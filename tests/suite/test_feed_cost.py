@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from holdfast.database import execute
 from holdfast.feed import changes_after, cursor_at, feed_state
 from holdfast.feed_cursor import decode, position_of
 from tests.harness import Protected
 from tests.stock import prepared, transaction
+
+pytestmark = pytest.mark.copy_of(build=prepared)
 
 
 def buffers(stock: Protected, cursor: str, limit: int) -> int:
@@ -51,7 +55,7 @@ def quiet_cursor(stock: Protected) -> str:
 
 
 def test_what_a_page_reads_does_not_grow_with_the_journal(postgresql_database: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     stock.run("insert into item select g, 0, null from generate_series(1, 2500) as g")
     for _ in range(20):
         stock.run("update item set n = n + 1")

@@ -10,12 +10,15 @@ import pytest
 
 from holdfast.database import execute
 from holdfast.feed import changes_after, cursor_at
+from tests.harness import Protected
 from tests.servers import libpq_url
 from tests.stock import everything, prepared, transaction
 
+pytestmark = pytest.mark.copy_of(build=prepared)
+
 
 def test_what_runs_long_delays_itself_alone(postgresql_database: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     cursor = cursor_at(stock.database, "now")
     with transaction(postgresql_database, "insert into item values (1, 1, 'slow')") as slow:
         stock.run("insert into item values (2, 2, 'fast')")
@@ -33,7 +36,7 @@ def test_what_runs_long_delays_itself_alone(postgresql_database: str) -> None:
 
 def test_a_row_changes_in_the_order_in_which_it_changed(postgresql_database: str) -> None:
     """The transaction that began to write first is the last to write this row."""
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     stock.run("insert into item values (1, 0, null)")
     cursor = cursor_at(stock.database, "now")
     with (
@@ -56,7 +59,7 @@ def test_a_row_changes_in_the_order_in_which_it_changed(postgresql_database: str
 
 
 def test_what_is_rolled_back_never_comes(postgresql_database: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     with transaction(postgresql_database, "insert into item values (1, 1, null)"):
         early = changes_after(stock.database)
     with transaction(postgresql_database, "insert into item values (2, 2, null)", "savepoint s") as partly:
@@ -70,7 +73,7 @@ def test_what_is_rolled_back_never_comes(postgresql_database: str) -> None:
 
 
 def test_the_readers_own_transaction_is_not_committed(postgresql_database: str) -> None:
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     with stock.connect() as connection:
         execute(connection, "insert into item values (1, 1, null)")
         batch = changes_after(connection)
@@ -83,7 +86,7 @@ def test_nothing_is_lost_whoever_writes_first_and_ends_last(
     postgresql_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Transactions that begin to write, write on and end in any order, between pages that are read in any way."""
-    stock = prepared(postgresql_database)
+    stock = Protected(postgresql_database)
     chance = random.Random(3)
     monkeypatch.setattr("holdfast.feed_page._AT_ONCE", 5)
     url = libpq_url(postgresql_database)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from holdfast.errors import DeclarationError, HoldfastError, UnsupportedError
-from holdfast.granting import named, plan_drop_roles
+from holdfast.granting import named, open_large_objects, plan_drop_roles
 from holdfast.inspector import inspect
 from holdfast.install import apply
 from holdfast.policies import Audit, Tenant
@@ -168,6 +168,36 @@ def test_roles_come_and_go_and_leave_everything_as_it_was(servers: Servers) -> N
         protected.run(f'drop owned by "{roles.application}"')
         assert pg_dump_schema(protected.url) == before
         assert protected.rows(f"select rolname from pg_roles where rolname like '{prefix}%'") == [(roles.application,)]
+
+
+def test_large_objects_are_closed_by_their_owner_and_open_again_without_the_journal(servers: Servers) -> None:
+    with plain(servers) as (_, protected, prefix):
+        protected.protect({"t": [Tenant()]})
+        admin = play(protected, f"{prefix}_admin")
+        protected.run(
+            f"create role {prefix}_admin login createrole",
+            f"grant holdfast to {prefix}_admin",
+            f"alter table t owner to {prefix}_admin",
+            f"grant create on schema public to {prefix}_admin",
+            f'grant create on database "{protected.database.url.database}" to {prefix}_admin',
+        )
+        give_roles(admin, named(prefix, Roles()))
+        with admin.database.snapshot() as connection:
+            left = open_large_objects(connection, admin.database.dialect)
+        owners = {name for (name,) in protected.rows("select rolname from pg_roles where oid = 10")}
+        assert {owner for _, owner in left} == owners
+        protected.run(*(statement for statement, _ in left))
+        with admin.database.snapshot() as connection:
+            assert open_large_objects(connection, admin.database.dialect) == []
+        protected.run(*(statement.replace("revoke ", "grant ").replace(" from ", " to ") for statement, _ in left))
+        give_roles(protected, named(prefix, Roles()))
+        with pytest.raises(HoldfastError, match="HF404"):
+            play(protected, f"{prefix}_app").run("select lo_from_bytea(0, 'of tenant 1')")
+        protected.unprotect(purge_history=True)
+        play(protected, f"{prefix}_app").run("select lo_from_bytea(0, 'of tenant 1')")
+        # Who gave a membership goes last.
+        ours = ", ".join(named(prefix, Roles()).by_duty().values())
+        protected.run(f"drop owned by {ours}, {prefix}_admin", f"drop role {ours}", f"drop role {prefix}_admin")
 
 
 def test_what_cannot_be_is_refused(servers: Servers) -> None:

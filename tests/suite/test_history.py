@@ -19,7 +19,9 @@ from holdfast.errors import HistoryError, UnsupportedError
 from holdfast.history import as_of, copy_as_of, diff, revert, rows_as_of, versions, versions_of
 from holdfast.inspector import inspect
 from holdfast.policies import Audit, SoftDelete, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 SEEDS = range(1, 1 + int(os.environ.get("HOLDFAST_TEST_HISTORY_SEEDS", "2")))
 STEPS = 70

@@ -12,11 +12,18 @@ import sqlalchemy as sa
 
 from holdfast.errors import GuardError, UnsupportedError
 from holdfast.policies import Audit, Guard
-from tests.harness import Protected
+from tests.harness import Prepared, Protected, journal
 from tests.paths import ITEMS
 from tests.servers import Server, libpq_url
 
-FORMS = pytest.mark.parametrize("form", ["statement", "row"])
+
+def items_in(form: Any) -> pytest.MarkDecorator:
+    """The database has the table already, recorded in that form."""
+    return pytest.mark.copy_of(build=Prepared(tuple(ITEMS), (("item", (Audit(form=form),)),)))
+
+
+pytestmark = items_in("statement")
+FORMS = pytest.mark.parametrize("form", ["statement", pytest.param("row", marks=items_in("row"))])
 
 
 @pytest.fixture
@@ -30,9 +37,7 @@ def role(postgresql: Server) -> Iterator[str]:
 
 @pytest.fixture
 def items(postgresql_database: str) -> Protected:
-    protected = Protected(postgresql_database)
-    protected.run(*ITEMS)
-    return protected
+    return Protected(postgresql_database)
 
 
 def as_role(protected: Protected, role: str) -> Protected:
@@ -61,7 +66,6 @@ def test_two_tables_in_one_transaction_share_it(items: Protected, form: Any) -> 
 
 @FORMS
 def test_what_changes_nothing_is_no_transaction(items: Protected, form: Any) -> None:
-    items.protect({"item": [Audit(form=form)]})
     items.run(
         "select * from item",
         "update item set name = name",
@@ -77,7 +81,6 @@ def test_what_changes_nothing_is_no_transaction(items: Protected, form: Any) -> 
 @FORMS
 def test_a_transaction_that_is_first_recorded_in_a_savepoint(items: Protected, form: Any) -> None:
     """Its record goes back with the savepoint, and is written again with the next change."""
-    items.protect({"item": [Audit(form=form)]})
     items.run(
         "select holdfast.set_context('ada')",
         "savepoint s",
@@ -93,7 +96,6 @@ def test_a_transaction_that_is_first_recorded_in_a_savepoint(items: Protected, f
 
 
 def test_the_context_lands_in_the_transaction_and_ends_with_it(items: Protected) -> None:
-    items.protect({"item": [Audit()]})
     with psycopg.connect(libpq_url(items.url), application_name="the shop") as connection:
         connection.execute(
             "select holdfast.set_context('ada', 'acme', 'it''s \"over\" \\ 100%', '{\"request\": {\"id\": 1}}')"
@@ -115,7 +117,6 @@ def test_the_context_lands_in_the_transaction_and_ends_with_it(items: Protected)
 
 
 def test_a_context_set_in_a_savepoint_goes_back_with_it(items: Protected) -> None:
-    items.protect({"item": [Audit()]})
     items.run(
         "select holdfast.set_context('ada')",
         "savepoint s",
@@ -127,7 +128,6 @@ def test_a_context_set_in_a_savepoint_goes_back_with_it(items: Protected) -> Non
 
 
 def test_what_the_server_knows_itself_stands_beside_the_claim(role: str, items: Protected) -> None:
-    items.protect({"item": [Audit()]})
     items.run(f"grant select, update on item to {role}")
     as_role(items, role).run("select holdfast.set_context('the owner')", "update item set price = 0 where id = 1")
     assert items.rows("select actor, session_user_name from holdfast.transaction") == [("the owner", role)]
@@ -191,7 +191,7 @@ def test_a_role_with_rights_on_the_table_alone(role: str, items: Protected, form
             "alter table item enable row level security",
             f"create policy own on item to {role} using (id <> 3) with check (true)",
         )
-    items.protect({"item": [Audit(form=form)]})
+        items.protect({"item": [Audit(form=form)]})
     # SELECT is what PostgreSQL asks for to read the columns of a WHERE.
     items.run(f"grant select, insert, update, delete, truncate on item to {role}")
     writer = as_role(items, role)
@@ -212,7 +212,6 @@ def test_a_role_with_rights_on_the_table_alone(role: str, items: Protected, form
 
 
 def test_row_security_that_came_later_stops_a_truncate_rather_than_the_record(role: str, items: Protected) -> None:
-    items.protect({"item": [Audit()]})
     items.run(
         "alter table item enable row level security",
         f"create policy own on item to {role} using (true)",
@@ -231,7 +230,6 @@ def test_row_security_that_came_later_stops_a_truncate_rather_than_the_record(ro
 @FORMS
 def test_forging_the_flag_leaves_a_change_without_its_transaction(items: Protected, form: Any, flag: str) -> None:
     """It is listed all the same, by the number that the server gave, and can be taken back."""
-    items.protect({"item": [Audit(form=form)]})
     before = items.checksum("item")
     forged = "pg_current_xact_id()::text" if not flag else f"'{flag}'"
     items.run(f"select set_config('holdfast.xid', {forged}, false)", "update item set price = 99")
@@ -248,7 +246,6 @@ def test_forging_the_flag_leaves_a_change_without_its_transaction(items: Protect
 
 
 def test_a_flag_forged_for_a_session_does_not_hide_the_next_transaction(items: Protected) -> None:
-    items.protect({"item": [Audit()]})
     with items.connect() as connection:
         connection.exec_driver_sql("select set_config('holdfast.xid', pg_current_xact_id()::text, false)")
         connection.exec_driver_sql("update item set price = 98")
@@ -261,7 +258,6 @@ def test_a_flag_forged_for_a_session_does_not_hide_the_next_transaction(items: P
 
 def test_a_context_that_is_no_json_stops_no_record(items: Protected) -> None:
     """The setting is anybody's to write; what cannot be read must not be the end of recording, nor pass unseen."""
-    items.protect({"item": [Audit()]})
     with pytest.raises(Exception, match="json"):
         items.run("set local holdfast.context = 'not json'", "update item set price = 1")
     assert items.rows("select count(*) from item where price = 1") == [(0,)]
@@ -291,7 +287,6 @@ def test_truncate_is_refused_or_recorded_as_declared(items: Protected, form: Any
 
 @FORMS
 def test_copy_is_recorded(items: Protected, form: Any) -> None:
-    items.protect({"item": [Audit(form=form)]})
     with psycopg.connect(libpq_url(items.url)) as connection:
         with connection.cursor().copy("copy item from stdin") as copy:
             for number in range(100, 5_100):
@@ -308,6 +303,7 @@ def test_copy_is_recorded(items: Protected, form: Any) -> None:
     assert items.rows("select count(*) from item") == [(3,)]
 
 
+@pytest.mark.copy_of(build=journal)
 def test_a_plan_kept_for_single_rows_is_not_used_for_many(postgresql_database: str) -> None:
     """Joining the rows before and after one by one would be 400 million comparisons: far beyond this limit."""
     protected = Protected(postgresql_database)
@@ -348,7 +344,6 @@ JOURNAL_IS_OUT_OF_REACH = (
 
 @pytest.mark.parametrize("statement", JOURNAL_IS_OUT_OF_REACH)
 def test_a_writer_cannot_touch_the_journal(role: str, items: Protected, statement: str) -> None:
-    items.protect({"item": [Audit()]})
     items.run(f"grant select, insert, update, delete, truncate on item to {role}")
     writer = as_role(items, role)
     writer.run("update item set price = 1 where id = 1")

@@ -6,8 +6,12 @@ import re
 
 import pytest
 
+from holdfast.consumer import Consumer
 from holdfast.database import Database
 from holdfast.errors import DriftError
+from holdfast.evidence import seal, verify
+from holdfast.feed import cursor_at
+from holdfast.following import Follower
 from holdfast.inspector import inspect
 from holdfast.objects import SCHEMA_VERSION
 from holdfast.policies import Audit
@@ -43,10 +47,18 @@ def test_formats_and_lost_columns(database: str) -> None:
         name: columns for name, columns in own.dialect.journal_columns().items() if columns
     }
 
-    given_format(subject, SCHEMA_VERSION - 1)
-    assert refused(own) == "HF306"
-    given_format(subject, SCHEMA_VERSION + 1)
-    assert refused(own) == "HF302"
+    start = cursor_at(own, "beginning")
+    for other, code in ((SCHEMA_VERSION - 1, "HF306"), (SCHEMA_VERSION + 1, "HF302")):
+        given_format(subject, other)
+        assert refused(own) == code
+        for begin in (
+            lambda: seal(own),
+            lambda: verify(own),
+            lambda: Follower(own, start).__enter__(),
+            lambda: Consumer(own, "search").__enter__(),
+        ):
+            with pytest.raises(DriftError, match=code):
+                begin()
     given_format(subject, SCHEMA_VERSION)
 
     prefix = "holdfast_" if subject.name == "sqlite" else "holdfast."

@@ -11,7 +11,10 @@ from holdfast.database import Database
 from holdfast.errors import MissedChangesError
 from holdfast.feed import changes_after, cursor_at
 from holdfast.maintaining import maintain
+from tests.harness import Protected
 from tests.suite.test_retention import age, make, write_all
+
+pytestmark = pytest.mark.copy_of(build=make)
 
 
 def keys(changes: list[object]) -> list[object]:
@@ -19,7 +22,7 @@ def keys(changes: list[object]) -> list[object]:
 
 
 def test_a_reader_that_was_away_too_long_is_told_and_others_are_not(database: str) -> None:
-    subject = make(database)
+    subject = Protected(database)
     names = write_all(subject, [[f"insert into short (id, n) values ({each}, 0)"] for each in range(1, 7)])
     [kept] = write_all(subject, [["insert into ever (id, n) values (9, 0)"]])
     own = Database(database)

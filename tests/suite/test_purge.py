@@ -12,7 +12,7 @@ from holdfast.errors import UnsupportedError
 from holdfast.policies import Audit, Guard, SoftDelete
 from holdfast.purging import Purged, purge
 from holdfast.retention import hold, release
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.suite.test_retention import Killed, killed_at
 
 AT_ONCE = timedelta(seconds=1)
@@ -65,10 +65,9 @@ def write(shop: Protected, *statements: str) -> None:
         shop.run(statement)
 
 
-@pytest.fixture
-def shop(database: str) -> Protected:
+def filled(url: str) -> None:
     """Orders 1 to 9, of which 1 to 6 are long dead: 2 under 1, 3 with an invoice, 4 with an item that died lately."""
-    shop = make(database)
+    shop = make(url)
     write(
         shop,
         *(f"insert into orders (id, parent) values ({each}, {1 if each == 2 else 'null'})" for each in range(1, 10)),
@@ -80,7 +79,14 @@ def shop(database: str) -> Protected:
     dead(shop, "items", "b = 1")
     dead(shop, "items", "b = 4", days=10)
     dead(shop, "notes", "id = 'n,1'")
-    return shop
+
+
+@pytest.fixture
+def shop(database: str) -> Protected:
+    return Protected(database)
+
+
+pytestmark = pytest.mark.copy_of(build=filled)
 
 
 def test_children_go_first_and_what_lives_keeps_its_parent(shop: Protected) -> None:
@@ -136,8 +142,9 @@ def test_rows_that_refer_to_each_other_in_a_circle_are_left(shop: Protected) -> 
     assert ids(shop, "orders") == [3, 4, 5, 6, 7, 8, 9]
 
 
+@pytest.mark.copy_of(build=make)
 def test_killed_anywhere_it_is_finished_by_the_next_run(database: str, tmp_path: Path) -> None:
-    shop = make(database)
+    shop = Protected(database)
     random_ = random.Random(7)
     parents = {each: each - 1 if random_.random() < 0.3 and each > 1 else None for each in range(1, 31)}
     rows = (f"({each}, {parent or 'null'})" for each, parent in parents.items())
@@ -163,8 +170,9 @@ def test_killed_anywhere_it_is_finished_by_the_next_run(database: str, tmp_path:
     assert sorted(gone) == sorted(set(parents) - remaining)
 
 
+@pytest.mark.copy_of(build=make)
 def test_a_row_that_is_restored_meanwhile_lives(postgresql_database: str) -> None:
-    shop = make(postgresql_database)
+    shop = Protected(postgresql_database)
     write(shop, "insert into orders (id) values (1), (2), (3)", "insert into items (a, b) values (1, 2)")
     dead(shop, "orders", "true")
     dead(shop, "items", "true")
@@ -186,6 +194,7 @@ def test_a_row_that_is_restored_meanwhile_lives(postgresql_database: str) -> Non
     assert ids(shop, "orders") == [2, 12]
 
 
+@pytest.mark.copy_of(build=journal)
 def test_keys_of_every_sort_are_gone_through_in_their_order(database: str) -> None:
     shop = Protected(database)
     mark = "text" if shop.name == "sqlite" else "timestamptz"
@@ -214,6 +223,7 @@ def test_keys_of_every_sort_are_gone_through_in_their_order(database: str) -> No
         assert shop.rows(f"select n from {name}") == [(5,)]
 
 
+@pytest.mark.copy_of(build=journal)
 def test_a_row_in_two_tables_goes_from_both(database: str) -> None:
     shop = Protected(database)
     mark = "text" if shop.name == "sqlite" else "timestamptz"

@@ -30,7 +30,7 @@ from holdfast.journal import Change
 from holdfast.maintaining import Maintained, maintain
 from holdfast.policies import Audit
 from holdfast.retention import hold, release
-from tests.harness import Protected
+from tests.harness import Protected, journal
 
 KEEP: Mapping[str, str | None] = {"short": "30d", "middle": "100d", "ever": None}
 
@@ -44,6 +44,9 @@ def make(url: str) -> Protected:
     database.run(*(f"create table {name} (id integer primary key, n integer, note text)" for name in KEEP))
     database.protect(declared())
     return database
+
+
+pytestmark = pytest.mark.copy_of(build=make)
 
 
 def age(database: Protected, days: Mapping[str, float], since: int = 1000) -> None:
@@ -92,7 +95,7 @@ class Told:
     """A database with a year of work, and by a plain list what of it must remain."""
 
     def __init__(self, url: str, seed: int, transactions: int = 40) -> None:
-        self.database = make(url)
+        self.database = Protected(url)
         random_ = random.Random(seed)
         rows: dict[str, list[int]] = {name: [] for name in KEEP}
         self.days: dict[str, float] = {}
@@ -332,13 +335,14 @@ def test_the_history_of_a_held_row_cannot_be_thrown_away_with_the_protection(dat
 
 
 def test_a_row_that_never_was_cannot_be_held(database: str) -> None:
-    shop = make(database)
+    shop = Protected(database)
     shop.run("insert into short (id) values (1), (2), (3)", "delete from short where id = 2")
     assert hold(shop.database, "short", 2, reason="gone, and yet known")
     with pytest.raises(UnsupportedError, match="HF422"):
         hold(shop.database, "short", 4, reason="a slip of the pen")
 
 
+@pytest.mark.copy_of(build=journal)
 def test_a_key_is_the_same_row_however_it_is_spelled(postgresql_database: str) -> None:
     shop = Protected(postgresql_database)
     shop.run("create table t (at timestamptz, n numeric, primary key (at, n))")
@@ -382,7 +386,7 @@ def partitions(database: Protected) -> set[str]:
 
 
 def test_a_missing_partition_raises_an_alarm_and_loses_nothing(postgresql_database: str) -> None:
-    shop = make(postgresql_database)
+    shop = Protected(postgresql_database)
     shop.run("insert into short (id) values (1)")
     [now] = shop.log()
     following = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).strftime("%Y%m")
@@ -449,7 +453,7 @@ def test_a_transaction_of_long_ago_that_was_committed_lately_is_kept(postgresql_
 
 
 def test_the_rule_can_be_changed_and_is_remembered(database: str) -> None:
-    shop = make(database)
+    shop = Protected(database)
     shop.protect({"ever": [Audit(keep=timedelta(hours=36))]})
     assert shop.plan({"ever": [Audit(keep="36h")]}).empty
     assert shop.drift() == []

@@ -20,10 +20,17 @@ from tests.suite.test_tenant import ROWS, SHOP, TABLES, TENANT, Login, login
 ORDERS = sa.table("orders", sa.column("id"), sa.column("status"))
 
 
+def build(url: str) -> None:
+    made(url, *SHOP, *ROWS, protect={table: [TENANT, Audit()] for table in TABLES})
+
+
+pytestmark = pytest.mark.copy_of(build=build)
+
+
 @pytest.fixture
 def app(postgresql_database: str) -> Iterator[tuple[Protected, Login]]:
     """Both shops have changed their orders; then somebody changed all of them, for nobody in particular."""
-    shop = made(postgresql_database, *SHOP, *ROWS, protect={table: [TENANT, Audit()] for table in TABLES})
+    shop = Protected(postgresql_database)
     with login(shop) as app:
         shop.run(f"insert into holdfast.role values ('application', '{app.database.url.username}')")
         shop.protect({table: [TENANT] for table in TABLES})

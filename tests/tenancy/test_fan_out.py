@@ -229,6 +229,22 @@ def test_an_env_that_connects_elsewhere_migrates_nothing(
         assert sa.inspect(connection).get_table_names() == ["holdfast_tenant_migrations"]
 
 
+def test_sql_that_names_another_schema_protects_nothing(schemas: TenantMigrations, project: Project) -> None:
+    for tenant in TENANTS[:2]:
+        schemas.create(tenant)
+    (project.folder / "versions" / "second.py").write_text(
+        SECOND.replace("import op", "import op\nimport holdfast.alembic").replace(
+            'op.create_index("one_text", "notes", ["text"], unique=True)',
+            """op.hf_protect("tenant_a.notes", "comment on table tenant_a.notes is 'kept'")""",
+        )
+    )
+    with pytest.raises(FanOutError) as raised:
+        schemas.migrate(allowed_failures=2)
+    assert raised.value.result.done == ("a",)
+    assert "HF452" in raised.value.result.failed["b"]
+    assert revision(schemas, "b") == "first"
+
+
 def test_two_runs_do_not_meet(schemas: TenantMigrations, project: Project) -> None:
     schemas.create("a")
     project.add_second()

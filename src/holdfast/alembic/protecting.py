@@ -12,7 +12,7 @@ from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from holdfast.alembic.translating import refuse_translated
+from holdfast.alembic.translating import refuse_others_schema, refuse_translated
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.errors import DriftError
@@ -115,7 +115,9 @@ def _run(operations: Operations, operation: ProtectionOp) -> None:
         return
     connection = operations.get_bind()
     if "." in operation.table:
-        refuse_translated(connection, operation.table, operation.table.partition(".")[0])
+        schema = operation.table.partition(".")[0]
+        refuse_translated(connection, operation.table, schema)
+        refuse_others_schema(connection, operation.table, schema)
     if operation.when is not None and not execute(connection, textwrap.dedent(operation.when).strip())[0][0]:
         return
     run: MigrationRun | None = connection.get_execution_options().get(RUN)

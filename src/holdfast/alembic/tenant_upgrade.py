@@ -16,6 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from holdfast.alembic.translating import TENANT_SCHEMA
 from holdfast.database import explained
 from holdfast.dialects import dialect_for
 from holdfast.errors import MigrationError
@@ -47,6 +48,7 @@ def upgrade(tenants: Tenants, config: Config, tenant: str, revision: str) -> lis
             return found
 
         schema = tenants.names.identifier(tenant) if isinstance(tenants, SchemaPerTenant) else None
+        connection.execution_options(**{TENANT_SCHEMA: schema})
         before = dict(config.attributes)
         config.attributes.update(connection=connection, tenant=tenant, version_table_schema=schema)
         try:

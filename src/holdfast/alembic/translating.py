@@ -6,6 +6,9 @@ from sqlalchemy import Connection
 
 from holdfast.errors import MigrationError
 
+TENANT_SCHEMA = "holdfast_tenant_schema"
+"""The execution option of a connection that migrates one tenant of many: the schema that this tenant has."""
+
 
 def refuse_translated(connection: Connection, what: str, schema: str | None) -> None:
     """HF452 where the connection's ``schema_translate_map`` would lead ``what`` into another schema than it names."""
@@ -21,3 +24,16 @@ def refuse_translated(connection: Connection, what: str, schema: str | None) -> 
                 "Give env.py a connection without schema_translate_map. For a schema per tenant there is "
                 "`holdfast tenants migrate`, and install() to protect the tables of each.",
             )
+
+
+def refuse_others_schema(connection: Connection, table: str, schema: str) -> None:
+    """HF452 where a revision is run for one tenant of many, and ``schema`` is not the one that this tenant has."""
+    own = connection.get_execution_options().get(TENANT_SCHEMA)
+    if own is not None and schema != own:
+        raise MigrationError(
+            "HF452",
+            f"The revision protects {table}, which its SQL names, and not the table in the schema {own!r} of the "
+            "tenant that is migrated.",
+            "Take op.hf_protect and op.hf_unprotect out of revisions that every tenant runs; let env.py call install() "
+            "on the tenant's connection after them, or protect the tables of each by the command line.",
+        )

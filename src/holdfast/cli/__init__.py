@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from holdfast import __version__
-from holdfast.cli.as_of import as_of
-from holdfast.cli.demo import demo
-from holdfast.cli.doctor import doctor
-from holdfast.cli.erase import erase
-from holdfast.cli.explain import explain
 from holdfast.cli.failing import Commands
-from holdfast.cli.hold import hold
-from holdfast.cli.lint import lint
-from holdfast.cli.log import log
-from holdfast.cli.maintain import maintain
-from holdfast.cli.migrate import migrate
 from holdfast.cli.opening import url_option
-from holdfast.cli.permissions import permissions
-from holdfast.cli.protect import protect
-from holdfast.cli.purge import purge
-from holdfast.cli.revert import revert
-from holdfast.cli.roles import roles
-from holdfast.cli.seal import seal
-from holdfast.cli.show import show
-from holdfast.cli.sign import sign
-from holdfast.cli.status import status
-from holdfast.cli.tail import tail
-from holdfast.cli.tenants import tenants
-from holdfast.cli.undo import undo
-from holdfast.cli.unprotect import unprotect
-from holdfast.cli.verify import verify
-from holdfast.cli.versions import versions
+
+COMMANDS = (
+    *("as-of", "demo", "doctor", "erase", "explain", "hold", "lint", "log", "maintain", "migrate", "permissions"),
+    *("protect", "purge", "revert", "roles", "seal", "show", "sign", "status", "tail", "tenants", "undo", "unprotect"),
+    *("verify", "versions"),
+)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class _Found(Commands):
+    """Each command has a module of its name, which is imported when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"holdfast.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=_Found, context_settings={"help_option_names": ["-h", "--help"]})
 @url_option
 @click.version_option(__version__, prog_name="holdfast", message="%(prog)s %(version)s")
 def main() -> None:
@@ -51,33 +48,3 @@ def main() -> None:
     Shell completion, for bash (or zsh_source, fish_source):
       eval "$(_HOLDFAST_COMPLETE=bash_source holdfast)"
     """
-
-
-for _command in (
-    demo,
-    protect,
-    unprotect,
-    status,
-    log,
-    show,
-    tail,
-    undo,
-    versions,
-    revert,
-    as_of,
-    maintain,
-    migrate,
-    tenants,
-    purge,
-    hold,
-    erase,
-    permissions,
-    seal,
-    verify,
-    lint,
-    sign,
-    roles,
-    doctor,
-    explain,
-):
-    main.add_command(_command)

@@ -44,12 +44,6 @@ class Settings:
         return database
 
 
-def check_format(database: Database) -> None:
-    """HF302 where the journal is that of a newer holdfast, HF301 where what has its name is none."""
-    with database.snapshot() as connection:
-        inspect(connection, database.dialect, objects=False)
-
-
 def url_option(command: F) -> F:
     """``--url``, before or after the command's name."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from holdfast.cli.opening import Settings, check_format, settings_of, url_option
+from holdfast.cli.opening import Settings, settings_of, url_option
 from holdfast.cli.printing import note, plural, say_json
 from holdfast.cli.progress import busy
 from holdfast.cli.times import Interval
@@ -56,7 +56,6 @@ def seal(settings: Settings, *, fork: str | None, files: tuple[Path, ...], every
     if every is not None and fork is not None:
         raise click.UsageError("A fork is stated once: leave --every out.")
     database = settings.database()
-    check_format(database)
     if every is not None:
         _go_on(database, every)
         return

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import click
 
-from holdfast.cli.opening import Settings, check_format, settings_of, url_option
+from holdfast.cli.opening import Settings, settings_of, url_option
 from holdfast.cli.printing import change_text, key_text, note, printable
 from holdfast.cli.times import Interval, Moment, local
 from holdfast.consumer import Consumer
@@ -17,6 +17,7 @@ from holdfast.errors import MissedChangesError
 from holdfast.feed import Start, changes_after, cursor_at, disable_wake_up, enable_wake_up
 from holdfast.feed_page import Batch
 from holdfast.following import Follower
+from holdfast.inspector import check_format
 from holdfast.journal import Change
 from holdfast.timeline import dumps
 
@@ -67,7 +68,8 @@ def tail(
     if consumer == "":
         raise click.UsageError("A consumer has a name.")
     database = settings.database()
-    check_format(database)
+    with database.snapshot() as connection:
+        check_format(connection, database.dialect)
     if wake is not None:
         (enable_wake_up if wake else disable_wake_up)(database)
         note(f"Commits {'now wake' if wake else 'no longer wake'} who follows the changes of this database.")

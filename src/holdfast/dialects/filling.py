@@ -54,10 +54,11 @@ class Filling(ABC):
     def upper(self, table: Target, key: Sequence[tuple[str, str]], after: Sequence[Any] | None, size: int) -> Query:
         """The key of the row that ends the batch; no row where fewer are left."""
         texts = ", ".join(self.key_text(self.quote(column)) for column, _ in key)
-        order = ", ".join(self.quote(column) for column, _ in key)
+        # By a bare name, PostgreSQL would order by what is selected, which is text, and read the whole table for it.
+        order = ", ".join(f"t.{self.quote(column)}" for column, _ in key)
         where = "" if after is None else f"where {self._compared('>', key, 'after')}\n"
         return Query(
-            f"select {texts} from {self.name(table)}\n{where}order by {order} limit 1 offset {size - 1:d}",
+            f"select {texts} from {self.name(table)} as t\n{where}order by {order} limit 1 offset {size - 1:d}",
             self._parameters("after", after),
         )
 

@@ -33,6 +33,7 @@ from holdfast.evidence.leaves import (
     written,
 )
 from holdfast.evidence.results import Digest
+from holdfast.inspector import check_format
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
@@ -84,6 +85,8 @@ class Sealer:
         self._kept: Connection | None = None
 
     def __enter__(self) -> Self:
+        with self._database.snapshot() as connection:
+            check_format(connection, self._database.dialect)
         self._kept = self._exits.enter_context(self._database.connect())
         return self
 

@@ -20,6 +20,7 @@ from holdfast.evidence.leaves import LEAF, SALT, Ranges, inner, leaf, merged, re
 from holdfast.evidence.results import Acknowledged, Digest, Finding, Recorded, Verification
 from holdfast.evidence.sealing import check_there
 from holdfast.evidence.suspects import Suspects
+from holdfast.inspector import check_format
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
@@ -42,6 +43,7 @@ def verify(database: Database, digests: Sequence[Digest] = ()) -> Verification:
     True
     """
     with database.snapshot() as connection:
+        check_format(connection, database.dialect)
         check_there(connection, database.dialect.evidence)
         return _Verifier(connection, database.dialect.evidence).run(digests)
 

@@ -42,7 +42,15 @@ class _WithoutKeysError(Exception):
 _AGAIN = (LockTimeoutError, DeadlockError, BusyError)
 """What passes by itself: everything else would fail the same way once more."""
 _PAUSE = (0.1, 4.0)
+"""Seconds: the first pause at the most, and every one."""
 _HEAD = 200
+
+
+def pause_after(attempt: int, chance: random.Random | None = None) -> float:
+    """Seconds to wait after the attempt of that number, the first being 1: longer each time, by how much is chance."""
+    most: float = min(_PAUSE[0] * 2 ** min(attempt - 1, 10), _PAUSE[1])
+    # Two migrators that met would meet again.
+    return most * (chance or random.Random()).uniform(0.5, 1)
 
 
 class MigrationRun:
@@ -204,7 +212,7 @@ class MigrationRun:
         self._attempt += 1
         if self._attempt == 1:
             self._first_failure = now
-        pause: float = min(_PAUSE[0] * 2 ** min(self._attempt - 1, 10), _PAUSE[1]) * random.uniform(0.5, 1)
+        pause = pause_after(self._attempt)
         statement = " ".join(self.statements.last.split())[:_HEAD]
         found = blockers(self.connection, self.dialect, self.statements.last)
         in_the_way = "".join(f"\n  {each}" for each in found) or "\n  whoever it was is gone by now"

@@ -90,6 +90,10 @@ class TenantKeyed(TenantOwned):
 
     For keys that the client chooses, such as an invoice's number: a global one tells by a duplicate what others have.
 
+    A parent to whose key rows refer with their own tenant needs ``passive_deletes="all"`` on its relationship to them,
+    or ``cascade="all, delete-orphan"``. Otherwise SQLAlchemy sets their foreign key to NULL when the parent is deleted
+    while they are loaded, the tenant with it, and fails: "tried to blank-out primary key column".
+
     >>> from sqlalchemy.orm import DeclarativeBase
     >>> class Base(DeclarativeBase):
     ...     pass

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
-from sqlalchemy import Connection, Engine, event, inspect
+from sqlalchemy import Connection, Engine, Result, event, inspect
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import Mapper, SessionTransaction
+from sqlalchemy.orm import Mapper, ORMExecuteState, SessionTransaction
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -120,8 +120,8 @@ class Session(sqlalchemy.orm.Session):
         A row that was changed since it was read raises ``StaleVersionError`` (HF202), which says what differs; it
         is SQLAlchemy's ``StaleDataError`` as well.
         """
-        if not (self.identity_map.check_modified() or self.new or self.deleted):
-            # Each query asks for a flush first, and mostly there is nothing to write.
+        if self._is_clean():
+            # Each query asks for a flush first, and mostly there is nothing to write; new and deleted make sets.
             super().flush(objects)
             return
         stamped = stamped_by(self)
@@ -144,9 +144,14 @@ class AsyncSession(sqlalchemy.ext.asyncio.AsyncSession):
     sync_session_class = Session
 
 
-event.listen(Session, "do_orm_execute", filter_rows)
-event.listen(Session, "do_orm_execute", renew_stamps)
 event.listen(Session, "before_flush", check_tenants)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _executing(state: ORMExecuteState) -> Result[Any] | None:
+    # One listener for both: each costs every statement of the session.
+    filter_rows(state)
+    return renew_stamps(state) if state.is_update else None
 
 
 @event.listens_for(Session, "after_begin")

@@ -48,7 +48,7 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
 
 
 def filter_rows(state: ORMExecuteState) -> None:
-    """A listener for ``do_orm_execute``: a statement is about rows that live, unless it says otherwise."""
+    """At ``do_orm_execute``: a statement is about rows that live, unless it says otherwise."""
     if state.execution_options.get("yield_per") and state.is_relationship_load:
         # SQLAlchemy 2.0 hands it down wherever anybody listens, and then refuses it.
         state.update_execution_options(yield_per=None)
@@ -57,7 +57,7 @@ def filter_rows(state: ORMExecuteState) -> None:
     marks = marks_of(metadata) if metadata is not None else None
     if marks is None or (isinstance(statement, Insert) and statement.select is None):
         return
-    wanted = [option for option in state.user_defined_options if isinstance(option, RowsOption)]
+    wanted = _said(state)
     if not (wanted or mapper in marks.mappers or marks.are_met_by(statement, mapper)):
         return
     across = ACROSS in state.session.info
@@ -72,6 +72,14 @@ def filter_rows(state: ORMExecuteState) -> None:
     if not state.is_column_load and (wanted or said or marks.leave_open(filtered)):
         filtered = narrowed(getattr(filtered, "_resolved", filtered), said, across=across)
     state.statement = filtered
+
+
+def _said(state: ORMExecuteState) -> list[RowsOption]:
+    statement = state.statement
+    if not getattr(statement, "_with_options", True) and not getattr(statement, "_memoized_select_entities", ()):
+        # Most statements have no options, and the list of none is made for each of them.
+        return []
+    return [option for option in state.user_defined_options if isinstance(option, RowsOption)]
 
 
 def _has_tenant(marks: Marks, mapper: Mapper[Any] | None, statement: Any) -> bool:

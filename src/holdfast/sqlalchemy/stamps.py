@@ -46,12 +46,12 @@ def note_matched(instance: Any, context: object, _attributes: object) -> None:
 
 
 def renew_stamps(state: ORMExecuteState) -> Result[Any] | None:
-    """A listener for ``do_orm_execute``: of an UPDATE of many rows the session knows the stamps as it knows the values.
+    """At ``do_orm_execute``: of an UPDATE of many rows the session knows the stamps as it knows the values.
 
     Else its next flush would take the session's own change for somebody else's. A row that somebody else has changed
     too keeps the version that was read: what the session has of it is stale.
     """
-    if not state.is_update or state.bind_mapper is None or not _stamps(state.bind_mapper):
+    if state.bind_mapper is None or not _stamps(state.bind_mapper):
         return None
     matched: list[Any] = []
     token = _matched.set(matched)

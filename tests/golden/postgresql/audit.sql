@@ -10,33 +10,41 @@ declare
     v_first bigint;
     v_last bigint;
     v_rows bigint;
+    v_several boolean;
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;
 begin
-    select min(n."id"), max(n."id"), count(*) into v_first, v_last, v_rows from new_rows as n;
-    if v_rows = 0 then
+    select n."id", exists (select from new_rows offset 1) into v_first, v_several from new_rows as n;
+    if not found then
         return null;
     end if;
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
         perform holdfast.record_transaction();
     end if;
-    if v_rows = 1 then
+    if not v_several then
+        v_xid := pg_current_xact_id();
+        v_at := now();
+        v_key := v_first::text;
         insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        values (pg_current_xact_id(), now(), 1, 'I', v_first::text, null, null, null);
-    else
-        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        select pg_current_xact_id(), now(), 1, 'I', run.first_key::text,
-               nullif(run.last_key, run.first_key), null, null
-        from (
-            select min(island.key) as first_key, max(island.key) as last_key
-            from (
-                select n."id"::bigint as key, n."id"::numeric - row_number() over (order by n."id") as run
-                from new_rows as n
-                where v_last::numeric - v_first + 1 <> v_rows
-            ) as island
-            group by island.run
-            union all
-            select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
-        ) as run;
+        values (v_xid, v_at, 1, 'I', v_key, null, null, null);
+        return null;
     end if;
+    select min(n."id"), max(n."id"), count(*) into v_first, v_last, v_rows from new_rows as n;
+    insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+    select pg_current_xact_id(), now(), 1, 'I', run.first_key::text,
+           nullif(run.last_key, run.first_key), null, null
+    from (
+        select min(island.key) as first_key, max(island.key) as last_key
+        from (
+            select n."id"::bigint as key, n."id"::numeric - row_number() over (order by n."id") as run
+            from new_rows as n
+            where v_last::numeric - v_first + 1 <> v_rows
+        ) as island
+        group by island.run
+        union all
+        select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
+    ) as run;
     return null;
 end
 $holdfast$;

@@ -1,30 +1,13 @@
-"""The recording triggers: one function for each table and event, with literal column lists."""
+"""The recording triggers: one function for each table and event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
+from holdfast.dialects.postgresql.recording import RECORD_TRANSACTION, Recorder
 from holdfast.dialects.postgresql.sql import function, grant_reading, indent, literal, quote, revoke_reading, trigger
-from holdfast.dialects.postgresql.values import (
-    differs,
-    equal_keys,
-    is_exact,
-    json_text,
-    json_value,
-    key_text,
-    pinned_settings,
-)
+from holdfast.dialects.postgresql.values import is_exact, pinned_settings
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, SoftDelete, Tenant
 from holdfast.tables import ColumnInfo
-
-# Written once for each transaction that changes something. The flag is a setting that ends with the
-# transaction and goes back with a savepoint, as the row does.
-RECORD_TRANSACTION = """\
-if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-    perform holdfast.record_transaction();
-end if;"""
 
 # Of a change of one row.
 _VARIABLES = """\
@@ -36,154 +19,10 @@ _VARIABLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
-    """Renders the recording functions of one table."""
+class RecordingFunctions(Recorder):
+    """The bodies of the functions of one table."""
 
-    protection: Protection
-    policy: Audit
-
-    @property
-    def relation_id(self) -> int:
-        return self.protection.relation.id
-
-    @property
-    def key_columns(self) -> list[ColumnInfo]:
-        return [column for column in self.protection.table.columns if column.name in self.protection.table.key]
-
-    @property
-    def kept(self) -> list[ColumnInfo]:
-        """The columns of which the journal may say anything; a virtual one is not there for a trigger to read, and what
-        is generated of a column that is to be hidden would show it."""
-        hides = bool(self.policy.exclude | self.policy.mask | self.policy.large)
-        return [
-            column
-            for column in self.protection.table.columns
-            if column.name not in self.policy.exclude and not column.virtual and not (hides and column.generated)
-        ]
-
-    @property
-    def compared(self) -> list[ColumnInfo]:
-        """Without those that follow from the change itself: the version and the time of the update."""
-        return [column for column in self.kept if column.name not in self.protection.stamps]
-
-    def by_statement(self, event: str) -> bool:
-        """Whether one trigger call for the whole statement sees all that happened, and in its order."""
-        table = self.protection.table
-        if self.policy.form == "row" or table.kind != "ordinary" or table.inherits:
-            # A statement trigger misses what is aimed at a leaf or a child.
-            return False
-        if event in table.row_triggers:
-            # It would come after a row trigger that writes the same row again.
-            return False
-        # The actions of foreign keys join the statement that set them off, so that one row may be in its
-        # transition tables several times.
-        return event != "update" or not any(
-            key.on_delete in ("SET NULL", "SET DEFAULT") or key.on_update in ("CASCADE", "SET NULL", "SET DEFAULT")
-            for key in table.foreign_keys
-        )
-
-    def trigger_name(self, event: str) -> str:
-        """Triggers run in the order of their names, and this one before what the users' own write."""
-        first = "00_" if event in self.protection.table.row_triggers else ""
-        return f"{first}holdfast_record_{event}"
-
-    @property
-    def into(self) -> str:
-        tenant = ", tenant" if self.protection.get(Tenant) else ""
-        return f"insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after{tenant})"
-
-    def tenant(self, *rows: str) -> str:
-        """What follows the after-image: whose row it is, of the first of the rows that is there."""
-        policy = self.protection.get(Tenant)
-        if policy is None:
-            return ""
-        values = [f"{row}.{quote(policy.column)}::text" for row in rows]
-        return ",\n    " + (values[0] if len(values) == 1 else f"coalesce({', '.join(values)})")
-
-    @property
-    def key_is_integer(self) -> bool:
-        keys = self.key_columns
-        return len(keys) == 1 and keys[0].base_type in ("int2", "int4", "int8")
-
-    # ------------------------------------------------------------------ expressions
-
-    def column_id(self, column: ColumnInfo) -> int:
-        return self.protection.relation.column_id(column.name)
-
-    def key(self, row: str) -> str:
-        by_name = {column.name: column for column in self.key_columns}
-        columns = [by_name[name] for name in self.protection.table.key]
-        return key_text(columns, [f"{row}.{quote(column.name)}" for column in columns])
-
-    def same_key(self, old: str, new: str) -> str:
-        return equal_keys((c, f"{old}.{quote(c.name)}", f"{new}.{quote(c.name)}") for c in self.key_columns)
-
-    def value(self, column: ColumnInfo, row: str, spelled: Callable[[ColumnInfo, str], str] = json_text) -> str:
-        reference = f"{row}.{quote(column.name)}"
-        if column.name in self.policy.mask:
-            return f"case when {reference} is not null then '\"***\"' end"
-        if column.name in self.policy.large:
-            content = reference if column.base_type == "bytea" else f"convert_to({reference}::text, 'UTF8')"
-            return f"'\"sha256:' || encode(sha256({content}), 'hex') || '\"'"
-        return spelled(column, reference)
-
-    def image(self, row: str) -> str:
-        """The whole row as a document."""
-        parts = []
-        for position, column in enumerate(self.kept):
-            opening = "{" if position == 0 else ","
-            value = self.value(column, row, json_value)
-            if column.nullable:
-                value = f"coalesce({value}, 'null')"
-            parts.append(f"'{opening}\"{self.column_id(column)}\":', {value}")
-        # A function takes a hundred arguments, which is not enough for every table.
-        several = [parts[i : i + 45] for i in range(0, len(parts), 45)]
-        several[-1][-1] += ", '}'"
-        return " || ".join("concat(\n    " + ",\n    ".join(each) + "\n)" for each in several)
-
-    def changed(self, old: str, new: str, columns: Sequence[ColumnInfo]) -> str:
-        return differs((c, f"{old}.{quote(c.name)}", f"{new}.{quote(c.name)}") for c in columns)
-
-    def delta(self, old: str, new: str, side: str) -> str:
-        """The columns that changed, as they are on one side, as a document. concat_ws skips the others."""
-        parts = []
-        for column in self.compared:
-            parts.append(
-                f"case when {self.changed(old, new, [column])} "
-                f"then '\"{self.column_id(column)}\":' || coalesce({self.value(column, side)}, 'null') end"
-            )
-        several = ["concat_ws(',',\n    " + ",\n    ".join(parts[i : i + 90]) + "\n)" for i in range(0, len(parts), 90)]
-        if len(several) == 1:
-            return f"concat('{{', {several[0]}, '}}')"
-        return "concat('{', concat_ws(',', " + ", ".join(f"nullif({each}, '')" for each in several) + "), '}')"
-
-    def operation(self, old: str, new: str) -> str:
-        """What an UPDATE is called: setting the mark is a delete, taking it away a restore."""
-        soft_delete = self.protection.get(SoftDelete)
-        if soft_delete is None:
-            return "'U'"
-        before, after = (f"{row}.{quote(soft_delete.column)}" for row in (old, new))
-        return (
-            f"case when {before} is null and {after} is not null then 'S'"
-            f" when {before} is not null and {after} is null then 'R' else 'U' end"
-        )
-
-    # ------------------------------------------------------------------ statements
-
-    def insert_change(self, row: str, operation: str, key: str, before: str = "null", after: str = "null") -> str:
-        return (
-            f"{self.into}\nvalues (pg_current_xact_id(), now(), {self.relation_id}, {operation}, {key}, null,\n"
-            f"{indent(before, '    ')},\n{indent(after, '    ')}{self.tenant(row)});"
-        )
-
-    def select_change(
-        self, source: str, rows: Sequence[str], operation: str, key: str, before: str = "null", after: str = "null"
-    ) -> str:
-        return (
-            f"{self.into}\nselect pg_current_xact_id(), now(), {self.relation_id}, {operation}, {key}, null,\n"
-            f"{indent(before, '    ')},\n{indent(after, '    ')}{self.tenant(*rows)}\n{source};"
-        )
+    __slots__ = ()
 
     def update_one(self, old: str, new: str) -> str:
         """One row: a chain of plain IFs, each a simple expression that starts no executor."""
@@ -290,45 +129,53 @@ class Recorder:
         key = quote(self.protection.table.key[0])
         relation = self.relation_id
         policy = self.protection.get(Tenant)
-        declared = found = into = value = several = ""
+        declared = one = into_one = found = into = value = several = ""
         if policy is not None:
             tenant = f"n.{quote(policy.column)}::text"
             declared, value = "\n    v_tenant text;\n    v_other text;", ", v_tenant"
+            one, into_one = f", {tenant}", ", v_tenant"
             found, into = f", min({tenant}), max({tenant})", ", v_tenant, v_other"
             each = self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"))
-            several = "\n    elsif v_tenant <> v_other then\n        -- A run is of one tenant.\n" + indent(
-                each, " " * 8
-            )
+            several = "\n    if v_tenant <> v_other then\n        -- A run is of one tenant.\n" + indent(each, " " * 8)
+            several += "\n        return null;\n    end if;"
         return f"""\
 declare
     v_first bigint;
     v_last bigint;
-    v_rows bigint;{declared}
+    v_rows bigint;
+    v_several boolean;
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;{declared}
 begin
-    select min(n.{key}), max(n.{key}), count(*){found} into v_first, v_last, v_rows{into} from new_rows as n;
-    if v_rows = 0 then
+    select n.{key}, exists (select from new_rows offset 1){one} into v_first, v_several{into_one} from new_rows as n;
+    if not found then
         return null;
     end if;
 {indent(RECORD_TRANSACTION, "    ")}
-    if v_rows = 1 then
+    if not v_several then
+        v_xid := pg_current_xact_id();
+        v_at := now();
+        v_key := v_first::text;
         {self.into}
-        values (pg_current_xact_id(), now(), {relation}, 'I', v_first::text, null, null, null{value});{several}
-    else
-        {self.into}
-        select pg_current_xact_id(), now(), {relation}, 'I', run.first_key::text,
-               nullif(run.last_key, run.first_key), null, null{value}
-        from (
-            select min(island.key) as first_key, max(island.key) as last_key
-            from (
-                select n.{key}::bigint as key, n.{key}::numeric - row_number() over (order by n.{key}) as run
-                from new_rows as n
-                where v_last::numeric - v_first + 1 <> v_rows
-            ) as island
-            group by island.run
-            union all
-            select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
-        ) as run;
+        values (v_xid, v_at, {relation}, 'I', v_key, null, null, null{value});
+        return null;
     end if;
+    select min(n.{key}), max(n.{key}), count(*){found} into v_first, v_last, v_rows{into} from new_rows as n;{several}
+    {self.into}
+    select pg_current_xact_id(), now(), {relation}, 'I', run.first_key::text,
+           nullif(run.last_key, run.first_key), null, null{value}
+    from (
+        select min(island.key) as first_key, max(island.key) as last_key
+        from (
+            select n.{key}::bigint as key, n.{key}::numeric - row_number() over (order by n.{key}) as run
+            from new_rows as n
+            where v_last::numeric - v_first + 1 <> v_rows
+        ) as island
+        group by island.run
+        union all
+        select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
+    ) as run;
     return null;
 end"""
 
@@ -372,14 +219,14 @@ def recording(
     policy: Audit, protection: Protection, owner: str | None, *, reads_all: bool = True
 ) -> tuple[DatabaseObject, ...]:
     """The functions and triggers that write the journal for one table; ``reads_all``: a policy can show its owner every row."""
-    recorder = Recorder(protection, policy)
+    functions = RecordingFunctions(protection, policy)
     table = protection.table
     settings = pinned_settings(table.columns, table.key)
     bodies = {
-        "insert": recorder.insert_by_statement() if recorder.by_statement("insert") else recorder.insert_by_row(),
-        "update": recorder.update_by_statement() if recorder.by_statement("update") else recorder.update_by_row(),
-        "delete": recorder.delete_by_statement() if recorder.by_statement("delete") else recorder.delete_by_row(),
-        "truncate": recorder.truncate(),
+        "insert": functions.insert_by_statement() if functions.by_statement("insert") else functions.insert_by_row(),
+        "update": functions.update_by_statement() if functions.by_statement("update") else functions.update_by_row(),
+        "delete": functions.delete_by_statement() if functions.by_statement("delete") else functions.delete_by_row(),
+        "truncate": functions.truncate(),
     }
     transition = {
         "insert": "referencing new table as new_rows",
@@ -421,8 +268,8 @@ def recording(
                     )
                 )
         else:
-            level, rows = ("statement", transition[event]) if recorder.by_statement(event) else ("row", "")
+            level, rows = ("statement", transition[event]) if functions.by_statement(event) else ("row", "")
             objects.append(
-                trigger(recorder.trigger_name(event), table.name, name, f"after {event}", level, rows, policy="Audit")
+                trigger(functions.trigger_name(event), table.name, name, f"after {event}", level, rows, policy="Audit")
             )
     return tuple(objects)

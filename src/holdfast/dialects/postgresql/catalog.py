@@ -193,6 +193,7 @@ select json_build_object(
     'keys', exists (select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
                     where n.nspname = 'holdfast' and c.relname = 'signing_key'),
     'distributed', exists (select from pg_extension as e where e.extname = 'citus'),
+    'schemas', (select json_agg(n.nspname) from pg_namespace as n where n.nspname !~ '^pg_'),
     -- What no new view can be called, beside the tables.
     'other_names', (select json_agg(json_build_array(n.nspname, c.relname))
                     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.dialects.log import Log, LogFilter
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import qualified
 from holdfast.dialects.postgresql.undo_rows import TableUndo, target, target_parameters
 from holdfast.dialects.postgresql.values import key_spelled

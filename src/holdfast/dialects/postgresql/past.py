@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.dialects.past import Past
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import dollar, hand_over, indent, literal, qualified, quote
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.dialects.postgresql.undo_rows import TableUndo, target_parameters

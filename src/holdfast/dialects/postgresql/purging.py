@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.sql import qualified, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo, matching

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import literal, quote
 from holdfast.dialects.postgresql.undo_rows import TableUndo
 from holdfast.dialects.postgresql.values import key_spelled

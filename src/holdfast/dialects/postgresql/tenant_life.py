@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Sequence
 
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.sql import literal, qualified, quote
 from holdfast.dialects.postgresql.values import all_settings

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import qualified, quote
 from holdfast.dialects.postgresql.values import from_text, key_parts
 from holdfast.objects import Protection

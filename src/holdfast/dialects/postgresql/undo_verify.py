@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.dialects.postgresql.audit import Recorder
+from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import quote
 from holdfast.dialects.postgresql.undo_rows import ROWS, TableUndo
 from holdfast.dialects.postgresql.values import differs

@@ -30,6 +30,13 @@ from holdfast.lint.words import Cursor, has
 from holdfast.tables import TableName
 
 Actions = Iterator[Action]
+# The first word of what else can be dropped, on one database or another.
+_DROPPED = (
+    "TRIGGER|POLICY|RULE|TEXT|OPERATOR|ACCESS|EVENT|FOREIGN|GROUP|CAST|COLLATION|CONVERSION|AGGREGATE|STATISTICS|"
+    "SERVER|PUBLICATION|SUBSCRIPTION|PROCEDURAL|LANGUAGE|TRANSFORM|PROPERTY|LOGIN|SYNONYM|CERTIFICATE|CREDENTIAL|"
+    "DEFAULT|PREPARE|ASSEMBLY|ASYMMETRIC|SYMMETRIC|FULLTEXT|PARTITION|APPLICATION|SECURITY|XML|SPATIAL|RESOURCE|UNDO|"
+    "TEMPORARY|MASTER|MESSAGE|SEARCH|SERVICE|QUEUE|CONTRACT|ROUTE|REMOTE|SIGNATURE|BROKER|AVAILABILITY|EXTERNAL"
+)
 
 
 def read_alter(cursor: Cursor) -> Actions:
@@ -101,6 +108,7 @@ def _renamed(cursor: Cursor) -> Actions:
 
 def read_drop(cursor: Cursor) -> Actions:
     """After DROP."""
+    known = cursor.sees(_DROPPED)
     kind = cursor.skip().text.upper()
     if kind == "OWNED":
         cursor.rest()
@@ -130,16 +138,23 @@ def read_drop(cursor: Cursor) -> Actions:
         cascade = cursor.sees("CASCADE")
         for name in names:
             yield Drop(kind.lower(), name, cascade)
+        if kind != "DATABASE" and not cursor.done and not cursor.take("CASCADE|RESTRICT"):
+            cursor.refuse("What is dropped is not clear")
     elif kind in ("FUNCTION", "PROCEDURE", "ROUTINE", "DOMAIN", "EXTENSION", "ROLE", "USER", "TABLESPACE"):
         name = cursor.name()
         if kind == "TABLESPACE":
             yield Outside("DROP TABLESPACE")
         yield Drop(kind.lower(), name, has(cursor.rest(), "CASCADE"))
+    elif not known:
+        cursor.at -= 1
+        cursor.refuse("What DROP takes away is not known")
     cursor.rest()
 
 
 def read_grant(cursor: Cursor, *, revoke: bool) -> Actions:
     words = cursor.rest()
+    if not has(words, "FROM" if revoke else "TO"):
+        cursor.refuse("Who it is about is missing")
     yield Grant(words, has(words, "FROM" if revoke else "TO", "PUBLIC"), revoke)
 
 

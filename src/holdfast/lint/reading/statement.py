@@ -36,7 +36,7 @@ from holdfast.tables import TableName
 Actions = Iterator[Action]
 _DATA = "SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE|REPLACE|("
 _HARMLESS = (
-    "COMMENT|ANALYZE|ANALYSE|SHOW|LISTEN|NOTIFY|UNLISTEN|DISCARD|CHECKPOINT|DEALLOCATE|CLOSE|FETCH|MOVE|"
+    "ANALYZE|ANALYSE|SHOW|LISTEN|NOTIFY|UNLISTEN|DISCARD|CHECKPOINT|DEALLOCATE|CLOSE|FETCH|MOVE|"
     "DECLARE|SECURITY|LOAD|RESET|SAVEPOINT|RELEASE|USE|DENY|PRINT|GO|UNLOCK|FLUSH|IMPORT|REASSIGN|DESCRIBE"
 )
 
@@ -63,6 +63,9 @@ def _read(cursor: Cursor, text: str) -> Actions:
         yield from _session(cursor)
     elif cursor.sees("GRANT|REVOKE"):
         yield from read_grant(cursor, revoke=cursor.skip().is_("REVOKE"))
+    elif cursor.take("COMMENT"):
+        cursor.expect("ON")
+        cursor.rest()
     elif cursor.sees(_HARMLESS):
         cursor.rest()
     elif cursor.take("EXPLAIN"):
