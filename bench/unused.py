@@ -18,7 +18,7 @@ from holdfast.policies import Audit, SoftDelete, Timestamps, Version
 
 GOAL = 5.0
 """Microseconds for each statement."""
-_BEFORE = 200
+_BEFORE = 50
 """How often each statement runs before it is measured."""
 Execute = Callable[[orm.Session, sa.Connection], Any]
 

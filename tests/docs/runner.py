@@ -174,7 +174,7 @@ class Runner:
     def script(self, source: str) -> tuple[str, int]:
         """What the lines print, and the exit code of the last or of the first that fails."""
         lines = source.splitlines()
-        if not all(_PLAIN.fullmatch(line) or _SCRIPT.fullmatch(line) or _ALEMBIC.fullmatch(line) for line in lines):
+        if not all(_PLAIN.fullmatch(line) or _ALEMBIC.fullmatch(line) for line in lines):
             result = self.shell(f"set -eu -o pipefail\n{source}")
             return result.stdout, result.returncode
         printed, code = "", "0"

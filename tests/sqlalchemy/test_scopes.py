@@ -417,10 +417,7 @@ def test_a_snapshot_under_a_context_keeps_no_writer_waiting(readable: str) -> No
                 write(readable)
                 assert total(session) == 20
                 if is_postgresql(readable):
-                    assert (
-                        session.scalar(sa.text("select current_setting('holdfast.tenant')"))
-                        == "t-1"
-                    )
+                    assert session.scalar(sa.text("select current_setting('holdfast.tenant')")) == "t-1"
             with session_scope(maker) as session:
                 deposit(session, 1, 1)
     assert [each.actor for each in protected.log()] == [None, None, "ada"]
