@@ -1,6 +1,6 @@
 """Measures everything and writes the page.
 
-python -m bench [--quick] [--no-peers] [--only WORD] [--journal N] [--migrated N] [--output FILE]
+python -m bench [--quick] [--no-peers] [--only WORD] [--journal N] [--migrated N] [--renew] [--output FILE]
 """
 
 from __future__ import annotations
@@ -29,19 +29,10 @@ from bench import (
     unused,
 )
 from bench.cases import Case, Line, cases, run_add_all, run_case
+from bench.page import Measured
 from bench.sizes import FULL, QUICK, Sizes
 from bench.subjects import SETTINGS, Bench
 
-_PAGING = "Paging"
-_REPOSITORY = "Repository"
-_UNUSED = "Unused"
-_BULK = "Bulk"
-_JOURNAL = "Journal"
-_SEALING = "Sealing"
-_TENANTS = "Tenants"
-_SIGNING = "Signed context"
-_PERMISSIONS = "Permissions"
-_MIGRATIONS = "Migrations"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 
 
@@ -53,19 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--journal", type=int, metavar="N", help="changes in the journal that is read")
     parser.add_argument("--migrated", type=int, metavar="N", help="rows of the table that is migrated")
     parser.add_argument("--output", type=pathlib.Path, help=f"instead of {PAGE.name}; quick and partial runs print")
+    parser.add_argument("--renew", action="store_true", help="puts the lines into the page; the others stay")
     chosen = parser.parse_args(arguments)
     sizes = QUICK if chosen.quick else FULL
     if chosen.journal:
         sizes = replace(sizes, journal=chosen.journal)
     if chosen.migrated:
         sizes = replace(sizes, migrated=chosen.migrated)
-    text = run(sizes, with_peers=not chosen.no_peers, only=chosen.only)
+    measured = measure(sizes, with_peers=not chosen.no_peers, only=chosen.only)
     partial = chosen.quick or chosen.only or chosen.no_peers or chosen.journal or chosen.migrated
-    output = chosen.output or (None if partial else PAGE)
-    if output is None:
-        print(text)
+    if chosen.renew:
+        output = chosen.output or PAGE
+        output.write_text(page.renewed(output.read_text(encoding="utf-8"), measured), encoding="utf-8")
+    elif output := chosen.output or (None if partial else PAGE):
+        output.write_text(page.render(measured), encoding="utf-8")
     else:
-        output.write_text(text, encoding="utf-8")
+        print(page.render(measured))
 
 
 def run(
@@ -77,51 +71,45 @@ def run(
     settings: Mapping[str, str] = SETTINGS,
 ) -> str:
     """The page."""
+    return page.render(measure(sizes, with_peers=with_peers, only=only, binaries=binaries, settings=settings))
+
+
+def measure(
+    sizes: Sizes,
+    *,
+    with_peers: bool = True,
+    only: str = "",
+    binaries: pathlib.Path | None = None,
+    settings: Mapping[str, str] = SETTINGS,
+) -> Measured:
+    """What was measured, the lines whose title has the word ``only``."""
     bench = Bench(sizes, binaries, settings)
+    versions: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    topics: dict[str, Callable[[], list[Line]]] = {
+        "Paging": lambda: paging.lines(bench, versions, missing, with_peers=with_peers),
+        "Repository": lambda: repository.lines(bench, versions, missing, with_peers=with_peers),
+        "Unused": lambda: unused.lines(bench),
+        "Bulk": lambda: bulk.lines(bench, versions, missing, with_peers=with_peers),
+        "Journal": lambda: journal.lines(bench),
+        "Sealing": lambda: sealing.lines(bench),
+        "Tenants": lambda: tenants.lines(bench),
+        "Signed context": lambda: signing.lines(bench),
+        "Permissions": lambda: permissions.lines(bench),
+        "Migrations": lambda: migrations.lines(bench),
+    }
+    word = only.lower()
     with bench.running():
-        versions: dict[str, str] = {}
-        missing: dict[str, str] = {}
-        # Those that protect tables are not asked for pages.
-        alone = (
-            _PAGING
-            + _REPOSITORY
-            + _UNUSED
-            + _BULK
-            + _JOURNAL
-            + _SEALING
-            + _TENANTS
-            + _SIGNING
-            + _PERMISSIONS
-            + _MIGRATIONS
-        )
-        if with_peers and not (only and only.lower() in "".join(alone).lower()):
-            versions, missing = _add_peers(bench)
-        lines: list[Line] = []
-        for title, measure in _measurements(bench):
-            if only.lower() in title.lower():
-                lines += _told(title, measure)
-        if only.lower() in _PAGING.lower():
-            lines += _told(_PAGING, lambda: paging.lines(bench, versions, missing, with_peers=with_peers))
-        if only.lower() in _REPOSITORY.lower():
-            lines += _told(_REPOSITORY, lambda: repository.lines(bench, versions, missing, with_peers=with_peers))
-        if only.lower() in _UNUSED.lower():
-            lines += _told(_UNUSED, lambda: unused.lines(bench))
-        if only.lower() in _BULK.lower():
-            lines += _told(_BULK, lambda: bulk.lines(bench, versions, missing, with_peers=with_peers))
-        if only.lower() in _JOURNAL.lower():
-            lines += _told(_JOURNAL, lambda: journal.lines(bench))
-        if only.lower() in _SEALING.lower():
-            lines += _told(_SEALING, lambda: sealing.lines(bench))
-        if only.lower() in _TENANTS.lower():
-            lines += _told(_TENANTS, lambda: tenants.lines(bench))
-        if only.lower() in _SIGNING.lower():
-            lines += _told(_SIGNING, lambda: signing.lines(bench))
-        if only.lower() in _PERMISSIONS.lower():
-            lines += _told(_PERMISSIONS, lambda: permissions.lines(bench))
-        if only.lower() in _MIGRATIONS.lower():
-            lines += _told(_MIGRATIONS, lambda: migrations.lines(bench))
-        sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if only.lower() in "sqlite" else []
-        return page.render(sizes, lines, sqlite_lines, versions, missing, bench.version)
+        statements = [(title, each) for title, each in _measurements(bench) if word in title.lower()]
+        # Those that protect tables are asked for nothing else.
+        if with_peers and statements:
+            found, lacking = _add_peers(bench)
+            versions.update(found)
+            missing.update(lacking)
+        chosen = [*statements, *((title, each) for title, each in topics.items() if word in title.lower())]
+        lines = [line for title, each in chosen for line in _told(title, each)]
+        sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if word in "sqlite" else []
+        return Measured(sizes, lines, sqlite_lines, versions, missing, bench.version)
 
 
 def _measurements(bench: Bench) -> list[tuple[str, Callable[[], list[Line]]]]:

@@ -47,17 +47,33 @@ class Line:
 
 def cases(sizes: Sizes) -> list[Case]:
     deleted, updated = f"{sizes.deleted:,}", f"{sizes.updated:,}"
+    row = 'Audit(form="row")'
     s = statements
     return [
         Case(f"COPY of {sizes.loaded:,} rows", s.copy, 1.2, peers=True),
         Case(f"INSERT of {sizes.loaded:,} rows, pages of 1,000", s.multi_row_insert, 1.15, peers=True),
         Case(f"UPDATE of one column of {updated} rows", s.update_many, 1.4, peers=True),
         Case(f"INSERT of one row, {sizes.looped:,} times in a loop", s.insert_loop, 1.4, peers=True),
-        Case('the same, Audit(form="row")', s.insert_loop, 1.4, subject="audit by row"),
+        Case(
+            f"INSERT of one row, {sizes.looped:,} times in a loop, {row}",
+            s.insert_loop,
+            1.4,
+            subject="audit by row",
+        ),
         Case(f"UPDATE of one row, {sizes.looped:,} times in a loop", s.update_loop, 2.0, peers=True),
-        Case('the same, Audit(form="row")', s.update_loop, 2.0, subject="audit by row"),
+        Case(
+            f"UPDATE of one row, {sizes.looped:,} times in a loop, {row}",
+            s.update_loop,
+            2.0,
+            subject="audit by row",
+        ),
         Case("UPDATE of one row and commit", s.update_and_commit, 1.8, wall_goal=1.25, peers=True),
-        Case('the same, Audit(form="row")', s.update_and_commit, 1.8, wall_goal=1.25, subject="audit by row"),
+        Case(
+            f"UPDATE of one row and commit, {row}",
+            s.update_and_commit,
+            1.8, wall_goal=1.25,
+            subject="audit by row",
+        ),
         Case(f"DELETE of {deleted} rows", s.delete, 4.0, peers=True),
         Case(
             f"DELETE of {deleted} rows made a mark, against UPDATE … SET deleted_at",

@@ -6,6 +6,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.cases import Line
 from bench.sizes import Sizes
@@ -45,36 +46,73 @@ counted). Before each run the table is filled anew, and `VACUUM ANALYZE` and `CH
 protection is `Audit()`."""
 
 
-def render(
-    sizes: Sizes,
-    lines: Sequence[Line],
-    sqlite_lines: Sequence[Line],
-    peers: Mapping[str, str],
-    missing: Mapping[str, str],
-    version: str,
-) -> str:
+@dataclass(frozen=True)
+class Measured:
+    sizes: Sizes
+    lines: Sequence[Line]
+    sqlite_lines: Sequence[Line]
+    peers: Mapping[str, str]
+    """Their versions."""
+    missing: Mapping[str, str]
+    version: str
+
+
+def render(measured: Measured) -> str:
     return PAGE.format(
-        method=METHOD.format(rounds=sizes.rounds),
-        postgresql=_table(lines, list(peers)),
-        notes=_notes(peers, missing),
-        sqlite=_table(sqlite_lines, []),
-        machine=_machine(version),
+        method=METHOD.format(rounds=measured.sizes.rounds),
+        postgresql=_table(measured.lines, list(measured.peers)),
+        notes=_notes(measured.peers, measured.missing),
+        sqlite=_table(measured.sqlite_lines, []),
+        machine=_machine(measured.version),
     )
+
+
+def renewed(page: str, measured: Measured) -> str:
+    """The page with these lines in it: in the place of those of the same title, new ones after the one before them."""
+    before, heading, after = page.partition("## SQLite")
+    return _with(before, measured.lines) + heading + _with(after, measured.sqlite_lines)
+
+
+def _with(part: str, lines: Sequence[Line]) -> str:
+    rows = part.split("\n")
+    head = next(number for number, row in enumerate(rows) if row.startswith("|---"))
+    heads = _cells(rows[head - 1])
+    peers = heads[heads.index("holdfast") + 1 :]
+    place = max(number for number, row in enumerate(rows) if row.startswith("| "))
+    for line in lines:
+        found = next((number for number, row in enumerate(rows) if row.startswith(f"| {line.title} |")), None)
+        known = dict(zip(heads, _cells(rows[found]), strict=True)) if found is not None else {}
+        row = _row(line, peers, "goal" in heads, known)
+        if found is None:
+            rows.insert(place + 1, row)
+            place += 1
+        else:
+            rows[found] = row
+            place = found
+    return "\n".join(rows)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split(" | ")] if " | " in row else []
+
+
+def _row(line: Line, peers: Sequence[str], with_goals: bool, known: Mapping[str, str]) -> str:
+    goal = [line.goal or "–"] if with_goals else []
+    ours = line.ours if line.met is not False else f"**{line.ours}**"
+    theirs = [line.peers.get(peer, known.get(peer, "–")) for peer in peers]
+    return f"| {' | '.join([line.title, *goal, ours, *theirs])} |"
 
 
 def _table(lines: Sequence[Line], peers: Sequence[str]) -> str:
     with_goals = any(line.goal for line in lines)
     heads = ["statement", *(["goal"] if with_goals else []), "holdfast", *peers]
     rows = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    for line in lines:
-        goal = [line.goal or "–"] if with_goals else []
-        ours = line.ours if line.met is not False else f"**{line.ours}**"
-        rows.append(f"| {' | '.join([line.title, *goal, ours, *(line.peers.get(peer, '–') for peer in peers)])} |")
+    rows += [_row(line, peers, with_goals, {}) for line in lines]
     return "\n".join(rows)
 
 
 def _notes(peers: Mapping[str, str], missing: Mapping[str, str]) -> str:
-    notes = ["**Bold**: the goal is missed. *–*: does not apply, or not measured."]
+    notes = ["**Bold**: the goal is missed. *–*: does not apply, or not measured. Lines may be of different runs."]
     if peers:
         named = ", ".join(f"{name} {version}" for name, version in peers.items())
         notes.append(
