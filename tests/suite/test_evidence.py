@@ -11,6 +11,7 @@ import pytest
 from holdfast.errors import LockedError, UnsupportedError
 from holdfast.evidence import Digest, seal, seal_lock, verify
 from holdfast.policies import Audit, SoftDelete
+from holdfast.signing_keys import create_key, retire_key, turn_off, turn_on
 from tests.harness import Protected
 from tests.sealed import check, kinds, sealed
 from tests.servers import dump_and_restore, libpq_url
@@ -168,6 +169,25 @@ def test_installing_is_not_tampering(database: str) -> None:
     step()
     recorded = {each.kind for each in check(database).recorded}
     assert recorded == {"installation", "purge"}
+
+
+def test_keys_that_are_rotated_are_no_tampering(postgresql_database: str) -> None:
+    """Those with which contexts are signed: what asks for a signature is made anew, and its keys come and go."""
+    database = Protected(postgresql_database)
+    digests = [seal(database.database)]
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: create_key(database.database, "may"),
+        lambda: turn_on(database.database),
+        lambda: create_key(database.database, "june"),
+        lambda: retire_key(database.database, "may"),
+        lambda: turn_off(database.database),
+    )
+    for step in steps:
+        step()
+        database.run("update orders set total = total + 1")
+        assert kinds(check(postgresql_database, *digests)) == []
+        digests.append(seal(database.database))
+        assert kinds(check(postgresql_database, *digests)) == []
 
 
 def test_what_an_installation_mended_is_still_found(postgresql_database: str) -> None:
