@@ -62,18 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(page.render(measured))
 
 
-def run(
-    sizes: Sizes,
-    *,
-    with_peers: bool = True,
-    only: str = "",
-    binaries: pathlib.Path | None = None,
-    settings: Mapping[str, str] = SETTINGS,
-) -> str:
-    """The page."""
-    return page.render(measure(sizes, with_peers=with_peers, only=only, binaries=binaries, settings=settings))
-
-
 def measure(
     sizes: Sizes,
     *,

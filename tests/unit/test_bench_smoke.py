@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from bench.__main__ import run
+from bench.__main__ import measure
 from bench.cases import cases
+from bench.page import render
 from bench.sizes import TINY
 from tests.servers import available
 
@@ -21,7 +22,7 @@ def test_the_page_has_a_figure_for_every_statement() -> None:
             pytest.fail(f"CI must test on {reason}")
         pytest.skip(reason)
 
-    page = run(TINY, with_peers=False, binaries=binaries, settings={"autovacuum": "off"})
+    page = render(measure(TINY, with_peers=False, binaries=binaries, settings={"autovacuum": "off"}))
 
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if "x (" in line]
     measured = {row[0] for row in rows}

@@ -9,14 +9,14 @@ from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, SoftDelete, Tenant
 from holdfast.tables import ColumnInfo
 
-# Of a change of one row.
-_VARIABLES = """\
+# Of a change of one row: what the INSERT would have to compute is prepared anew each time it runs, unlike these.
+_ONE = """\
     v_xid xid8;
     v_at timestamptz;
     v_key text;
-    v_before text;
-    v_after text;
 """
+_BOTH_SIDES = "    v_before text;\n    v_after text;\n"
+_NOW = "v_xid := pg_current_xact_id();\nv_at := now();\n"
 
 
 class RecordingFunctions(Recorder):
@@ -54,10 +54,8 @@ class RecordingFunctions(Recorder):
             unchanged += f" and not ({self.changed(old, new, hidden)})"
         steps.append(f"if {unchanged} then\n    return null;\nend if;")
         steps.append(RECORD_TRANSACTION)
-        # What the INSERT would have to compute is prepared anew each time it runs, unlike these.
         steps.append(
-            "v_xid := pg_current_xact_id();\nv_at := now();\n"
-            f"v_key := {self.key(old)};\n"
+            f"{_NOW}v_key := {self.key(old)};\n"
             "v_before := '{' || substr(v_before, 2) || '}';\nv_after := '{' || substr(v_after, 2) || '}';"
         )
         steps.append(
@@ -94,7 +92,7 @@ class RecordingFunctions(Recorder):
 
     def update_by_statement(self) -> str:
         return (
-            "declare\n    v_old record;\n    v_new record;\n" + _VARIABLES + "begin\n"
+            "declare\n    v_old record;\n    v_new record;\n" + _ONE + _BOTH_SIDES + "begin\n"
             # Not one query of whole rows: those would be fetched with all that is stored out of line.
             "    perform 1 from new_rows offset 1;\n"
             "    if not found then\n"
@@ -112,7 +110,8 @@ class RecordingFunctions(Recorder):
     def update_by_row(self) -> str:
         return (
             "declare\n"
-            + _VARIABLES
+            + _ONE
+            + _BOTH_SIDES
             + "begin\n"
             + indent(self.update_one("old", "new"), "    ")
             + "\n    return null;\nend"
@@ -144,9 +143,7 @@ declare
     v_last bigint;
     v_rows bigint;
     v_several boolean;
-    v_xid xid8;
-    v_at timestamptz;
-    v_key text;{declared}
+{_ONE.rstrip()}{declared}
 begin
     select n.{key}, exists (select from new_rows offset 1){one} into v_first, v_several{into_one} from new_rows as n;
     if not found then
@@ -154,8 +151,7 @@ begin
     end if;
 {indent(RECORD_TRANSACTION, "    ")}
     if not v_several then
-        v_xid := pg_current_xact_id();
-        v_at := now();
+{indent(_NOW.rstrip(), "        ")}
         v_key := v_first::text;
         {self.into}
         values (v_xid, v_at, {relation}, 'I', v_key, null, null, null{value});
