@@ -39,7 +39,7 @@ def named(prefix: str, given: Roles) -> Roles:
 
 def given_roles(connection: Connection, dialect: Dialect) -> Roles:
     """Which role has which duty now."""
-    query = dialect.catalog.roles()
+    query = dialect.catalog.roles
     return Roles(**{row.duty: row.name for row in execute(connection, query)}) if query is not None else Roles()
 
 

@@ -66,7 +66,7 @@ def check_format(connection: Connection, dialect: Dialect) -> None:
 
 def _state(connection: Connection, dialect: Dialect) -> dict[str, Any]:
     """What is known of the journal as a whole, once it is certain that this can be read."""
-    state = _document(execute(connection, dialect.catalog.state())[0][0])
+    state = _document(execute(connection, dialect.catalog.state)[0][0])
     _check_version(dialect, state)
     _check_marker(state)
     if state["marker"] is None:
@@ -96,8 +96,8 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
     check_columns(state, _DECLARED)
     dialect = dialect.with_roles(_roles(connection, dialect, state), state)
     # First what is spelt from the catalog of now: the sooner, the less can have changed since the snapshot.
-    installed = tuple(_installed(row) for row in execute(connection, dialect.catalog.installed())) if objects else ()
-    stored = (_relation(_document(row[0])) for row in execute(connection, dialect.catalog.relations()))
+    installed = tuple(_installed(row) for row in execute(connection, dialect.catalog.installed)) if objects else ()
+    stored = (_relation(_document(row[0])) for row in execute(connection, dialect.catalog.relations))
     relations = {each.id: each for each in stored}
     tables = read_tables(connection, dialect)
     if not objects:
@@ -120,7 +120,7 @@ def _lacking(dialect: Dialect, state: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _roles(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> Roles:
-    query = dialect.catalog.roles()
+    query = dialect.catalog.roles
     if query is None or "role" not in (state["readable"] or ()):
         return Roles()
     return Roles(**{row.duty: row.name for row in execute(connection, query)})
@@ -143,7 +143,7 @@ def _held(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) ->
 def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, TableInfo]:
     """Every table of the users, with the foreign keys that point at it."""
     tables = {}
-    for row in execute(connection, dialect.catalog.tables()):
+    for row in execute(connection, dialect.catalog.tables):
         table = _table(_document(row[0]))
         tables[table.name] = table
     incoming: dict[TableName, list[ForeignKey]] = {}

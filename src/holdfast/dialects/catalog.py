@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 
-class Catalog(ABC):
+@dataclass(frozen=True, slots=True)
+class Catalog:
     """Queries over the catalog of the database; ``holdfast.inspector`` reads the answers."""
 
-    @abstractmethod
-    def tables(self) -> str:
-        """One column ``document``: a JSON object for each table, in the shape that ``inspector`` reads."""
-
-    @abstractmethod
-    def state(self) -> str:
-        """One row: ``schema_version`` (NULL where the journal is not installed), and what the role may do."""
-
-    @abstractmethod
-    def relations(self) -> str:
-        """One column ``document``: a JSON object for each protected, or once protected, table."""
-
-    @abstractmethod
-    def installed(self) -> str:
-        """kind, name, schema, table, source, altered, enabled of every object that carries our marker."""
-
-    def roles(self) -> str | None:
-        """duty and name of each role that was given one; None where there are no roles."""
-        return None
+    tables: str
+    """One column ``document``: a JSON object for each table, in the shape that ``inspector`` reads."""
+    state: str
+    """One row: ``schema_version`` (NULL where the journal is not installed), and what the role may do."""
+    relations: str
+    """One column ``document``: a JSON object for each protected, or once protected, table."""
+    installed: str
+    """kind, name, schema, table, source, altered, enabled of every object that carries our marker."""
+    roles: str | None = None
+    """duty and name of each role that was given one; None where there are no roles."""

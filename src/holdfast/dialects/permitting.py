@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,6 +19,11 @@ class Permitting(ABC):
 
     role_table: str
     pattern_table: str
+    assignment_table: str
+    expired: str
+    """Of an assignment ``a``, as a boolean."""
+    role_pairs: str
+    """tenant and name of each role in the JSON array :roles."""
 
     # ------------------------------------------------------------------ the transaction in hand
 
@@ -97,6 +103,19 @@ class Permitting(ABC):
         """The actor has the role no more. The first answers no row where that was so before; the others, if any,
         record that it was taken away."""
 
-    @abstractmethod
     def assignments(self, tenant: str, actor: str | None, roles: Sequence[tuple[str, str]] | None) -> Query:
         """actor, role_tenant, role, expires_at, expired, granted_by and granted_at, of that actor or of those roles."""
+        conditions, parameters = ["a.tenant = :tenant"], {"tenant": tenant}
+        if actor is not None:
+            conditions.append("a.actor = :actor")
+            parameters["actor"] = actor
+        if roles is not None:
+            conditions.append(f"(a.role_tenant, a.role) in ({self.role_pairs})")
+            parameters["roles"] = json.dumps(list(roles))
+        return Query(
+            f"select a.actor, a.role_tenant, a.role, a.expires_at, {self.expired} as expired,\n"
+            "    a.granted_by, a.granted_at\n"
+            f"from {self.assignment_table} as a\nwhere {' and '.join(conditions)}\n"
+            "order by a.actor, a.role_tenant, a.role",
+            parameters,
+        )

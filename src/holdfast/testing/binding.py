@@ -134,7 +134,7 @@ class Binding:
         return int(rows[0].id) if rows else 0
 
     def _may_read(self) -> bool:
-        state = execute(self.connection, self.dialect.catalog.state())[0][0]
+        state = execute(self.connection, self.dialect.catalog.state)[0][0]
         document = json.loads(state) if isinstance(state, str) else state
         return document["marker"] is not None and bool(document.get("may_read_journal", True))
 

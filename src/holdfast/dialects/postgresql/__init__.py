@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.dialects.base import Dialect
+from holdfast.dialects.catalog import Catalog
 from holdfast.dialects.features import Features
 from holdfast.dialects.journal_columns import columns_of
 from holdfast.dialects.postgresql import binding, interventions, journal
 from holdfast.dialects.postgresql.audit import recording
-from holdfast.dialects.postgresql.catalog import PostgreSQLCatalog
+from holdfast.dialects.postgresql.catalog import CATALOG
 from holdfast.dialects.postgresql.columns import PostgreSQLColumns
 from holdfast.dialects.postgresql.doctor import PostgreSQLDoctor
 from holdfast.dialects.postgresql.erasure import PostgreSQLErasure
@@ -95,8 +96,8 @@ class PostgreSQL(Dialect):
         return "set transaction read only"
 
     @property
-    def catalog(self) -> PostgreSQLCatalog:
-        return PostgreSQLCatalog()
+    def catalog(self) -> Catalog:
+        return CATALOG
 
     # ------------------------------------------------------------------ what is to be there
 

@@ -224,19 +224,4 @@ select json_build_object(
 from holdfast.relation as r
 order by r.id"""
 
-
-class PostgreSQLCatalog(Catalog):
-    def tables(self) -> str:
-        return TABLES
-
-    def state(self) -> str:
-        return STATE
-
-    def relations(self) -> str:
-        return RELATIONS
-
-    def installed(self) -> str:
-        return INSTALLED
-
-    def roles(self) -> str:
-        return "select r.duty, r.name from holdfast.role as r"
+CATALOG = Catalog(TABLES, STATE, RELATIONS, INSTALLED, roles="select r.duty, r.name from holdfast.role as r")

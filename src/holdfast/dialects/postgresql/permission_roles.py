@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,9 @@ from holdfast.dialects.query import Query
 class PostgreSQLPermitting(Permitting):
     role_table = "holdfast.permission_role"
     pattern_table = "holdfast.role_permission"
+    assignment_table = "holdfast.actor_role"
+    expired = "coalesce(a.expires_at <= now(), false)"
+    role_pairs = "select r ->> 0, r ->> 1 from json_array_elements(cast(:roles as json)) as r"
 
     def held(self, actor: str, tenant: str) -> Query:
         return Query(
@@ -84,21 +86,4 @@ class PostgreSQLPermitting(Permitting):
                 "cast(:role as text), cast(:by as text), cast(:reason as text))",
                 {"tenant": tenant, "actor": actor, "role": role, "by": by, "reason": reason},
             ),
-        )
-
-    def assignments(self, tenant: str, actor: str | None, roles: Sequence[tuple[str, str]] | None) -> Query:
-        conditions, parameters = ["a.tenant = :tenant"], {"tenant": tenant}
-        if actor is not None:
-            conditions.append("a.actor = :actor")
-            parameters["actor"] = actor
-        if roles is not None:
-            conditions.append(
-                "(a.role_tenant, a.role) in (select r ->> 0, r ->> 1 from json_array_elements(cast(:roles as json)) as r)"
-            )
-            parameters["roles"] = json.dumps(list(roles))
-        return Query(
-            "select a.actor, a.role_tenant, a.role, a.expires_at, coalesce(a.expires_at <= now(), false) as expired,\n"
-            "    a.granted_by, a.granted_at\n"
-            f"from holdfast.actor_role as a\nwhere {' and '.join(conditions)}\norder by a.actor, a.role_tenant, a.role",
-            parameters,
         )

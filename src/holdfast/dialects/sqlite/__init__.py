@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.dialects.base import Dialect
+from holdfast.dialects.catalog import Catalog
 from holdfast.dialects.features import Features
 from holdfast.dialects.journal_columns import columns_of
 from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite import binding, interventions, journal
 from holdfast.dialects.sqlite.audit import recording
-from holdfast.dialects.sqlite.catalog import PRESENT_NAME, SQLiteCatalog
+from holdfast.dialects.sqlite.catalog import CATALOG, PRESENT_NAME
 from holdfast.dialects.sqlite.columns import SQLiteColumns
 from holdfast.dialects.sqlite.erasure import SQLiteErasure
 from holdfast.dialects.sqlite.errors import translate
@@ -105,8 +106,8 @@ class SQLite(Dialect):
         return "begin"
 
     @property
-    def catalog(self) -> SQLiteCatalog:
-        return SQLiteCatalog()
+    def catalog(self) -> Catalog:
+        return CATALOG
 
     # ------------------------------------------------------------------ what is to be there
 

@@ -214,16 +214,4 @@ from main.holdfast_object as o
 join main.sqlite_schema as s on s.type = 'view' and s.name = o.name and instr(s.sql, '{MARKER}')
 order by 4, 2"""
 
-
-class SQLiteCatalog(Catalog):
-    def tables(self) -> str:
-        return TABLES
-
-    def state(self) -> str:
-        return STATE
-
-    def relations(self) -> str:
-        return RELATIONS
-
-    def installed(self) -> str:
-        return INSTALLED
+CATALOG = Catalog(TABLES, STATE, RELATIONS, INSTALLED)

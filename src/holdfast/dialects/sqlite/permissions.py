@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,6 +69,9 @@ join main.holdfast_role_permission as p on p.tenant = h.tenant and p.role = h.na
 class SQLitePermitting(Permitting):
     role_table = "main.holdfast_permission_role"
     pattern_table = "main.holdfast_role_permission"
+    assignment_table = "main.holdfast_actor_role"
+    expired = f"coalesce(a.expires_at <= {NOW}, 0)"
+    role_pairs = "select json_extract(r.value, '$[0]'), json_extract(r.value, '$[1]') from json_each(:roles) as r"
 
     def held(self, actor: str, tenant: str) -> Query:
         return Query(_HELD, {"actor": actor, "tenant": tenant})
@@ -128,24 +130,6 @@ class SQLitePermitting(Permitting):
                 details,
             ),
             interventions.record("revoke", by, reason, details),
-        )
-
-    def assignments(self, tenant: str, actor: str | None, roles: Sequence[tuple[str, str]] | None) -> Query:
-        conditions, parameters = ["a.tenant = :tenant"], {"tenant": tenant}
-        if actor is not None:
-            conditions.append("a.actor = :actor")
-            parameters["actor"] = actor
-        if roles is not None:
-            conditions.append(
-                "(a.role_tenant, a.role) in (select json_extract(r.value, '$[0]'), json_extract(r.value, '$[1]') from json_each(:roles) as r)"
-            )
-            parameters["roles"] = json.dumps(list(roles))
-        return Query(
-            "select a.actor, a.role_tenant, a.role, a.expires_at,\n"
-            f"    coalesce(a.expires_at <= {NOW}, 0) as expired, a.granted_by, a.granted_at\n"
-            f"from main.holdfast_actor_role as a\nwhere {' and '.join(conditions)}\n"
-            "order by a.actor, a.role_tenant, a.role",
-            parameters,
         )
 
 

@@ -55,7 +55,7 @@ class House:
 
     def tables(self) -> dict[TableName, TableInfo]:
         tables = {}
-        for row in self.query(self.dialect.catalog.tables()):
+        for row in self.query(self.dialect.catalog.tables):
             table = _table(json.loads(row[0]))
             tables[table.name] = table
         return {

@@ -61,12 +61,12 @@ def test_tables_are_described(house: Any) -> None:
 
 
 def test_state(house: Any) -> None:
-    empty = json.loads(house.query(house.dialect.catalog.state())[0][0])
+    empty = json.loads(house.query(house.dialect.catalog.state)[0][0])
     assert (empty["marker"], empty["schema_exists"], empty["schema_version"]) == (None, False, None)
     assert empty["version"] == sqlite3.sqlite_version
     house("create table t (id integer primary key)")
     house.protect(t=Audit())
-    state = json.loads(house.query(house.dialect.catalog.state())[0][0])
+    state = json.loads(house.query(house.dialect.catalog.state)[0][0])
     assert (state["marker"], state["schema_version"]) == (f"holdfast:0.1.0 schema={SCHEMA_VERSION}", SCHEMA_VERSION)
 
 
@@ -76,14 +76,14 @@ def test_installed_objects_are_known_and_alterations_seen(house: Any) -> None:
     wanted = {each.identity: each.checksum for each in house.dialect.objects(house["t"], house.protections)}
     found = {
         (row["kind"], f"{row['schema_name']}.{row['table_name']}", row["name"]): row
-        for row in house.query(house.dialect.catalog.installed())
+        for row in house.query(house.dialect.catalog.installed)
     }
     assert {identity: row["source"] for identity, row in found.items()} == wanted
     assert not any(row["altered"] for row in found.values())
     house("drop trigger holdfast_record_delete_1")
     house("drop trigger holdfast_record_insert_1")
     house("create trigger holdfast_record_insert_1 after insert on t begin select 1; end")
-    present = {row["name"]: bool(row["altered"]) for row in house.query(house.dialect.catalog.installed())}
+    present = {row["name"]: bool(row["altered"]) for row in house.query(house.dialect.catalog.installed)}
     assert "holdfast_record_delete_1" not in present
     assert present["holdfast_record_insert_1"]
     assert sum(present.values()) == 1
@@ -99,8 +99,8 @@ def test_renames_keep_recording_and_are_seen(house: Any) -> None:
     house("delete from tt")
     assert [each["operation"] for each in house.log()] == ["I", "U", "S"]
     assert house("select version from tt") == [(3,)]
-    assert all(row["altered"] for row in house.query(house.dialect.catalog.installed()))
-    relation = json.loads(house.query(house.dialect.catalog.relations())[0][0])
+    assert all(row["altered"] for row in house.query(house.dialect.catalog.installed))
+    relation = json.loads(house.query(house.dialect.catalog.relations)[0][0])
     assert relation["name"] == "tt"
     with pytest.raises(sqlite3.OperationalError, match="error in trigger"):
         house("alter table tt drop column xx")
@@ -124,7 +124,7 @@ def test_unprotect_leaves_every_byte_as_it_was(house: Any, ddl: str) -> None:
     house("insert into t (a, b) values ('x', 1)" if "a TEXT" in ddl else "insert into t (id) values (1)")
     house("delete from t")
     dialect, protection = house.dialect, house["t"]
-    for row in house.query(dialect.catalog.installed()):
+    for row in house.query(dialect.catalog.installed):
         house(f"drop trigger {row['name']}")
     for column in ('de"l', "created_at", "updated_at", "version"):
         for statement in dialect.columns.drop(protection.table.name, column):
