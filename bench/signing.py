@@ -39,7 +39,7 @@ def lines(bench: Bench) -> list[Line]:
         _fill(subject)
     key = SigningKey("bench", create_key(Database(signed.url), "bench"))
     turn_on(Database(signed.url))
-    turns = 10 * bench.sizes.committed
+    turns = 2 * bench.sizes.committed
     with _connect(plain) as unsigned_app, _connect(signed) as signed_app:
         samples = interleaved(
             bench.sizes.rounds,

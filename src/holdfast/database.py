@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,7 @@ def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
 
 
 def _execute(connection: Connection, query: Query) -> list[AnyRow]:
+    _bring_functions(connection, query.sql)
     if not query.parameters:
         # For this statement alone: the connection may be an application's.
         result = connection.exec_driver_sql(query.sql, execution_options={"no_parameters": True, OWN: True})
@@ -142,12 +144,27 @@ def _execute(connection: Connection, query: Query) -> list[AnyRow]:
 
 def stream(connection: Connection, query: Query, size: int = 5_000) -> Iterator[AnyRow]:
     """The rows of a query that may have very many, fetched as they are read."""
+    _bring_functions(connection, query.sql)
     sql, parameters = query.sql, dict(query.parameters) or None
     if parameters:
         sql, parameters = in_style(query, connection.dialect.paramstyle)
     options = {"stream_results": True, "yield_per": size, OWN: True}
     options |= {} if parameters else {"no_parameters": True}
     yield from connection.exec_driver_sql(sql, parameters, execution_options=options)
+
+
+def _bring_functions(connection: Connection, sql: str) -> None:
+    """Gives the connection what the query calls and the database lacks; once, for it may be an application's."""
+    for name, (arguments, function) in _functions(connection.dialect.name).items():
+        if name in sql and name not in connection.info:
+            driver: Any = connection.connection.dbapi_connection
+            driver.create_function(name, arguments, function)
+            connection.info[name] = True
+
+
+@cache
+def _functions(dialect: str) -> Mapping[str, tuple[int, Callable[..., Any]]]:
+    return dialect_for(dialect).functions
 
 
 def in_style(query: Query, style: str) -> tuple[str, Any]:

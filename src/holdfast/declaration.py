@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.dialects.base import Dialect
+from holdfast.dialects.migrating import KEPT
 from holdfast.errors import DeclarationError
 from holdfast.inventory import Inventory
 from holdfast.journal import Relation
@@ -22,9 +23,6 @@ _NEVER = {
     "virtual": "is a virtual table: the database allows no triggers on it",
     "temporary": "is temporary",
 }
-
-
-_LEDGER = "holdfast_tenant_migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +252,8 @@ def without_protection(inventory: Inventory) -> list[tuple[TableInfo, str]]:
     for table in inventory.tables.values():
         if table.kind in _NEVER:
             left.append((table, _NEVER[table.kind]))
-        elif table.name.name == _LEDGER:
-            left.append((table, "is what holdfast tenants migrate keeps"))
+        elif table.name.name in KEPT:
+            left.append((table, KEPT[table.name.name]))
         elif not table.key:
             left.append(
                 (table, "has no primary key and no unique key over NOT NULL columns: add one to protect the table")

@@ -43,7 +43,7 @@ def follow_holds(database: Database, inventory: Inventory | None = None) -> int:
 def _follow(connection: Connection, dialect: Dialect, inventory: Inventory) -> int:
     waiting = [
         _Held(row.relation, row.key, row.actor, row.reason, row.first)
-        for row in execute(connection, dialect.retention.holds())
+        for row in execute(connection, dialect.holds.all())
     ]
     seen = {(each.relation, each.key, each.reason) for each in waiting}
     keys: dict[int, RowKeys] = {}
@@ -57,7 +57,7 @@ def _follow(connection: Connection, dialect: Dialect, inventory: Inventory) -> i
             if (held.relation, key, held.reason) in seen:
                 continue
             seen.add((held.relation, key, held.reason))
-            query = dialect.retention.hold(held.relation, key, held.actor, held.reason, held.first)
+            query = dialect.holds.place(held.relation, key, held.actor, held.reason, held.first)
             if execute(connection, query):
                 details = {"table": str(stored.table), "key": loads(key), "was": loads(held.key)}
                 execute(connection, dialect.record_intervention("hold", held.actor, held.reason, details))

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from holdfast.catalog_rows import document_of, installed_of, relation_of, table_of
 from holdfast.database import execute
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DriftError, LockedError, UnsupportedError
-from holdfast.inventory import Inventory, StoredColumn, StoredRelation, check_columns, version_of
-from holdfast.objects import SCHEMA_VERSION, InstalledObject
-from holdfast.policies import from_json
+from holdfast.inventory import Inventory, check_columns, version_of
+from holdfast.objects import SCHEMA_VERSION
 from holdfast.roles import Roles
-from holdfast.tables import Action, ColumnInfo, Expansion, ForeignKey, TableInfo, TableName, UniqueKey
-
-_ACTIONS: Mapping[str, Action] = {
-    "a": "NO ACTION",
-    "r": "RESTRICT",
-    "c": "CASCADE",
-    "n": "SET NULL",
-    "d": "SET DEFAULT",
-}
-
+from holdfast.tables import ForeignKey, TableInfo, TableName
 
 _DECLARED = {"relation", "relation_column", "holdfast_relation", "holdfast_column"}
 """Without these tables nothing can be told."""
@@ -66,7 +55,7 @@ def check_format(connection: Connection, dialect: Dialect) -> None:
 
 def _state(connection: Connection, dialect: Dialect) -> dict[str, Any]:
     """What is known of the journal as a whole, once it is certain that this can be read."""
-    state = _document(execute(connection, dialect.catalog.state)[0][0])
+    state = document_of(execute(connection, dialect.catalog.state)[0][0])
     _check_version(dialect, state)
     _check_marker(state)
     if state["marker"] is None:
@@ -96,8 +85,8 @@ def _inspect(connection: Connection, dialect: Dialect, objects: bool) -> tuple[D
     check_columns(state, _DECLARED)
     dialect = dialect.with_roles(_roles(connection, dialect, state), state)
     # First what is spelt from the catalog of now: the sooner, the less can have changed since the snapshot.
-    installed = tuple(_installed(row) for row in execute(connection, dialect.catalog.installed)) if objects else ()
-    stored = (_relation(_document(row[0])) for row in execute(connection, dialect.catalog.relations))
+    installed = tuple(installed_of(row) for row in execute(connection, dialect.catalog.installed)) if objects else ()
+    stored = (relation_of(document_of(row[0])) for row in execute(connection, dialect.catalog.relations))
     relations = {each.id: each for each in stored}
     tables = read_tables(connection, dialect)
     if not objects:
@@ -137,14 +126,14 @@ def _gaps(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) ->
 def _held(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) -> frozenset[int]:
     if "hold" not in (state["readable"] or ()):
         return frozenset()
-    return frozenset(row[0] for row in execute(connection, dialect.retention.held_relations()))
+    return frozenset(row[0] for row in execute(connection, dialect.holds.relations()))
 
 
 def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, TableInfo]:
     """Every table of the users, with the foreign keys that point at it."""
     tables = {}
     for row in execute(connection, dialect.catalog.tables):
-        table = _table(_document(row[0]))
+        table = table_of(document_of(row[0]))
         tables[table.name] = table
     incoming: dict[TableName, list[ForeignKey]] = {}
     for table in tables.values():
@@ -155,11 +144,6 @@ def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, Tab
         name: replace(table, referenced_by=tuple(sorted(incoming.get(name, ()), key=lambda key: (key.table, key.name))))
         for name, table in tables.items()
     }
-
-
-def _document(value: Any) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
-    return document
 
 
 def _check_version(dialect: Dialect, state: Mapping[str, Any]) -> None:
@@ -197,103 +181,3 @@ def _check_marker(state: Mapping[str, Any]) -> None:
                 f"This database was protected by a newer holdfast ({marker.split()[0].partition(':')[2]}).",
                 "Upgrade: pip install --upgrade holdfast.",
             )
-
-
-def _installed(row: Any) -> InstalledObject:
-    return InstalledObject(
-        kind=row.kind,
-        name=row.name,
-        table=None if row.table_name is None else TableName(row.schema_name, row.table_name),
-        source=row.source or "",
-        altered=bool(row.altered),
-        enabled=bool(row.enabled),
-        replaceable=bool(getattr(row, "replaceable", True)),
-        per_table=bool(getattr(row, "per_table", True)),
-        used_by=_listed(getattr(row, "used_by", None)),
-    )
-
-
-def _listed(value: Any) -> tuple[str, ...]:
-    return tuple(json.loads(value) if isinstance(value, str) else value or ())
-
-
-def _relation(document: Mapping[str, Any]) -> StoredRelation:
-    return StoredRelation(
-        id=document["id"],
-        table=TableName(document["schema"], document["name"]),
-        oid=document.get("oid") or 0,
-        key=tuple(document["key"]),
-        policies=from_json(document["policies"]),
-        added=tuple(document["added"]),
-        protected=bool(document["protected"]),
-        columns=tuple(
-            StoredColumn(each["id"], each["name"], each["position"], each["type"]) for each in document["columns"] or ()
-        ),
-        next_column=document["next_column"],
-        since=datetime.fromisoformat(document["since"]) if document.get("since") else None,
-    )
-
-
-def _table(document: Mapping[str, Any]) -> TableInfo:
-    name = TableName(document["schema"], document["name"])
-    columns = tuple(ColumnInfo(**each) for each in document["columns"] or ())
-    uniques = tuple(
-        UniqueKey(
-            each["name"],
-            tuple(each["columns"]),
-            each["primary"],
-            each["partial"],
-            each.get("deferrable", False),
-            each.get("constraint", False),
-            each.get("ours", False),
-        )
-        for each in document["uniques"] or ()
-    )
-    foreign_keys = tuple(
-        ForeignKey(
-            name=each["name"],
-            table=name,
-            columns=tuple(each["columns"]),
-            target=TableName(each["target_schema"], each["target"]),
-            target_columns=tuple(each["target_columns"]),
-            on_delete=_ACTIONS.get(each["on_delete"], each["on_delete"]),
-            on_update=_ACTIONS.get(each["on_update"], each["on_update"]),
-            let_go=tuple(each.get("let_go") or ()),
-            deferral=each.get("deferral") or "",
-            ours=bool(each.get("ours")),
-        )
-        for each in document["foreign_keys"] or ()
-    )
-    return TableInfo(
-        name=name,
-        columns=columns,
-        key=key_of(columns, uniques),
-        kind=document["kind"],
-        oid=document.get("oid") or 0,
-        last_position=document.get("last_position") or max((each.position for each in columns), default=0),
-        owner=document.get("owner") or "",
-        uniques=uniques,
-        foreign_keys=foreign_keys,
-        partitions=tuple(TableName(*each) for each in document.get("partitions") or ()),
-        partition_columns=tuple(document.get("partition_columns") or ()),
-        row_triggers=tuple(document.get("row_triggers") or ()),
-        row_security=tuple(TableName(*each) for each in document.get("row_security") or ()),
-        own_policies=bool(document.get("own_policies")),
-        closed=bool(document.get("closed")),
-        inherits=bool(document.get("inherits")),
-        children=tuple(TableName(*each) for each in document.get("children") or ()),
-        without_rowid=bool(document.get("without_rowid")),
-        autoincrement=bool(document.get("autoincrement")),
-        expansions=tuple(Expansion(**each) for each in document.get("expansions") or ()),
-    )
-
-
-def key_of(columns: tuple[ColumnInfo, ...], uniques: tuple[UniqueKey, ...]) -> tuple[str, ...]:
-    """The primary key, else the first unique key over columns that cannot be null."""
-    by_name = {column.name: column for column in columns}
-    for unique in sorted(uniques, key=lambda unique: (not unique.primary, len(unique.columns), unique.name)):
-        if not unique.columns or unique.partial:
-            continue
-        if unique.primary or all(not by_name[name].nullable for name in unique.columns if name in by_name):
-            return unique.columns
-    return ()

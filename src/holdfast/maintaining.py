@@ -27,6 +27,7 @@ from holdfast.policies import Audit, find
 from holdfast.removing import Progress, Removed, Remover
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.timeline import moment
+from holdfast.waiting import digest_waiting
 
 PATIENCE = timedelta(days=30)
 
@@ -47,13 +48,16 @@ class Lagging:
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """The outcome: the months for which partitions were made, what was removed, and what could not be yet."""
+    """The outcome: the months for which partitions were made, what was removed, what could not be yet, and how many
+    digests were made."""
 
     partitions: tuple[str, ...] = ()
     removed: tuple[Removed, ...] = ()
     unsealed: tuple[str, ...] = ()
     """Parts with changes that are old enough and stay until they are sealed."""
     lagging: tuple[Lagging, ...] = ()
+    digested: int = 0
+    """Values that waited for their digests, as on SQLite those of ``Audit(large=…)`` do."""
 
     @property
     def changes(self) -> int:
@@ -65,6 +69,7 @@ class Maintained:
             "removed": [each.as_json() for each in self.removed],
             "unsealed": list(self.unsealed),
             "lagging": [each.as_json() for each in self.lagging],
+            "digested": self.digested,
         }
 
 
@@ -79,7 +84,8 @@ def maintain(
     patience: timedelta = PATIENCE,
     progress: Progress | None = None,
 ) -> Maintained:
-    """Makes the journal's partitions and removes the history that ``Audit(keep=…)`` no longer keeps.
+    """Makes the journal's partitions and the digests that values wait for, and removes the history that
+    ``Audit(keep=…)`` no longer keeps.
 
     Whatever is removed goes together with what is written down of it, so that a run may be killed at any moment and
     the next one goes on. What a consumer of the change feed has not acknowledged stays for ``patience`` longer than its
@@ -90,9 +96,11 @@ def maintain(
     with _alone(database, export) as connection:
         dialect, inventory = _inspected(database)
         made = _make_partitions(connection, dialect, months_ahead, deadline)
+        with explained(dialect):
+            digested = digest_waiting(connection, dialect)
         rules = _rules(connection, dialect, inventory)
         if not rules.until:
-            return Maintained(made)
+            return Maintained(made, digested=digested)
         follow_holds(database, inventory)
         unread = _unread(connection, database)
         rules = replace(rules, unread=f"({' or '.join(unread.values())})" if unread else "false", patience=patience)
@@ -101,7 +109,7 @@ def maintain(
         for part in _parts(connection, dialect):
             if part.lower is None or part.lower < rules.latest:
                 remover.look_at(part)
-        return Maintained(made, tuple(remover.removed), tuple(remover.unsealed), lagging)
+        return Maintained(made, tuple(remover.removed), tuple(remover.unsealed), lagging, digested)
 
 
 @contextmanager

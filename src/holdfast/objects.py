@@ -30,6 +30,8 @@ class DatabaseObject:
     drop: tuple[str, ...]
     online: tuple[str, ...] = ()
     """Makes it while the table is written; each is a transaction by itself. Empty where ``create`` stops nobody."""
+    columns: tuple[str, ...] = ()
+    """What an index is over that is made so."""
     finish: tuple[str, ...] = ()
     """What completes it, in a transaction after that of ``create``, for it takes long under a weaker lock."""
 

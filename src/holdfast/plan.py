@@ -32,6 +32,7 @@ from holdfast.steps import (
     table_step,
 )
 from holdfast.tables import TableName
+from holdfast.waiting import notes_of_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def plan_protect(
     told = (
         *unrecorded_cascades(protections),
         *still_in_history(inventory, protections),
+        *notes_of_waiting(dialect, inventory, protections),
         *of_tenants(dialect, inventory, protections),
     )
     return Plan(tuple(steps), (*notes, *told), inventory)

@@ -24,7 +24,8 @@ class Audit:
     """Every insert, update, delete and truncate is in the journal, with before and after, whoever wrote it.
 
     ``exclude``: columns whose values are in no copy. ``mask``: columns of which the journal says that they
-    changed, not from what to what. ``large``: columns kept as a digest. ``inserts="key"`` records the key of
+    changed, not from what to what. ``large``: columns kept as a digest (on SQLite each value waits in the journal, as
+    it is, until the next ``holdfast maintain`` or ``holdfast seal``). ``inserts="key"`` records the key of
     an inserted row alone (the row itself and later before-images hold the rest); ``"full"`` records all of it.
     ``form`` chooses the trigger: ``"statement"`` is cheaper in bulk, ``"row"`` for single-row updates,
     ``"auto"`` takes the statement form wherever the database can. ``keep`` is how long ``holdfast maintain`` keeps the

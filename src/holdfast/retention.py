@@ -57,7 +57,7 @@ def hold(database: Database, table: str, key: Any, *, reason: str, actor: str | 
             f"See the keys with: holdfast log {shown(stored.table)}.",
         )
     with database.begin() as connection:
-        placed = execute(connection, dialect.retention.hold(stored.id, document, actor, reason))
+        placed = execute(connection, dialect.holds.place(stored.id, document, actor, reason))
         if placed:
             details = {"table": str(stored.table), "key": key}
             execute(connection, dialect.record_intervention("hold", actor, reason, details))
@@ -76,7 +76,7 @@ def release(
         document = _known(connection, dialect, inventory, stored, key) or json.dumps(key, default=str)
     follow_holds(database, inventory)
     with database.begin() as connection:
-        query = dialect.retention.release(stored.id, document, reason)
+        query = dialect.holds.release(stored.id, document, reason)
         released = list(dict.fromkeys(row[0] for row in execute(connection, query)))
         for each in released:
             details = {"table": str(stored.table), "key": key}
@@ -89,7 +89,7 @@ def holds(connection: Connection, dialect: Dialect, inventory: Inventory) -> lis
     names = {number: shown(each.table) for number, each in inventory.relations.items()}
     return [
         Hold(names[row.relation], loads(row.key), moment(row.at), row.actor, row.reason)
-        for row in execute(connection, dialect.retention.holds())
+        for row in execute(connection, dialect.holds.all())
     ]
 
 
@@ -99,13 +99,13 @@ def held(connection: Connection, dialect: Dialect, relation: int, key: str) -> b
     ``key`` is JSON.
     """
     freeze(connection, dialect)
-    return bool(execute(connection, dialect.retention.held(relation, key)))
+    return bool(execute(connection, dialect.holds.reasons(relation, key)))
 
 
 def refuse_held(connection: Connection, dialect: Dialect, stored: StoredRelation, key: str) -> None:
     """HF421 where the row is under hold; as ``held`` is, to be asked in the transaction that would touch it."""
     if held(connection, dialect, stored.id, key):
-        reasons = ", ".join(repr(row[0]) for row in execute(connection, dialect.retention.held(stored.id, key)))
+        reasons = ", ".join(repr(row[0]) for row in execute(connection, dialect.holds.reasons(stored.id, key)))
         raise HeldError(
             "HF421",
             f"{shown(stored.table)} {key} is under legal hold: {reasons}.",
@@ -115,7 +115,7 @@ def refuse_held(connection: Connection, dialect: Dialect, stored: StoredRelation
 
 def freeze(connection: Connection, dialect: Dialect) -> None:
     """No hold is placed or released until the transaction in hand ends."""
-    if statement := dialect.retention.freeze():
+    if statement := dialect.holds.freeze():
         execute(connection, statement)
 
 
@@ -132,5 +132,5 @@ def _known(
     protection = protections_of(inventory).get(present.name) if present is not None else None
     if settings := dialect.purging.settings():
         execute(connection, settings)
-    query = dialect.retention.known_key(protection, stored.id, json.dumps(key, default=str))
+    query = dialect.holds.known_key(protection, stored.id, json.dumps(key, default=str))
     return next((str(row[0]) for row in execute(connection, query)), None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,10 @@ from holdfast.tables import TableName
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
 
-_WINDOWS = (1_000, 30_000, None)
+_WINDOWS = (1_000, 30_000, 900_000)
 """How many of the last transactions to look through before looking further back."""
+_MOMENT = timedelta(microseconds=1)
+"""Times of the journal differ by this at least."""
 _AT_ONCE = 1_000
 """Of how many inserted rows to read the values at a time."""
 
@@ -41,15 +43,44 @@ def log(connection: Connection, dialect: Dialect, inventory: Inventory, wanted: 
     if wanted.table is not None and wanted.relations is None:
         numbers = tuple(each.id for each in inventory.relations.values() if each.table == wanted.table)
         wanted = replace(wanted, relations=numbers)
-    bounded = wanted.key is not None or wanted.since is not None or wanted.transaction is not None
-    rows: list[AnyRow] = []
-    for window in (None,) if bounded or wanted.limit is None else _WINDOWS:
-        rows = execute(connection, dialect.log.changes(replace(wanted, recent=window)))
-        if wanted.limit is not None and len(rows) >= wanted.limit:
-            break
-    changes = [change_of(row) for row in rows]
+    few = wanted.limit is not None and wanted.key is None and wanted.transaction is None
+    rows = _newest(connection, dialect, wanted) if few else execute(connection, dialect.log.changes(wanted))
+    names = names_of(connection, dialect, {row.relation for row in rows})
+    changes = [change_of(row, names.get(row.relation)) for row in rows]
     fill_in(connection, dialect, inventory, rows, changes)
     return changes
+
+
+def _newest(connection: Connection, dialect: Dialect, wanted: LogFilter) -> list[AnyRow]:
+    """The newest of these changes, looked for in the recent past first and then further back."""
+    assert wanted.limit is not None
+    rows: list[AnyRow] = []
+    part = wanted
+    for (at,) in execute(connection, dialect.log.windows(wanted.until, _WINDOWS)):
+        since = moment(at) if at is not None else None
+        if since is None or (wanted.since is not None and since <= wanted.since):
+            break
+        rows += execute(connection, dialect.log.changes(replace(part, since=since)))
+        part = replace(wanted, until=since - _MOMENT)
+        if len(rows) >= wanted.limit:
+            # What began before may have gone on writing.
+            part = replace(part, above=_newest_of(rows, wanted.limit)[-1].id)
+            break
+    rows += execute(connection, dialect.log.changes(part))
+    return _newest_of(rows, wanted.limit)
+
+
+def _newest_of(rows: Iterable[AnyRow], limit: int) -> list[AnyRow]:
+    return sorted(rows, key=lambda row: row.id, reverse=True)[:limit]
+
+
+def names_of(connection: Connection, dialect: Dialect, relations: Collection[int]) -> dict[int, Mapping[str, str]]:
+    """The names of the columns that the journal calls by numbers, by relation; none where it calls them by names."""
+    query = dialect.log.names(relations) if relations else None
+    if query is None:
+        return {}
+    known = {row.relation: loads(row.names) for row in execute(connection, query)}
+    return {relation: known.get(relation, {}) for relation in relations}
 
 
 def fill_in(
@@ -82,7 +113,7 @@ def _leave_out_unknown(
         older = {each for each in positions if since is None or moment(rows[each].committed) < since}
         if older and held is None:
             readable = "hold" in (inventory.state.get("readable") or ())
-            rows_held = execute(connection, dialect.retention.holds()) if readable else []
+            rows_held = execute(connection, dialect.holds.all()) if readable else []
             held = {(row.relation, row.key) for row in rows_held}
         bare[relation] = [each for each in positions if each not in older or (relation, rows[each].key) in (held or ())]
 
@@ -95,12 +126,15 @@ def _inserted_values(
     images: list[dict[str, Any]] = [{} for _ in rows]
     moved_on = set()
     # The rows first: what changes one after that is among the changes, whatever snapshot each statement has.
-    present = dict(map(tuple, execute(connection, Query(dialect.log.row_images(protection), given))))
-    for position, before in execute(connection, Query(dialect.log.later_images(protection), given)):
-        images[position] = {**(document(before) or {}), **images[position]}
+    present = execute(connection, Query(dialect.log.row_images(protection), given))
+    later = execute(connection, Query(dialect.log.later_images(protection), given))
+    relation = protection.relation.id
+    names = names_of(connection, dialect, {relation}).get(relation)
+    for position, before in later:
+        images[position] = {**(document(before, names) or {}), **images[position]}
         moved_on.add(position)
-    for position, row in present.items():
-        images[position] = {**(document(row) or {}), **images[position]}
+    for position, row in present:
+        images[position] = {**(document(row, names) or {}), **images[position]}
     # These moved on with each change, and the journal leaves them out.
     version, timestamps = protection.get(Version), protection.get(Timestamps)
     for position in moved_on:
@@ -112,7 +146,7 @@ def _inserted_values(
 def show(connection: Connection, dialect: Dialect, inventory: Inventory, name: str) -> tuple[Transaction, list[Change]]:
     """One transaction and all of its changes; HF410 where there is none of that name."""
     transaction = find(connection, dialect, name)
-    changes = log(connection, dialect, inventory, LogFilter(transaction=name, limit=None))
+    changes = log(connection, dialect, inventory, LogFilter(transaction=name, at=transaction.at, limit=None))
     return transaction, changes
 
 
@@ -153,8 +187,8 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def change_of(row: Any) -> Change:
-    """A row as ``Dialect.log`` gives it, as a change."""
+def change_of(row: Any, names: Mapping[str, str] | None = None) -> Change:
+    """A row as ``Dialect.log`` gives it, as a change; ``names`` are those of its relation in ``names_of``."""
     table = TableName(row.schema_name, row.table_name)
     return Change(
         id=row.id,
@@ -166,8 +200,8 @@ def change_of(row: Any) -> Change:
         table=shown(table),
         key=loads(row.key),
         operation=OPERATIONS[row.operation],
-        before=document(row.before),
-        after=document(row.after),
+        before=document(row.before, names),
+        after=document(row.after, names),
     )
 
 
@@ -185,6 +219,11 @@ def loads(text: str) -> Any:
     return json.loads(text, parse_float=Decimal)
 
 
-def document(text: str | None) -> dict[str, Any] | None:
-    """A change's values of one side; None where it has none."""
-    return None if text is None else loads(text)
+def document(text: str | None, names: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+    """A change's values of one side, in the order of the numbers where they are to be named; None where it has none."""
+    if text is None:
+        return None
+    values: dict[str, Any] = loads(text)
+    if names is None:
+        return values
+    return {names.get(number, f"?{number}"): values[number] for number in sorted(values, key=int)}

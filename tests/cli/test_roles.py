@@ -42,6 +42,8 @@ def test_roles_are_shown_made_examined_and_dropped(shop: Shop, prefix: str) -> N
     printed = holdfast("roles", "--prefix", prefix, "--sql")
     assert (printed.code, "create role" in printed.out) == (0, True)
     assert "password" not in printed.out
+    planned = holdfast("roles", "--prefix", prefix, "--create", "--dry-run")
+    assert (planned.code, "Dry run: nothing was changed." in planned.out) == (0, True)
     assert shop.rows(f"select count(*) from pg_roles where rolname like '{prefix}%'") == [(0,)]
     # Nobody can be asked.
     assert holdfast("roles", "--prefix", prefix, "--create").code == 2
@@ -67,6 +69,7 @@ def test_roles_are_shown_made_examined_and_dropped(shop: Shop, prefix: str) -> N
 
     left = holdfast("unprotect", "--all", "--purge-history", "--yes")
     assert "holdfast roles --drop --prefix" in left.out
+    assert holdfast("roles", "--drop", "--prefix", prefix, "--dry-run").code == 0
     dropped = holdfast("roles", "--drop", "--prefix", prefix, "--yes")
     assert dropped.code == 0, dropped.err
     assert shop.rows(f"select count(*) from pg_roles where rolname like '{prefix}%'") == [(0,)]

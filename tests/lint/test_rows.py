@@ -47,7 +47,7 @@ ROWS = {
     "many ALTER TABLE": "many-alters",
     "locks": "missing-lock-timeout work-under-strong-lock several-tables-locked data-under-strong-lock",
     "transactions": "autocommit-after-transaction transaction-nesting mysql-several-ddl sqlite-pragma-in-transaction",
-    "revisions": "irreversible-migration models-in-migration multiple-heads",
+    "revisions": "edited-revision irreversible-migration models-in-migration multiple-heads",
     "what cannot be read": "opaque-statement unreadable-statement statement-fails unused-allow",
     "names": "identifier-too-long unqualified-name",
     "backfills": "unbounded-write copy-whole-table backfill-restarts recorded-backfill",

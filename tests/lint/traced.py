@@ -119,6 +119,7 @@ RULE_ONLY = {
     "drop-not-null": _COMPATIBILITY,
     "drop-protection": _PROTECTION,
     "drop-trigger": _PROTECTION,
+    "edited-revision": _FORM,
     "enum-value-position": _FORM,
     "foreign-key-type-mismatch": _LATER,
     "foreign-key-without-index": _LATER,

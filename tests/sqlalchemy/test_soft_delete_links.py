@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 import holdfast.sqlalchemy
 from holdfast.errors import DeclarationError
 from holdfast.sqlalchemy import SoftDeletable
-from holdfast.sqlalchemy.marks import live_link
+from holdfast.sqlalchemy.links import live_link
 from tests.sqlalchemy.conftest import Reading
 from tests.sqlalchemy.models import Order, Tag, order_tags
 from tests.sqlalchemy.zoo import Album, Genre

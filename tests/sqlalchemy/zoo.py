@@ -21,8 +21,8 @@ from sqlalchemy.orm import (
 
 from holdfast import SoftDelete
 from holdfast.sqlalchemy import Audited, SoftDeletable, UTCDateTime, Versioned, protect
+from holdfast.sqlalchemy.links import live_link
 from holdfast.sqlalchemy.live import unique_live
-from holdfast.sqlalchemy.marks import live_link
 from tests.sqlalchemy.models import Base, Boss, Clerk, Customer, Line, Node, Order, Parcel, Person, Tag, order_tags
 
 

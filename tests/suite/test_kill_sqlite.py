@@ -188,6 +188,8 @@ class Copy:
         self.connection.execute("pragma foreign_keys = on")
         if without:
             self.connection.execute(f"drop trigger {without}")
+        for name, (arguments, function) in database.database.dialect.functions.items():
+            self.connection.create_function(name, arguments, function)
         [(self.before,)] = self.connection.execute("select max(id) from holdfast_change")
         self.log = database.database.dialect.log.changes(LogFilter(limit=None))
 

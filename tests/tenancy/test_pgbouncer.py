@@ -24,7 +24,7 @@ from tests.harness import Protected
 from tests.servers import libpq_url
 from tests.suite.test_tenant import login
 from tests.tenancy.pooler import pooled, program
-from tests.tenancy.test_signed_context import KEY, build, build_signed
+from tests.tenancy.signed_context.shop import KEY, build, build_signed
 
 TRANSACTIONS = int(os.environ.get("HOLDFAST_TEST_INTERLEAVED", "200"))
 """Of both tenants together; with HOLDFAST_TEST_INTERLEAVED=10000 it takes minutes."""

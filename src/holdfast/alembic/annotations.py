@@ -7,6 +7,7 @@ import io
 import tokenize
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from alembic.script import Script
@@ -14,6 +15,9 @@ from alembic.script import Script
 from holdfast.alembic.recording import shown
 from holdfast.lint.actions import Allow, Statement
 from holdfast.lint.statements import allows_of
+
+EDITED = "edited-revision"
+"""The rule for revisions that were edited after they were run; a comment that allows it accepts the edit."""
 
 
 def annotated(script: Script, statements: Sequence[Statement]) -> list[Statement]:
@@ -57,6 +61,24 @@ def header(script: Script, *, several_heads: bool) -> Statement | None:
         migration=script.revision,
         notes=frozenset(notes),
     )
+
+
+def edited_header(script: Script, on: date) -> Statement:
+    """The same, for a revision that was run long ago, and edited since."""
+    return Statement(
+        text=f"revision {script.revision}",
+        file=shown(script.path),
+        line=1,
+        migration=script.revision,
+        allows=accepted_edits(script),
+        notes=frozenset({f"edited:{on}"}),
+    )
+
+
+def accepted_edits(script: Script) -> tuple[Allow, ...]:
+    """The comments at the left margin by which an edit of a revision that was run is accepted."""
+    comments = _comments(Path(script.path).read_text(encoding="utf-8")).values()
+    return tuple(replace(allow, whole=True) for allow, margin in comments if margin and allow.rule == EDITED)
 
 
 def _comments(source: str) -> dict[int, tuple[Allow, bool]]:

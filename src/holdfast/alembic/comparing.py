@@ -9,6 +9,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import Table
 
+from holdfast.alembic.building import BuildOp
 from holdfast.alembic.describing import Describer
 from holdfast.alembic.foreseeing import Foreseen, flat
 from holdfast.alembic.indexing import Comparison
@@ -56,7 +57,10 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Iterable[
     leave_made(upgrade, describer, revision)
     if journal is not None and (first or last or inventory.has_journal):
         first.insert(0, _journal_op(dialect, inventory, journal.statements, journal.actions))  # type: ignore[arg-type]
-    upgrade.ops[:] = [*first, *upgrade.ops, *last]
+    built = revision.built
+    upgrade.ops[:] = [
+        *map(BuildOp.of, built.up), *first, *upgrade.ops, *last, *(BuildOp.of(each).back() for each in built.down)
+    ]  # fmt: skip
 
 
 def _import_types(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:

@@ -20,10 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from holdfast.catalog_rows import key_of
 from holdfast.database import execute
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.revising import Revising, SpelledType
-from holdfast.inspector import key_of
 from holdfast.tables import ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
 
 

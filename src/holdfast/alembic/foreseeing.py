@@ -9,7 +9,7 @@ from alembic.operations import ops
 from sqlalchemy import Table
 
 from holdfast.alembic.describing import Describer
-from holdfast.inspector import key_of
+from holdfast.catalog_rows import key_of
 from holdfast.tables import ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
 
 

@@ -11,13 +11,14 @@ from typing import Any, Literal
 from sqlalchemy import URL, Column, Connection, DateTime, MetaData, String, Table, Text, delete, insert, select, update
 
 from holdfast.database import Database, execute
+from holdfast.dialects.migrating import TENANT_MIGRATIONS
 from holdfast.errors import LockedError
 
 State = Literal["pending", "running", "done", "failed"]
 
 _METADATA = MetaData()
 LEDGER = Table(
-    "holdfast_tenant_migrations",
+    TENANT_MIGRATIONS,
     _METADATA,
     Column("tenant", String(63), primary_key=True),
     Column("revision", String(255), primary_key=True),

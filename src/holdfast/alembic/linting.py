@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from holdfast.alembic.annotations import annotated, header
+from holdfast.alembic.annotations import annotated, edited_header, header
+from holdfast.alembic.applied import Applied, AppliedRevisions, is_edited
 from holdfast.alembic.recording import Record, Recorder
 from holdfast.errors import HoldfastError
 from holdfast.lint.checking import Migration
@@ -32,14 +33,16 @@ class Asked:
     """None: what env.py configures."""
     applied: tuple[str, ...] | None = None
     """The revisions that the database has; None where none was given."""
+    run_here: Mapping[str, Applied] = field(default_factory=dict)
+    """Those that were run on the database, each as it was then."""
     run_env: bool = True
     transaction_each: bool = False
     """Whether the runner gives each revision a transaction, whatever env.py says."""
 
 
-def applied_in(connection: Connection) -> tuple[str, ...]:
-    """The revisions at which the database stands."""
-    return MigrationContext.configure(connection).get_current_heads()
+def applied_in(connection: Connection) -> tuple[tuple[str, ...], dict[str, Applied]]:
+    """The revisions at which the database stands, and each that was run there, as it was then."""
+    return MigrationContext.configure(connection).get_current_heads(), AppliedRevisions(connection).read()
 
 
 def read_revisions(config: Path, asked: Asked) -> tuple[Server, list[Migration]]:
@@ -57,8 +60,8 @@ def read_revisions(config: Path, asked: Asked) -> tuple[Server, list[Migration]]
     )
     try:
         scripts = ScriptDirectory.from_config(settings)
-        wanted, checked = _chosen(scripts, asked)
-        run = Run(scripts, recorder, asked, checked)
+        wanted, chosen, checked = _chosen(scripts, asked)
+        run = Run(scripts, recorder, asked, chosen, checked)
         if asked.run_env:
             _through_env(settings, scripts, run, wanted)
         else:
@@ -73,19 +76,29 @@ def read_revisions(config: Path, asked: Asked) -> tuple[Server, list[Migration]]
         raise HoldfastError(
             "HF445", f"The revisions cannot be read: {message}.", "Give --config alembic.ini."
         ) from error
-    return recorder.server, run.migrations
+    return recorder.server, [*run.migrations, *run.edited]
 
 
 class Run:
     """Alembic runs the revisions; each becomes a migration."""
 
-    def __init__(self, scripts: ScriptDirectory, recorder: Recorder, asked: Asked, checked: frozenset[str]) -> None:
+    def __init__(
+        self,
+        scripts: ScriptDirectory,
+        recorder: Recorder,
+        asked: Asked,
+        chosen: frozenset[str],
+        checked: frozenset[str],
+    ) -> None:
         self.scripts = scripts
         self.recorder = recorder
         self.asked = asked
+        self.chosen = chosen
         self.checked = checked
         self.heads = len(scripts.get_heads()) > 1
         self.migrations: list[Migration] = []
+        self.edited: list[Migration] = []
+        """Of those that were run long ago there is nothing else to say."""
 
     def steps(self, wanted: Sequence[str], context: MigrationContext) -> Iterator[Any]:
         """The steps that Alembic takes; around each of them what is sent is kept."""
@@ -125,11 +138,14 @@ class Run:
         if (head := header(script, several_heads=self.heads and script.is_head)) is not None:
             statements = [head, *statements]
         self.migrations.append(Migration(script.revision, tuple(statements), script.revision in self.checked))
+        if script.revision in self.chosen and is_edited(script, self.asked.run_here):
+            note = edited_header(script, self.asked.run_here[script.revision].at.date())
+            self.edited.append(Migration(script.revision, (note,)))
 
 
-def _chosen(scripts: ScriptDirectory, asked: Asked) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Up to where the revisions are read, and which of them are checked."""
-    before: tuple[str, ...] = asked.applied or ()
+def _chosen(scripts: ScriptDirectory, asked: Asked) -> tuple[tuple[str, ...], frozenset[str], frozenset[str]]:
+    """Up to where the revisions are read, which of them were asked for, and which of these are checked."""
+    before: tuple[str, ...] = ()
     upper: list[str] = []
     only: set[str] = set()
     for target in asked.targets:
@@ -143,8 +159,8 @@ def _chosen(scripts: ScriptDirectory, asked: Asked) -> tuple[tuple[str, ...], fr
             before = (*before, *(each.revision for each in scripts.get_revisions(lower)))
         upper += [each.revision for each in scripts.get_revisions((last if colon else lower) or "heads")]
     wanted = tuple(upper) or tuple(scripts.get_heads())
-    run = _up_to(scripts, wanted)
-    return wanted, frozenset(only or run - _up_to(scripts, before))
+    chosen = frozenset(only) or _up_to(scripts, wanted) - _up_to(scripts, before)
+    return wanted, chosen, chosen if only else chosen - _up_to(scripts, asked.applied or ())
 
 
 def _up_to(scripts: ScriptDirectory, upper: Iterable[str]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from holdfast.alembic.foreseeing import Foreseen
+from holdfast.alembic.foreseeing import Foreseen, Touched
 from holdfast.alembic.protecting import ProtectOp, UnprotectOp
 from holdfast.alembic.writing import Made, Writing
 from holdfast.declaration import as_declared, carrying_tenants, parents_first, protections_of
@@ -52,6 +52,14 @@ class Side:
 
 
 @dataclass
+class Building:
+    """What each way builds before all else, outside of transactions."""
+
+    up: list[DatabaseObject] = field(default_factory=list)
+    down: list[DatabaseObject] = field(default_factory=list)
+
+
+@dataclass
 class Revision:
     """Compares, and writes the operations that stand before and after those of the tables."""
 
@@ -67,6 +75,7 @@ class Revision:
         self.before = self._before()
         self.after = self._after()
         first, last = [], []
+        self.built = Building()
         names = [each.table.name for each in parents_first(self.after.protections)]
         # What goes, goes children first.
         names += [name for name in reversed(list(self.before.protections)) if name not in self.after.protections]
@@ -151,9 +160,11 @@ class Revision:
         last_down, last_up = Made(), Made()
         if before is not None:
             again = registering or after is None or bool(making_down)
-            last_down = self.writing.making(before, making_down, register=again)
+            built = self._built(name, making_down, up=False)
+            last_down = self.writing.making(before, making_down, register=again, built=built)
         if after is not None:
-            last_up = self.writing.making(after, making_up, register=registering)
+            built = self._built(name, making_up, up=True)
+            last_up = self.writing.making(after, making_up, register=registering, built=built)
         first_down = self.writing.taking(name, dropping_down, after if before is None else None)
         detach = attach = None
         if first_up or last_down:
@@ -189,6 +200,18 @@ class Revision:
             )
         ]
         return leaving, making
+
+    def _built(self, name: TableName, making: Sequence[DatabaseObject], *, up: bool) -> list[DatabaseObject]:
+        """Indexes that are built first of all, while others write: of tables that are there and are not made over."""
+        table = (self.inventory.tables if up else self.foreseen.tables).get(name)
+        if table is None or name in self.foreseen.created | self.foreseen.dropped:
+            return []
+        there = self.installed if up else self.after.identities
+        touched = self.foreseen.touched.get(name, Touched())
+        kept = {each.name for each in table.columns} - touched.up - touched.down
+        built = [each for each in making if each.online and each.identity not in there and kept >= set(each.columns)]
+        (self.built.up if up else self.built.down).extend(built)
+        return built
 
     def _in_the_way(self, each: DatabaseObject, *, up: bool) -> bool:
         if each.kind == "function":

@@ -10,6 +10,8 @@ from typing import Any
 from alembic import context as alembic_context
 from sqlalchemy import Connection
 
+from holdfast.alembic.applied import AppliedRevisions, edited
+from holdfast.dialects.migrating import KEPT
 from holdfast.errors import MigrationError
 from holdfast.migrating import MigrationRun, MigrationSettings
 
@@ -40,6 +42,7 @@ def run_migrations(
     transaction.
     """
     context: Any = alembic_context
+    options = {**options, "include_name": _without_ours(options.get("include_name"))}
     _configure(context, connection, options)
     attributes = context.config.attributes
     attributes[RUNNING] = True
@@ -54,6 +57,9 @@ def run_migrations(
             (migrations.version_table_schema, migrations.version_table),
             attributes.get(SAY) or _say,
         )
+        for each in edited(migrations.script, revisions.applied.read()):
+            run.say(each)
+        connection.rollback()
         with run.running():
             revisions.carry_out(run)
     finally:
@@ -76,8 +82,10 @@ class Revisions:
         self._mutates = not found.get("dont_mutate", False)
         self._steps: deque[Any] | None = None
         self._heads: set[str] = set()
-        self._applied: set[str] = set()
+        self._after: set[str] = set()
         self._carrying_out: MigrationRun | None = None
+        migrations = context.get_context()
+        self.applied = AppliedRevisions(connection, migrations.version_table_schema, migrations.version_table)
 
     def asked_for(self) -> list[Any]:
         """The steps, none of them carried out; what compares or shows is done with this."""
@@ -128,11 +136,12 @@ class Revisions:
             if (done := context.config.attributes.get(DONE)) is not None:
                 done(str(self._steps[0]))
             self._steps.popleft()
-            self._heads = self._applied
+            self._heads = self._after
             run.finish()
 
-    def _version_applied(self, *, heads: Any, **_told: Any) -> None:
-        self._applied = set(heads)
+    def _version_applied(self, *, ctx: Any, step: Any, heads: Any, **_told: Any) -> None:
+        self._after = set(heads)
+        self.applied.note(step, ctx.script)
         if self._carrying_out is not None:
             self._carrying_out.check_keys()
 
@@ -158,6 +167,15 @@ class _HeadsMovedError(Exception):
 
 def _configure(context: Any, connection: Connection, options: Mapping[str, Any]) -> None:
     context.configure(**{**options, "connection": connection, "transaction_per_migration": True})
+
+
+def _without_ours(theirs: Callable[..., bool] | None) -> Callable[..., bool]:
+    """Autogenerate would drop what is in no model."""
+
+    def include_name(name: str | None, kind: Any, parents: Any) -> bool:
+        return not (kind == "table" and name in KEPT) and (theirs is None or theirs(name, kind, parents))
+
+    return include_name
 
 
 def _say(text: str) -> None:

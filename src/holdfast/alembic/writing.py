@@ -42,10 +42,18 @@ class Writing:
     def _noted(self, name: TableName, statements: list[str], actions: Sequence[str]) -> list[str]:
         return [*statements, self.dialect.revising.note(str(name), actions)] if statements else []
 
-    def making(self, protection: Protection, objects: Sequence[DatabaseObject], *, register: bool) -> Made:
-        """Functions first, which lock nothing; what is on a table last, under locks that are all taken at once."""
+    def making(
+        self,
+        protection: Protection,
+        objects: Sequence[DatabaseObject],
+        *,
+        register: bool,
+        built: Sequence[DatabaseObject] = (),
+    ) -> Made:
+        """Functions first, which lock nothing; what is on a table last, under locks that are all taken at once. What is
+        ``built`` before is only marked."""
         statements = list(self.dialect.register(protection)) if register else []
-        on_table = [each for each in objects if each.kind in ON_TABLE]
+        on_table = [each for each in objects if each.kind in ON_TABLE and each not in built]
         for each in objects:
             if each.kind not in ON_TABLE:
                 statements += self._made(each)

@@ -185,10 +185,12 @@ class Work:
             raise HoldfastError(
                 "HF445", f"Alembic is not installed: {error.name}.", "pip install 'holdfast[alembic]'"
             ) from error
+        applied, run_here = applied_in(opened.connection) if opened.connection is not None else (None, {})
         asked = Asked(
             targets=self.revisions,
             server=self.server,
-            applied=applied_in(opened.connection) if opened.connection is not None else None,
+            applied=applied,
+            run_here=run_here,
             run_env=run_env,
             transaction_each=self.configuration.runner == "holdfast",
         )

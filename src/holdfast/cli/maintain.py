@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from holdfast.cli.opening import Settings, settings_of, url_option
+from holdfast.cli.planning import batch_option
 from holdfast.cli.printing import note, plural, say, say_json
 from holdfast.cli.progress import bars
 from holdfast.cli.times import local
@@ -33,14 +34,7 @@ from holdfast.maintaining import maintain as do_maintain
     metavar="DIR",
     help="Write what is removed into files there first: gzip, a change per line, as JSON.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=10_000,
-    show_default=True,
-    metavar="N",
-    help="About so many changes are removed in one transaction.",
-)
+@batch_option(10_000, "About so many changes are removed in one transaction.")
 @click.option(
     "--wait-for-consumers",
     "patience",
@@ -58,7 +52,8 @@ def maintain(
     """Make the journal's partitions ahead, and remove the history that no rule keeps any more.
 
     The rule of a table is its Audit(keep=…); without one its history is kept for ever. Rows under legal hold keep
-    theirs. To be run from cron, on as many machines as you like: one works, the others end with exit code 4.
+    theirs. On SQLite it makes the digests that values of large columns wait for. To be run from cron,
+    on as many machines as you like: one works, the others end with exit code 4.
     """
     try:
         wait = timedelta(0) if patience == "0" else duration(patience)
@@ -92,11 +87,13 @@ def maintain(
 def _say(outcome: Maintained) -> None:
     for month in outcome.partitions:
         say(f"  partition {month} made")
+    if outcome.digested:
+        say(f"  {plural(outcome.digested, 'digest')} of large columns made")
     for each in outcome.removed:
         tables = ", ".join(f"{name}: {plural(number, 'change')}" for name, number in each.changes.items())
         file = f", kept in {each.file}" if each.file else ""
         say(f"  {each.part} {'dropped' if each.whole else 'thinned out'}: {tables}{file}")
-    if not outcome.partitions and not outcome.removed:
+    if not outcome.partitions and not outcome.removed and not outcome.digested:
         say("Nothing to do: the partitions are there, and no history is older than its rule says.")
     elif outcome.removed:
         say(f"{plural(outcome.changes, 'change')} removed.")

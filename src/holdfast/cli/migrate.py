@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from holdfast.cli.opening import config_option
 from holdfast.cli.printing import note, plural, say
 from holdfast.cli.times import Wait
 from holdfast.errors import UnsupportedError
@@ -15,15 +16,7 @@ from holdfast.migrating import MigrationSettings
 
 @click.command()
 @click.argument("revision", default="head")
-@click.option(
-    "--config",
-    "-c",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("alembic.ini"),
-    show_default=True,
-    metavar="FILE",
-    help="Alembic's configuration.",
-)
+@config_option
 @click.option(
     "--lock-timeout",
     type=Wait(),

@@ -62,6 +62,15 @@ def url_option(command: F) -> F:
     )(command)
 
 
+config_option = click.option(
+    "--config",
+    "-c",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("alembic.ini"),
+    show_default=True,
+    metavar="FILE",
+    help="Alembic's configuration.",
+)
 settings_of = click.make_pass_decorator(Settings, ensure=True)
 
 

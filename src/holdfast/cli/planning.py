@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 from rich.console import Console
 
 from holdfast.cli import failing
+from holdfast.cli.opening import F
 from holdfast.cli.printing import note, plural, printable, say
 from holdfast.database import Database
 from holdfast.install import apply
@@ -27,6 +28,12 @@ _BOOKKEEPING = "write down what is declared"
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 sql_option = click.option("--sql", is_flag=True, help="Print the SQL, and nothing else, instead of running it.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show the plan and apply nothing.")
+
+
+def batch_option(default: int = 1_000, what: str = "Rows in one transaction.") -> Callable[[F], F]:
+    """How much is written before others have a turn."""
+    size = click.IntRange(min=1)
+    return click.option("--batch", type=size, default=default, show_default=True, metavar="N", help=what)
 
 
 def say_plan(plan: Plan, declared: Mapping[str, str]) -> None:

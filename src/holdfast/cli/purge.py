@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from holdfast.cli.opening import Settings, settings_of, url_option
-from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
+from holdfast.cli.planning import batch_option, confirm, refuse_json_that_asks, yes_option
 from holdfast.cli.printing import key_text, note, plural, say, say_json, say_table
 from holdfast.cli.progress import bar
 from holdfast.cli.times import Length
@@ -27,14 +27,7 @@ _SHOWN = 20
     metavar="AGE",
     help="Rows that were deleted longer ago: 90d, 36h, or days. Default: the table's SoftDelete(purge_after=…).",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=1_000,
-    show_default=True,
-    metavar="N",
-    help="Rows of the table in one transaction.",
-)
+@batch_option()
 @click.option("--dry-run", is_flag=True, help="Show how many rows would go and change nothing.")
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON; needs --yes or --dry-run.")

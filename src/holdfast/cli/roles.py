@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
-from holdfast.cli.planning import carry_out, sql_option, yes_option
+from holdfast.cli.planning import carry_out, dry_run_option, sql_option, yes_option
 from holdfast.cli.printing import note, say, say_table
 from holdfast.database import Database
 from holdfast.dialects.base import Dialect
@@ -37,8 +38,9 @@ from holdfast.roles import Roles
 @click.option("--own", is_flag=True, help="With --create: hand the tables over to the owner.")
 @click.option("--create", is_flag=True, help="Make what is missing, give the rights, render the policies anew.")
 @click.option("--drop", is_flag=True, help="Take the duties away, and drop the roles that holdfast made.")
-@sql_option
 @yes_option
+@sql_option
+@dry_run_option
 @url_option
 @settings_of
 def roles(
@@ -50,8 +52,9 @@ def roles(
     own: bool,
     create: bool,
     drop: bool,
-    sql: bool,
     yes: bool,
+    sql: bool,
+    dry_run: bool,
     **chosen: Any,
 ) -> None:
     """Which role has which duty: show it, make the roles, or drop them.
@@ -61,53 +64,81 @@ def roles(
     """
     if create and drop:
         raise click.UsageError("--create or --drop, not both.")
-    database = settings.database()
-    with reading(database, journal=False) as (connection, dialect, inventory):
-        granting_of(dialect)
-        before = given_roles(connection, dialect) if inventory.has_journal else Roles()
-        present = present_roles(connection, dialect)
-    asked = Roles(**chosen)
-    kept = Roles() if prefix is not None else before
-    given = Roles(**{**kept.by_duty(), **asked.by_duty()})
-    wanted = named(prefix or str(database.url.database), given)
+    found = _Found.read(settings.database(), prefix, Roles(**chosen))
     if drop:
-        _drop(database, dialect, inventory, wanted, present, sql=sql, yes=yes)
-    elif create or sql:
-        plan = plan_roles(dialect, inventory, wanted, present, schemas=schemas, own=own)
-        if carry_out(database, plan, "apply this", yes=yes, sql=sql, dry_run=False, declared={}):
-            made = [rf"\password {name}" for duty, name in wanted.by_duty().items() if _logs_in(name, duty, present)]
-            say("The roles have their rights. Look whether anything gets past them: holdfast doctor")
-            if made:
-                say(f"Give a password to those who log in, in psql: {', '.join(made)}")
-            if not sql:
-                _say_large_objects(database)
-            _say_owners(dialect, inventory, wanted, schemas, done=own)
+        found.drop(yes=yes, sql=sql, dry_run=dry_run)
+    elif create or sql or dry_run:
+        found.create(schemas, own=own, yes=yes, sql=sql, dry_run=dry_run)
     else:
-        inventory.check_journal("holdfast protect")
-        rows = [[duty, name, _state(name, duty, before, present)] for duty, name in wanted.by_duty().items()]
+        found.show(schemas)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Which role has which duty, which is to have it, and which roles there are (with the duty they were made for)."""
+
+    database: Database
+    dialect: Dialect
+    inventory: Inventory
+    before: Roles
+    wanted: Roles
+    present: dict[str, str]
+
+    @classmethod
+    def read(cls, database: Database, prefix: str | None, asked: Roles) -> _Found:
+        with reading(database, journal=False) as (connection, dialect, inventory):
+            granting_of(dialect)
+            before = given_roles(connection, dialect) if inventory.has_journal else Roles()
+            present = present_roles(connection, dialect)
+        kept = Roles() if prefix is not None else before
+        given = Roles(**{**kept.by_duty(), **asked.by_duty()})
+        wanted = named(prefix or str(database.url.database), given)
+        return cls(database, dialect, inventory, before, wanted, present)
+
+    def show(self, schemas: tuple[str, ...]) -> None:
+        self.inventory.check_journal("holdfast protect")
+        rows = [[duty, name, self._state(name, duty)] for duty, name in self.wanted.by_duty().items()]
         say_table(["duty", "role", "state"], rows)
-        _say_owners(dialect, inventory, wanted, schemas, done=False)
+        self._say_owners(schemas)
         if any(row[2] != "as it is to be" for row in rows):
             say("Make and assign them with: holdfast roles --create")
 
+    def create(self, schemas: tuple[str, ...], *, own: bool, **how: bool) -> None:
+        plan = plan_roles(self.dialect, self.inventory, self.wanted, self.present, schemas=schemas, own=own)
+        if not carry_out(self.database, plan, "apply this", declared={}, **how):
+            return
+        say("The roles have their rights. Look whether anything gets past them: holdfast doctor")
+        made = [name for duty, name in self.wanted.by_duty().items() if name not in self.present and duty != "owner"]
+        if made:
+            commands = ", ".join(rf"\password {name}" for name in made)
+            say(f"Give a password to those who log in, in psql: {commands}")
+        _say_large_objects(self.database)
+        if not own:
+            self._say_owners(schemas)
 
-def _logs_in(name: str, duty: str, present: dict[str, str]) -> bool:
-    return name not in present and duty != "owner"
+    def drop(self, **how: bool) -> None:
+        ours = [name for duty, name in self.wanted.by_duty().items() if self.present.get(name) == duty]
+        for name in self.wanted.by_duty().values():
+            if name in self.present and name not in ours:
+                note(f"{name} was not made by holdfast: it stays, with its rights.")
+        plan = plan_drop_roles(self.dialect, self.inventory, ours)
+        if not ours and not self.inventory.has_journal:
+            note("There are no such roles.")
+        elif carry_out(self.database, plan, "drop the roles", declared={}, **how):
+            say("The roles are gone. What they owned belongs to the role in use.")
 
+    def _state(self, name: str, duty: str) -> str:
+        if name not in self.present:
+            return "to be made"
+        return "as it is to be" if self.before.by_duty().get(duty) == name else "to be given the duty"
 
-def _state(name: str, duty: str, before: Roles, present: dict[str, str]) -> str:
-    if name not in present:
-        return "to be made"
-    return "as it is to be" if before.by_duty().get(duty) == name else "to be given the duty"
-
-
-def _say_owners(dialect: Dialect, inventory: Inventory, wanted: Roles, schemas: tuple[str, ...], *, done: bool) -> None:
-    others = [] if done else not_owned(inventory, wanted, schemas)
-    if others and wanted.owner is not None:
-        say(f"These tables do not belong to {wanted.owner}. With --own they are handed over:")
-        for name in others:
-            now = inventory.tables[name].owner
-            say(f"  alter table {dialect.qualified(name)} owner to {dialect.quote(wanted.owner)}; -- now {now}")
+    def _say_owners(self, schemas: tuple[str, ...]) -> None:
+        others = not_owned(self.inventory, self.wanted, schemas)
+        if others and self.wanted.owner is not None:
+            say(f"These tables do not belong to {self.wanted.owner}. With --own they are handed over:")
+            for name in others:
+                owner, now = self.dialect.quote(self.wanted.owner), self.inventory.tables[name].owner
+                say(f"  alter table {self.dialect.qualified(name)} owner to {owner}; -- now {now}")
 
 
 def _say_large_objects(database: Database) -> None:
@@ -119,24 +150,3 @@ def _say_large_objects(database: Database) -> None:
         say(f"Every role may make and read large objects, which have no tenants. {owners}, or a superuser, has to run:")
         for statement, _ in left:
             say(f"  {statement}")
-
-
-def _drop(
-    database: Database,
-    dialect: Dialect,
-    inventory: Inventory,
-    wanted: Roles,
-    present: dict[str, str],
-    *,
-    sql: bool,
-    yes: bool,
-) -> None:
-    ours = [name for duty, name in wanted.by_duty().items() if present.get(name) == duty]
-    for name in wanted.by_duty().values():
-        if name in present and name not in ours:
-            note(f"{name} was not made by holdfast: it stays, with its rights.")
-    plan = plan_drop_roles(dialect, inventory, ours)
-    if not ours and not inventory.has_journal:
-        note("There are no such roles.")
-    elif carry_out(database, plan, "drop the roles", yes=yes, sql=sql, dry_run=False, declared={}):
-        say("The roles are gone. What they owned belongs to the role in use.")

@@ -34,7 +34,7 @@ def show(settings: Settings, *, transaction: str, as_json: bool) -> None:
             return
         found = find(connection, dialect, transaction)
         tables = execute(connection, dialect.log.tables(transaction))
-        wanted = LogFilter(transaction=transaction, limit=_SHOWN)
+        wanted = LogFilter(transaction=transaction, at=found.at, limit=_SHOWN)
         changes = log(connection, dialect, inventory, wanted)
     _say_header(found)
     total = sum(int(each.changes) for each in tables)

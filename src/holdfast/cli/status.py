@@ -11,6 +11,7 @@ from holdfast.status import JOURNAL, PARTITION
 from holdfast.status import status as states_of
 from holdfast.steps import weaknesses
 from holdfast.toml import declared
+from holdfast.waiting import waiting
 
 
 @click.command()
@@ -21,9 +22,11 @@ from holdfast.toml import declared
 def status(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
     """Is the database as declared? Exit code 0 if it is, 1 if not or if nothing is protected."""
     database = settings.database()
-    with reading(database, journal=False) as (_, dialect, inventory):
+    with reading(database, journal=False) as (connection, dialect, inventory):
         written = {table.name: policies for table, policies in declared(settings.configuration, inventory)}
         states = states_of(dialect, inventory, written) if inventory.has_journal or written else []
+        whole = inventory.has_journal and not inventory.state.get("lacking")
+        digests = waiting(connection, dialect) if whole else 0
     drifted = [each for each in states if each.state != "current"]
     tables = {each.table for each in states} - {"", JOURNAL}
     if as_json:
@@ -42,6 +45,9 @@ def status(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
         say(f"As declared: {plural(len(tables), 'table')}, {plural(len(states), 'object')}.")
     else:
         say("Nothing is protected in this database. Start with: holdfast protect --all")
+    if digests and not as_json:
+        values = "1 value of a large column waits" if digests == 1 else f"{digests} values of large columns wait"
+        note(f"{values} for a digest: holdfast maintain")
     if states and not as_json:
         for each in weaknesses(dialect, inventory.state, apart=inventory.state.get("journal_owner") == "holdfast"):
             note(f"Note: {each}")

@@ -10,12 +10,11 @@ from typing import Any
 import click
 
 from holdfast.cli.failing import NO
-from holdfast.cli.planning import confirm, refuse_json_that_asks, yes_option
+from holdfast.cli.planning import batch_option, confirm, refuse_json_that_asks, yes_option
 from holdfast.cli.printing import note, plural, printable, say, say_json, say_table
 from holdfast.cli.progress import bar
 from holdfast.cli.tenant_options import (
     FILE,
-    batch_option,
     certificate_option,
     json_option,
     place,
@@ -122,7 +121,7 @@ def bring(ctx: click.Context, /, *, file: Path, tenant: str | None, **given: Any
 @click.option("--archive", type=FILE, metavar="FILE", help="Keep the copy in this file.")
 @click.option("--forget-history", is_flag=True, help="Remove the journal's changes of the rows, too.")
 @certificate_option
-@batch_option
+@batch_option()
 @reason_option
 @schema_option
 @shared_option
@@ -176,7 +175,7 @@ def move(ctx: click.Context, /, *, tenant: str, to: str | None, to_schema: str |
 @click.argument("tenant")
 @click.option("--keep-history", is_flag=True, help="Keep the journal's changes of the rows.")
 @certificate_option
-@batch_option
+@batch_option()
 @click.option("--reason", metavar="R", help="Why; it is recorded. A dry run needs none.")
 @schema_option
 @shared_option

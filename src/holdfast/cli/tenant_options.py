@@ -19,9 +19,6 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 reason_option = click.option("--reason", required=True, metavar="R", help="Why; it is recorded.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 schema_option = click.option("--schema", metavar="S", help="The tenant is all tables of this schema.")
-batch_option = click.option(
-    "--batch", type=click.IntRange(min=1), default=1_000, show_default=True, help="Rows in one transaction."
-)
 certificate_option = click.option(
     "--certificate", type=FILE, metavar="FILE", help="Where the proof of the deletion is written to."
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,7 @@ from sqlalchemy import create_engine, make_url
 
 from holdfast.cli import tenant_life
 from holdfast.cli.failing import FAILED, refuse_unconfirmed
-from holdfast.cli.opening import Settings, settings_of
+from holdfast.cli.opening import Settings, config_option, settings_of
 from holdfast.cli.planning import yes_option
 from holdfast.cli.printing import note, on_terminal, plural, say, say_json, say_table
 from holdfast.cli.tenant_options import GIVEN, json_option
@@ -44,15 +43,7 @@ class Waves(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--prefix", default="tenant_", show_default=True, help="What the names of schemas or databases begin with."
 )
-@click.option(
-    "--config",
-    "-c",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("alembic.ini"),
-    show_default=True,
-    metavar="FILE",
-    help="Alembic's configuration.",
-)
+@config_option
 @click.option(
     "--control", metavar="URL", help="The database with the ledger; the URL itself where tenants are schemas."
 )

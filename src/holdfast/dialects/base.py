@@ -7,7 +7,8 @@ topics share, and where each is found.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, assert_never
 
 from holdfast.dialects.catalog import Catalog
@@ -19,6 +20,7 @@ from holdfast.dialects.evidence import Evidence
 from holdfast.dialects.features import Features
 from holdfast.dialects.feed import Feed
 from holdfast.dialects.granting import Granting
+from holdfast.dialects.holds import Holds
 from holdfast.dialects.log import Log
 from holdfast.dialects.marking import Marking
 from holdfast.dialects.migrating import Migrating
@@ -266,6 +268,19 @@ class Dialect(ABC):
         """Asks the planner about a SELECT; one JSON document. Only where the feature ``estimates_rows`` is true."""
         raise NotImplementedError
 
+    # ------------------------------------------------------------------ digests
+
+    functions: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType({})
+    """What its queries call and the database lacks: name to number of arguments and function, for the connection."""
+
+    def waiting(self) -> str | None:
+        """One number: the values that wait for their digests; None where a digest is made as a change is recorded."""
+        return None
+
+    def digest_waiting(self, number: int | None = None) -> tuple[str, ...]:
+        """Puts digests in the place of so many values that wait, or of all, in the transaction in hand."""
+        return ()
+
     # ------------------------------------------------------------------ topics, each in a module of its own
 
     @property
@@ -306,7 +321,12 @@ class Dialect(ABC):
     @property
     @abstractmethod
     def retention(self) -> Retention:
-        """What of the journal may go, and what must stay."""
+        """What of the journal may go."""
+
+    @property
+    @abstractmethod
+    def holds(self) -> Holds:
+        """What must stay: the rows under legal hold."""
 
     @property
     @abstractmethod

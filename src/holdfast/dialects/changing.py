@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from holdfast.dialects.query import Query
+from holdfast.tables import TableName
 
 
 class Target(NamedTuple):
@@ -19,7 +20,7 @@ class Target(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.name}" if self.schema else self.name
+        return str(TableName(self.schema or "", self.name))
 
 
 @dataclass(frozen=True, slots=True)

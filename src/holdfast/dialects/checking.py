@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.errors import DeclarationError
-from holdfast.objects import Protection
-from holdfast.policies import Audit, Guard, columns_needed
+from holdfast.objects import Protection, Protections
+from holdfast.policies import Audit, Guard, RawDelete, SoftDelete, columns_needed
 from holdfast.tables import TableName
 
 
@@ -34,11 +34,11 @@ def check_declared(protection: Protection) -> None:
                 f"{table.name} has no column {unknown[0]!r}, which Audit names.",
                 "Name columns that exist.",
             )
-        hidden_key = sorted((audit.exclude | audit.mask) & set(table.key))
+        hidden_key = sorted((audit.exclude | audit.mask | audit.large) & set(table.key))
         if hidden_key:
             raise DeclarationError(
                 "HF103",
-                f"{hidden_key[0]!r} is part of the key of {table.name} and cannot be excluded or masked.",
+                f"{hidden_key[0]!r} is part of the key of {table.name} and cannot be excluded, masked or kept as a digest.",
                 "A change must say of which row it is; keep secrets out of keys.",
             )
     guard = protection.get(Guard)
@@ -58,3 +58,31 @@ def check_fillable(table: TableName, column: str, sort: str) -> None:
             f"{table} has no column {column!r}, and nobody but you can say whose rows are whose.",
             "Add the column and fill it first, or name another one: Tenant('…').",
         )
+
+
+def check_family(policy: SoftDelete, protection: Protection, protections: Protections, default: RawDelete) -> None:
+    """HF106 and HF107 for what would leave a key dangling, or children alive under a dead parent."""
+    table = protection.table
+    for key in table.foreign_keys:
+        parent = _soft_delete(key.target, protections)
+        hard = parent is None or (parent.raw_delete or default) == "allow"
+        if key.on_delete == "CASCADE" and hard and (policy.raw_delete or default) == "convert":
+            raise DeclarationError(
+                "HF106",
+                f"{table.name} references {key.target} with ON DELETE CASCADE ({key.name}): a real delete of the "
+                f"parent would leave marked rows of {table.name} that point at nothing.",
+                f"Declare SoftDelete for {key.target} too, or SoftDelete(raw_delete='allow') for {table.name}.",
+            )
+    for key in protection.followers:
+        if key.on_delete == "CASCADE" and _soft_delete(key.table, protections) is None:
+            raise DeclarationError(
+                "HF107",
+                f"{key.table} references {table.name} with ON DELETE CASCADE ({key.name}) and has no mark of its own: "
+                "its rows could not follow their parent and come back with it.",
+                f"Declare SoftDelete for {key.table} too.",
+            )
+
+
+def _soft_delete(table: TableName, protections: Protections) -> SoftDelete | None:
+    protection = protections.get(table)
+    return protection.get(SoftDelete) if protection is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from holdfast.dialects.query import Query
@@ -29,6 +29,12 @@ class Evidence(ABC):
     """How many ids one epoch covers at most."""
     rewrites_triggers: bool
     """Whether the database itself alters triggers when a table or a column is renamed."""
+    epoch_table: str
+    stand_in_table: str
+    removed_table: str
+    intervention_table: str
+    sealed_at = "e.sealed_at"
+    """Of an epoch ``e``, as text."""
 
     @abstractmethod
     def is_there(self) -> str:
@@ -72,12 +78,17 @@ class Evidence(ABC):
         """A condition on a row of the journal: no epoch has it, though there are epochs."""
 
     @abstractmethod
-    def members(self, kind: Kind) -> Query:
-        """All of them, in order."""
+    def members(self, kind: Kind, condition: str = "true", parameters: Mapping[str, Any] | None = None) -> Query:
+        """Those whose row ``m`` of the journal meets the condition, in order."""
 
     @abstractmethod
+    def among(self, ids: Sequence[int]) -> Query:
+        """What follows a number in a condition: it is one of these."""
+
     def some(self, kind: Kind, ids: Sequence[int]) -> Query:
         """These, in order."""
+        among = self.among(ids)
+        return self.members(kind, f"m.id {among.sql}", among.parameters)
 
     @abstractmethod
     def described(self, ids: Sequence[int]) -> Query:
@@ -87,13 +98,19 @@ class Evidence(ABC):
     def running(self, snapshot: str) -> frozenset[str]:
         """The xids that were under way in a snapshot."""
 
-    @abstractmethod
     def epochs(self, *extra: str) -> Query:
         """Every epoch in its order, with these columns more."""
+        more = "".join(f", e.{name}" for name in extra)
+        return Query(f"select {self._columns}{more}\nfrom {self.epoch_table} as e order by e.number", {})
 
-    @abstractmethod
     def last_epoch(self) -> Query:
         """The last epoch, if there is one."""
+        return Query(f"select {self._columns}\nfrom {self.epoch_table} as e order by e.number desc limit 1", {})
+
+    @property
+    def _columns(self) -> str:
+        names = (f"e.{name}" for name in (*SCALARS, *RANGES, *DIGESTS))
+        return ", ".join(f"{self.sealed_at} as sealed_at" if name == "e.sealed_at" else name for name in names)
 
     @abstractmethod
     def ranges(self, kind: Kind) -> Query:
@@ -103,16 +120,24 @@ class Evidence(ABC):
     def holders(self, kind: Kind, first: int, last: int) -> Query:
         """number, changes, transactions, interventions of the epochs that may hold numbers of that range."""
 
-    @abstractmethod
     def large(self, number: int) -> Query:
         """leaves, root, seed, seed_digest, salts and the ranges of an epoch."""
+        return Query(
+            "select e.leaves, e.root, e.seed, e.seed_digest, e.salts,\n"
+            "    e.changes, e.transactions, e.interventions\n"
+            f"from {self.epoch_table} as e where e.number = :number",
+            {"number": number},
+        )
 
     @abstractmethod
     def add_epoch(self, values: dict[str, Any]) -> Query: ...
 
-    @abstractmethod
     def set_salts(self, number: int, salts: bytes | None) -> Query:
         """Takes the seed of an epoch away and leaves these salts."""
+        return Query(
+            f"update {self.epoch_table} set seed = null, salts = :salts where number = :number",
+            {"salts": salts, "number": number},
+        )
 
     @abstractmethod
     def facts(self) -> str:
@@ -129,30 +154,59 @@ class Evidence(ABC):
 
     # ------------------------------------------------------------------ what stands for what is gone
 
-    @abstractmethod
     def stand_ins(self, ids: Sequence[int] | None = None) -> Query:
         """change, intervention, kind of the intervention, digest, remaining, salt: all, or those of some changes."""
+        among = None if ids is None else self.among(ids)
+        return Query(
+            "select s.change, s.intervention, i.kind, s.digest, s.remaining, s.salt\n"
+            f"from {self.stand_in_table} as s\n"
+            f"left join {self.intervention_table} as i on i.id = s.intervention"
+            + ("" if among is None else f"\nwhere s.change {among.sql}")
+            + "\norder by s.change, s.intervention",
+            {} if among is None else among.parameters,
+        )
 
-    @abstractmethod
-    def add_stand_in(self, change: int, intervention: int, digest: bytes) -> Query: ...
+    def add_stand_in(self, change: int, intervention: int, digest: bytes) -> Query:
+        return Query(
+            f"insert into {self.stand_in_table} (change, intervention, digest)\n"
+            "values (:change, :intervention, :digest)\non conflict (change, intervention) do nothing",
+            {"change": change, "intervention": intervention, "digest": digest},
+        )
 
-    @abstractmethod
-    def drop_salt(self, change: int, intervention: int) -> Query: ...
+    def drop_salt(self, change: int, intervention: int) -> Query:
+        return Query(
+            f"update {self.stand_in_table} set salt = null\nwhere change = :change and intervention = :intervention",
+            {"change": change, "intervention": intervention},
+        )
 
-    @abstractmethod
     def own_stand_ins(self, intervention: int) -> Query:
         """change of each stand-in of one intervention that does not know yet what remains, in order."""
+        return Query(
+            f"select s.change from {self.stand_in_table} as s\n"
+            "where s.intervention = :intervention and s.remaining is null order by s.change",
+            {"intervention": intervention},
+        )
 
-    @abstractmethod
-    def set_remaining(self, change: int, intervention: int, remaining: bytes, salt: bytes) -> Query: ...
+    def set_remaining(self, change: int, intervention: int, remaining: bytes, salt: bytes) -> Query:
+        return Query(
+            f"update {self.stand_in_table} set remaining = :remaining, salt = :salt\n"
+            "where change = :change and intervention = :intervention",
+            {"remaining": remaining, "salt": salt, "change": change, "intervention": intervention},
+        )
 
     @abstractmethod
     def add_removed(self, intervention: int, kind: Kind, ids: Query) -> Query:
         """Writes the ids that the query gives down, as ranges."""
 
-    @abstractmethod
     def removed(self, intervention: int | None = None) -> Query:
         """what, first, last, intervention, kind of the intervention: all, or those of one, by what and first."""
+        return Query(
+            f"select r.what, r.first, r.last, r.intervention, i.kind\nfrom {self.removed_table} as r\n"
+            f"left join {self.intervention_table} as i on i.id = r.intervention\n"
+            + ("" if intervention is None else "where r.intervention = :intervention\n")
+            + "order by r.what, r.first",
+            {} if intervention is None else {"intervention": intervention},
+        )
 
     # ------------------------------------------------------------------ installations
 

@@ -77,6 +77,8 @@ EVERYTHING = "*"
 class Feed(ABC):
     """Reads the journal in the order of the feed, and keeps what consumers have acknowledged."""
 
+    consumer_table: str
+
     @abstractmethod
     def is_there(self) -> str:
         """One boolean: whether there is a journal that has a feed."""
@@ -168,9 +170,12 @@ class Feed(ABC):
     def unread(self, position: Position, origins: Sequence[Origin]) -> str:
         """A condition over the change ``c``: it comes after the position."""
 
-    @abstractmethod
     def consumers(self) -> str:
         """name, cursor, acknowledged of each that has a place in the feed."""
+        return (
+            f"select c.name, c.cursor, c.acknowledged from {self.consumer_table} as c where c.cursor <> ''\n"
+            "order by c.name"
+        )
 
     # ------------------------------------------------------------------ consumers
 
@@ -178,9 +183,14 @@ class Feed(ABC):
     def try_consumer_lock(self, name: str) -> Query | None:
         """One boolean: whether this connection is now the one consumer of that name; None where nothing can be held."""
 
-    @abstractmethod
     def enter(self, name: str, cursor: str, holder: str) -> Query:
         """The consumer is this one now; ``cursor``: where it goes on, which is the one given if it is new."""
+        return Query(
+            f"insert into {self.consumer_table} (name, cursor, holder) values (:name, :cursor, :holder)\n"
+            "on conflict (name) do update set holder = excluded.holder, entered = excluded.entered\n"
+            "returning cursor",
+            {"name": name, "cursor": cursor, "holder": holder},
+        )
 
     @abstractmethod
     def held(self, name: str) -> Query:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,9 +26,11 @@ class LogFilter:
     actor: str | None = None
     operation: str | None = None
     transaction: str | None = None
+    at: datetime | None = None
+    """When that transaction began, where it is known."""
     limit: int | None = 50
-    recent: int | None = None
-    """Look no further back than this many transactions (a window that the caller widens)."""
+    above: int | None = None
+    """Only changes with a higher number than this."""
 
 
 class Log(ABC):
@@ -35,7 +38,20 @@ class Log(ABC):
 
     @abstractmethod
     def changes(self, wanted: LogFilter) -> Query:
-        """id, transaction, at, actor, tenant, reason, relation, schema, table, key, operation, committed, before, after."""
+        """id, transaction, at, actor, tenant, reason, relation, schema, table, key, operation, committed, before, after.
+
+        The last two are JSON objects, in which columns are called as ``names`` says.
+        """
+
+    @abstractmethod
+    def names(self, relations: Collection[int]) -> Query | None:
+        """Relation, and a JSON object: the present name of each column by its number, which is what the journal calls
+        it; None where it calls columns by their names."""
+
+    @abstractmethod
+    def windows(self, until: datetime | None, sizes: Sequence[int]) -> Query:
+        """For each of the sizes: ``at`` of the transaction so many before the newest, or before the newest until then;
+        NULL where there are fewer."""
 
     @abstractmethod
     def transaction(self, transaction: str) -> Query:
@@ -52,7 +68,8 @@ class Log(ABC):
     @abstractmethod
     def row_images(self, protection: Protection) -> str:
         """Of the changes ``:changes``, a JSON array of ``[id, key]``, the key as JSON text: the rows that are there
-        now. Two columns: position in the array, and the row as the JSON object that a before-image would be."""
+        now. Two columns: position in the array, and the row as the JSON object that a before-image would be, columns
+        called as ``names`` says."""
 
     @abstractmethod
     def later_images(self, protection: Protection) -> str:

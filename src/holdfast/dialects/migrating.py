@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from holdfast.dialects.filling import CURSORS
 from holdfast.dialects.query import Query
 from holdfast.tables import TableName
 
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from holdfast.dialects.changing import Changing
     from holdfast.dialects.expanding import Expanding
     from holdfast.dialects.filling import Filling
+
+
+TENANT_MIGRATIONS = "holdfast_tenant_migrations"
+APPLIED_REVISIONS = "holdfast_revision"
+KEPT = {
+    TENANT_MIGRATIONS: "is what holdfast tenants migrate keeps",
+    APPLIED_REVISIONS: "is what holdfast migrate keeps",
+    CURSORS: "is what op.hf_backfill keeps",
+}
+"""Tables of ours among those of the users, by name."""
 
 
 class LockClass(Enum):
@@ -101,6 +112,11 @@ class Migrating(ABC):
 
     def default_schema(self) -> str | None:
         """One row, the schema where the version table is when nothing else is said; None where there is but one."""
+        return None
+
+    def may_keep(self, schema: str | None, table: str) -> Query | None:
+        """One boolean: whether this role may write to a table of ours, or make it; without a schema, where a table lies
+        that names none. None where whoever writes may."""
         return None
 
     def try_lock(self, name: str) -> Query | None:

@@ -1,4 +1,4 @@
-"""What every dialect answers about what may go and what must stay: partitions, old changes, legal holds."""
+"""What every dialect answers about what of the journal may go: partitions and old changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from holdfast.dialects.query import Query
-from holdfast.objects import Protection
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +41,7 @@ class Rules:
 
 
 class Retention(ABC):
-    """SQL for what ``holdfast maintain`` and ``holdfast hold`` do to the journal."""
-
-    # ------------------------------------------------------------------ legal holds
-
-    @abstractmethod
-    def hold(self, relation: int, key: str, actor: str | None, reason: str, first: int | None = None) -> Query:
-        """Places a hold; a row, if there was not the same one already. ``first``: the one of the same row under
-        another key, with which this one ends."""
-
-    @abstractmethod
-    def release(self, relation: int, key: str, reason: str | None) -> Query:
-        """Ends the holds of the row, or that for the reason alone, under all of its keys; a row with the reason of each."""
-
-    @abstractmethod
-    def holds(self) -> str:
-        """relation, key as JSON, at, actor, reason, first of every hold, the oldest first."""
-
-    @abstractmethod
-    def held(self, relation: int, key: str) -> Query:
-        """A row with the reason of each hold on the row."""
-
-    @abstractmethod
-    def held_relations(self) -> str:
-        """One column: the relations that have rows under hold."""
-
-    @abstractmethod
-    def is_held(self, relation: int, key: str) -> str:
-        """A condition: there is a hold on the row; ``key`` is an expression that spells it as the journal does."""
-
-    def freeze(self) -> str | None:
-        """Keeps holds from being placed until the transaction ends; None where one transaction writes at a time."""
-        return None
-
-    @abstractmethod
-    def known_key(self, protection: Protection | None, relation: int, key: str) -> Query:
-        """The key as the journal spells it, if the table has a row of it, or else the journal a change."""
+    """SQL for what ``holdfast maintain`` does to the journal."""
 
     # ------------------------------------------------------------------ partitions
 

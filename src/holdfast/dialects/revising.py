@@ -83,7 +83,7 @@ class Revising(ABC):
 
     @abstractmethod
     def is_own(self, table: TableName) -> bool:
-        """Whether it is a table of the journal."""
+        """Whether it is a table of ours."""
 
     # ------------------------------------------------------------------ indexes and checks
 

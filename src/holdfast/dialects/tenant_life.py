@@ -90,21 +90,11 @@ class TenantLife(ABC):
     def move_sequences(self, table: TableInfo) -> tuple[str, ...]:
         """What numbers the rows goes on after the highest number that is there."""
 
-    # ------------------------------------------------------------------ closing
+    # ------------------------------------------------------------------ work on it
 
     @abstractmethod
     def try_lock(self, digest: str) -> Query:
         """One boolean: whether this connection is now the one that works on that tenant; released at its end."""
-
-    @abstractmethod
-    def close(self, rows: Rows, digest: str) -> tuple[str, ...]:
-        """Nobody but who calls ``may_write`` writes the tenant's rows any more (HF484); waits for those who do."""
-
-    @abstractmethod
-    def open(self, rows: Rows, digest: str) -> tuple[str, ...]: ...
-
-    @abstractmethod
-    def may_write(self, digest: str) -> Query: ...
 
     @abstractmethod
     def ledger(self, digest: str) -> Query:
@@ -117,10 +107,6 @@ class TenantLife(ABC):
         """The key of one of these rows that is under legal hold."""
 
     @abstractmethod
-    def held_history(self, tenant: str, relations: Sequence[int]) -> Query:
-        """schema_name, table_name and key of one of the rows that the tenant had; ``relations`` are its as a whole."""
-
-    @abstractmethod
     def delete(self, rows: Rows, limit: int) -> Query:
         """Deletes some of the rows, in the order of the key; one number: how many."""
 
@@ -128,11 +114,45 @@ class TenantLife(ABC):
     def delete_together(self, group: Sequence[Rows]) -> Query:
         """Deletes all rows of tables that refer to each other; a number for each."""
 
+    # ------------------------------------------------------------------ what else there is of it
+
+    @property
     @abstractmethod
-    def count_history(self, tenant: str, relations: Sequence[int]) -> Query: ...
+    def closing(self) -> TenantClosing:
+        """How its rows are kept from being written."""
+
+    @property
+    @abstractmethod
+    def history(self) -> TenantHistory:
+        """What the journal has of its rows."""
+
+
+class TenantClosing(ABC):
+    """While a tenant is moved or deleted, nobody else writes its rows."""
 
     @abstractmethod
-    def history_in(
+    def close(self, rows: Rows, digest: str) -> tuple[str, ...]:
+        """Nobody but who calls ``may_write`` writes the tenant's rows any more (HF484); waits for those who do."""
+
+    @abstractmethod
+    def open(self, rows: Rows, digest: str) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def may_write(self, digest: str) -> Query: ...
+
+
+class TenantHistory(ABC):
+    """The changes of a tenant's rows. ``relations`` are the tables that are its as a whole."""
+
+    @abstractmethod
+    def held(self, tenant: str, relations: Sequence[int]) -> Query:
+        """schema_name, table_name and key of one of the rows that the tenant had."""
+
+    @abstractmethod
+    def count(self, tenant: str, relations: Sequence[int]) -> Query: ...
+
+    @abstractmethod
+    def in_part(
         self,
         part: Part,
         piece: tuple[int, int],
@@ -146,5 +166,5 @@ class TenantLife(ABC):
         the table had tenants."""
 
     @abstractmethod
-    def history(self, tenant: str, relations: Sequence[int]) -> Query:
+    def lines(self, tenant: str, relations: Sequence[int]) -> Query:
         """One column: each change of the tenant's rows as a line of JSON, the oldest first."""

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
+from holdfast.catalog_rows import document_of
 from holdfast.database import Database, execute
 from holdfast.declaration import protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.erasure import RowKey, Span
+from holdfast.erasure.choosing import Choice, Choosing
 from holdfast.erasure.keys import EVER, Found, RowKeys, value_of
 from holdfast.erasure.results import Erased, Erasing
 from holdfast.errors import ErasureError
 from holdfast.evidence import after_erasing, before_erasing, seal_lock
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory, StoredRelation
-from holdfast.journal import Relation
 from holdfast.objects import Protection
-from holdfast.policies import SoftDelete, Timestamps, Version, find
 from holdfast.retention import refuse_held
 from holdfast.timeline import moment, shown
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """The columns to erase: in the row, each with what is to stand there instead, and in the journal by their ids."""
-
-    values: Mapping[str, Any]
-    ids: tuple[int, ...]
-    names: tuple[str, ...]
 
 
 def erase(
@@ -99,7 +89,8 @@ def erase_row(
 ) -> Erased:
     """``erase``, within a transaction that has its context, and for a key as JSON."""
     erasure = _Erasure(connection, dialect, inventory, stored)
-    choice = erasure.choice(columns, replace or {}, history_only=history_only)
+    recorded = [(row[0], row[1]) for row in execute(connection, dialect.erasure.columns(erasure.relation.id))]
+    choice = erasure.choosing.choice(recorded, columns, replace or {}, history_only=history_only)
     return erasure.run(key, choice, actor, reason)
 
 
@@ -107,7 +98,7 @@ def erasures(connection: Connection, dialect: Dialect) -> list[Erasing]:
     """What was erased in this database, the newest first; never the values."""
     found = []
     for at, actor, reason, details in execute(connection, dialect.erasure.interventions()):
-        document = json.loads(details) if isinstance(details, str) else details
+        document = document_of(details)
         erased = Erased(
             document["table"],
             document["key"],
@@ -140,12 +131,10 @@ class _Erasure:
             if present is None or present.relation.id != stored.id:
                 present = Protection(table, stored.for_table(table), stored.policies, stored.added)
             self.protection = present
+        self.choosing = Choosing(stored, self.protection)
+        self.relation = self.choosing.relation
 
-    @property
-    def relation(self) -> Relation:
-        return self.protection.relation if self.protection else self.stored.as_relation()
-
-    def run(self, key: str, choice: _Choice, actor: str | None, reason: str) -> Erased:
+    def run(self, key: str, choice: Choice, actor: str | None, reason: str) -> Erased:
         seal_lock(self.connection, self.dialect)
         for query in self.sql.begin():
             execute(self.connection, query)
@@ -161,7 +150,7 @@ class _Erasure:
         for span in spans:
             refuse_held(self.connection, self.dialect, self.stored, span.key.shown)
         if found.there:
-            self._refuse_missing(choice)
+            self.choosing.refuse_missing(choice)
         changes = sorted(
             row[0]
             for span in spans
@@ -176,70 +165,8 @@ class _Erasure:
             execute(self.connection, query)
         return erased
 
-    # ------------------------------------------------------------------ which columns
-
-    def choice(self, columns: Sequence[str] | None, replace: Mapping[str, Any], *, history_only: bool) -> _Choice:
-        recorded = [(row[0], row[1]) for row in execute(self.connection, self.sql.columns(self.relation.id))]
-        present = self.protection.table.columns if self.protection else ()
-        # What a column was called that is gone; the ids are those of present names, whatever they were before.
-        gone = {number: name for number, name in recorded if number not in self.relation.columns.values()}
-        ids = {**gone, **{self.relation.columns[column.name]: column.name for column in present}}
-        if columns is None:
-            kept = self._kept() - set(replace)
-            chosen = {number for number, name in ids.items() if number in gone or name not in kept}
-        else:
-            chosen = {number for number, name in ids.items() if name in columns or name in replace}
-        self._refuse_unfit({*(columns or ()), *replace}, ids.values())
-        # What is generated follows from the others.
-        chosen |= {self.relation.columns[column.name] for column in present if column.generated}
-        written = [c.name for c in present if self.relation.columns[c.name] in chosen and not c.generated]
-        values = {} if history_only else {name: replace.get(name) for name in written}
-        return _Choice(values, tuple(sorted(chosen)), tuple(dict.fromkeys(ids[number] for number in sorted(chosen))))
-
-    def _kept(self) -> set[str]:
-        """What says which row it is and what it belongs to, and what a policy keeps."""
-        kept = {*self.relation.key, *self._policies_own()}
-        if self.protection is not None:
-            table = self.protection.table
-            kept |= {name for key in table.foreign_keys for name in key.columns}
-            kept |= {name for key in table.referenced_by for name in key.target_columns}
-            kept |= set(table.partition_columns)
-        return kept
-
-    def _policies_own(self) -> set[str]:
-        policies = self.protection.policies if self.protection else self.stored.policies
-        mark, times, version = find(policies, SoftDelete), find(policies, Timestamps), find(policies, Version)
-        own = {mark.column} if mark else set()
-        own |= {times.created, times.updated} if times else set()
-        return own | {version.column} if version else own
-
-    def _refuse_unfit(self, wanted: set[str], known: Iterable[str]) -> None:
-        table = shown(self.stored.table)
-        if unknown := sorted(wanted - set(known)):
-            raise ErasureError("HF429", f"{table} has, and had, no column {unknown[0]!r}.", "Name columns that it has.")
-        if unfit := sorted(wanted & {*self.relation.key, *self._policies_own()}):
-            raise ErasureError(
-                "HF429",
-                f"{unfit[0]!r} of {table} cannot be erased: it is part of the key, or a policy keeps it.",
-                "Give the row another key first, if its key says who it is; then erase the row.",
-            )
-
-    def _refuse_missing(self, choice: _Choice) -> None:
-        """A column that takes no NULL needs something else to stand there."""
-        assert self.protection is not None
-        columns = {column.name: column for column in self.protection.table.columns}
-        missing = [name for name, value in choice.values.items() if value is None and not columns[name].nullable]
-        if missing:
-            raise ErasureError(
-                "HF425",
-                f"{shown(self.stored.table)} takes no NULL in: {', '.join(missing)}. Nothing was erased.",
-                "Say what is to stand there: "
-                + " ".join(f"--replace {name}=…" for name in missing)
-                + "; or name the columns to erase: --column.",
-            )
-
     def keys(self) -> RowKeys:
-        own = {*self.relation.key, *self._policies_own()}
+        own = self.choosing.own
         moving = sorted(number for name, number in self.relation.columns.items() if name in own)
         return RowKeys(self.connection, self.sql, self.relation, self.protection, tuple(moving))
 
@@ -247,7 +174,7 @@ class _Erasure:
 
     def _write(
         self,
-        choice: _Choice,
+        choice: Choice,
         spans: Sequence[Span],
         found: Found,
         changes: Sequence[int],

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.dialects.evidence import Evidence, Kind
+from holdfast.evidence.digests import digest_of
 from holdfast.evidence.facts import NOTHING, Comparison, Facts
 from holdfast.evidence.leaves import LEAF, canonical, epoch_hash, numbers, read, sha256
 from holdfast.evidence.results import Digest, Finding, Recorded
-from holdfast.evidence.sealing import digest_of
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow

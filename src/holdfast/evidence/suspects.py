@@ -15,7 +15,7 @@ from holdfast.journal import OPERATIONS
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
-    from holdfast.evidence.verifying import Sealed
+    from holdfast.evidence.expecting import Sealed
 
 _COMPARED = 50
 """How many are compared with each other, to see which were given each other's number."""

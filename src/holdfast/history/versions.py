@@ -21,7 +21,7 @@ from holdfast.journal import OPERATIONS, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Timestamps
 from holdfast.policies import Version as Counted
-from holdfast.timeline import document, loads, moment, shown
+from holdfast.timeline import document, loads, moment, names_of, shown
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
@@ -91,8 +91,9 @@ def versions_of(
     connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation, key: str
 ) -> list[Version]:
     """``versions``, within a connection and for a key as JSON."""
-    wanted = LogFilter(table=stored.table, key=key, limit=None)
+    wanted = LogFilter(table=stored.table, relations=(stored.id,), key=key, limit=None)
     rows = [row for row in execute(connection, dialect.log.changes(wanted)) if row.relation == stored.id]
+    called = names_of(connection, dialect, {stored.id}).get(stored.id)
     present = inventory.find(stored)
     protection = protections_of(inventory).get(present.name) if present is not None else None
     names = _present_names(stored, protection) if protection is not None else {}
@@ -107,7 +108,10 @@ def versions_of(
             f"The journal has no change of {shown(stored.table)} {key}.",
             "See the keys with: holdfast log " + shown(stored.table) + ".",
         )
-    steps = [_Step(row, _renamed(document(row.before), names), _renamed(document(row.after), names)) for row in rows]
+    steps = [
+        _Step(row, _renamed(document(row.before, called), names), _renamed(document(row.after, called), names))
+        for row in rows
+    ]
     _leave_out_gap(steps, stored)
     return _walked_back(steps, state, protection, dialect.past.time_text)
 

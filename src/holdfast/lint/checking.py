@@ -150,7 +150,7 @@ class _Allowed:
         for key, statement in self.statements.items():
             for allow in statement.allows:
                 place = (key[0], 0 if allow.whole else key[1], allow.rule)
-                if place not in used:
+                if place not in used and not (allow.rule in rules() and rules()[allow.rule].rule.of_database):
                     used.add(place)
                     known = "Nothing of it is found here." if allow.rule in rules() else "There is no such rule."
                     found.append(rule.finding(statement, allow.rule, f"{allow.rule} is allowed: {known}"))

@@ -40,6 +40,8 @@ class Rule:
     before: tuple[int, ...] | None = None
     example_version: str | None = None
     """The version that the examples are checked for, where it is not the newest."""
+    of_database: bool = False
+    """Whether a database has to tell, so that a comment that allows it may stand where nothing is found."""
     in_transaction: bool = False
     """Whether the examples are run in one transaction."""
 

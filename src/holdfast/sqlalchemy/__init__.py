@@ -10,9 +10,9 @@ from holdfast.sqlalchemy.foreign_keys import unindexed_foreign_keys
 from holdfast.sqlalchemy.history import RowVersion, diff, revert, versions
 from holdfast.sqlalchemy.installing import install, status
 from holdfast.sqlalchemy.keys import PublicId, UUIDKey, uuid7
+from holdfast.sqlalchemy.links import live_link
 from holdfast.sqlalchemy.live import index_live, unique_live
 from holdfast.sqlalchemy.loading import strict
-from holdfast.sqlalchemy.marks import live_link
 from holdfast.sqlalchemy.mixins import (
     Audited,
     ProtectedModel,

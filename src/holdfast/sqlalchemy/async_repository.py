@@ -15,7 +15,8 @@ from holdfast.sqlalchemy.eager import Load
 from holdfast.sqlalchemy.fields import Fields, Where
 from holdfast.sqlalchemy.paging import OffsetPage, Page
 from holdfast.sqlalchemy.paging.pages import Total
-from holdfast.sqlalchemy.repository import Limit, Ordering, Repository, Rows
+from holdfast.sqlalchemy.repository import Limit, Ordering, Repository
+from holdfast.sqlalchemy.selecting import Rows
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -79,9 +79,11 @@ def mark_instead(
     connection: Connection, element: ClauseElement, multiparams: Any, params: Any, options: Mapping[str, Any]
 ) -> tuple[ClauseElement, Any, Any]:
     """A listener for ``before_execute``, with ``retval=True``."""
-    if isinstance(element, Insert) and _flush.get() is not None and _is_link(element.table):
-        return _link_again(connection, element, list(multiparams) or [params])
-    if not isinstance(element, Delete):
+    if not isinstance(element, (Delete, Insert)):
+        return element, multiparams, params
+    if isinstance(element, Insert):
+        if _flush.get() is not None and _is_link(element.table):
+            return _link_again(connection, element, list(multiparams) or [params])
         return element, multiparams, params
     table, subject = _subject(element)
     if not isinstance(table, Table) or options.get(HARD_DELETE) or hard_deleting.get():

@@ -89,7 +89,7 @@ def _erase(
                 connection,
                 dialect,
                 inventory,
-                inventory.recorded(f"{table.schema}.{table.name}" if table.schema else table.name),
+                inventory.recorded(table.fullname),
                 _key(connection, table, identity),
                 reason=reason,
                 columns=None if chosen is None else list(chosen.get(table, {}).values()),

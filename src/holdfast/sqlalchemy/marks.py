@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, MetaData, Select, Table
-from sqlalchemy.orm import InstrumentedAttribute, LoaderCriteriaOption, Mapper, RelationshipProperty
+from sqlalchemy import ColumnElement, MetaData, Select, Table
+from sqlalchemy.orm import InstrumentedAttribute, LoaderCriteriaOption, Mapper
 from sqlalchemy.orm.interfaces import CriteriaOption
 from sqlalchemy.sql.visitors import InternalTraversal, iterate
 
-from holdfast.errors import DeclarationError
 from holdfast.policies import SoftDelete, Tenant
+from holdfast.sqlalchemy.links import check_link
 from holdfast.sqlalchemy.mapping import FILTERED
-from holdfast.sqlalchemy.narrowing import Rows, is_filtered, meant, narrowed, table_of, tables_of
+from holdfast.sqlalchemy.narrowing import Rows, is_filtered, meant, narrowed
+from holdfast.sqlalchemy.reach import is_computed, parts, reached
 from holdfast.sqlalchemy.tables import policy_of
 from holdfast.sqlalchemy.tenants import tenant_of
 
@@ -72,13 +73,17 @@ class Marks:
 
     def are_met_by(self, statement: Any, mapper: Mapper[Any] | None) -> bool:
         """Whether the statement can read or write a marked row; one that cannot is left alone."""
+        cache_key = statement._generate_cache_key()
+        known = None if cache_key is None else self._met.get(cache_key.key)
+        if known is not None:
+            return known
         return _remembered(self._met, statement, lambda key: self._meets(statement, mapper, key))
 
     def is_core(self, statement: Any) -> bool:
         """Whether no entity is in the statement: then marked rows are read as they are."""
 
         def find(key: Any) -> bool:
-            return key is not None and not any(isinstance(each, Mapper) for each in _parts(key))
+            return key is not None and not any(isinstance(each, Mapper) for each in parts(key))
 
         return _remembered(self._core, statement, find)
 
@@ -93,13 +98,13 @@ class Marks:
         if mapper is None:
             # A statement of Core: its tables are read as they are, but for other tenants' rows; entities within it not.
             return any(
-                self._reaches(each, False) if isinstance(each, Mapper) else _has_tenant(each) for each in _parts(key)
+                self._reaches(each, False) if isinstance(each, Mapper) else _has_tenant(each) for each in parts(key)
             )
         # A join along a relationship, and an option, can go wherever relationships go.
         far = bool(statement._with_options) or any(
             isinstance(each, Select) and each._setup_joins for each in (statement, *iterate(statement))
         )
-        for each in (mapper, *_parts(key)):
+        for each in (mapper, *parts(key)):
             if isinstance(each, Mapper):
                 if self._reaches(each, far):
                     return True
@@ -110,7 +115,7 @@ class Marks:
     def _reaches(self, mapper: Mapper[Any], far: bool) -> bool:
         if (mapper, far) not in self._reach:
             self._reach[mapper, far] = any(
-                each in self.mappers or _is_computed(each, far) for each in _reached(mapper, far)
+                each in self.mappers or is_computed(each, far) for each in reached(mapper, far)
             )
         return self._reach[mapper, far]
 
@@ -128,7 +133,7 @@ def marks_of(metadata: MetaData) -> Marks | None:
     if marks is None or marks.size != size:
         for registry in {each.registry for each in known}:
             for relationship in (one for each in registry.mappers for one in each.relationships):
-                _check_link(relationship)
+                check_link(relationship)
         marks = metadata.info[_MARKS] = Marks(known, size)
     return marks
 
@@ -151,39 +156,6 @@ def _mark_of(mapper: Mapper[Any]) -> InstrumentedAttribute[Any] | None:
             attribute: InstrumentedAttribute[Any] = getattr(mapper.class_, key)
             return attribute
     return None
-
-
-def live_link(secondary: Table, *columns: str) -> Callable[[], ColumnElement[bool]]:
-    """The ``secondaryjoin`` of a many-to-many relationship through a marked table: links that are dead are no links.
-
-    ``columns`` are those of the link that refer to what the relationship gives.
-    ``tags = relationship(secondary=order_tags, secondaryjoin=live_link(order_tags, "tag_id"))``.
-
-    >>> from sqlalchemy import Column, DateTime, ForeignKey, Integer, MetaData, Table
-    >>> from holdfast import SoftDelete
-    >>> from holdfast.sqlalchemy import protect
-    >>> metadata = MetaData()
-    >>> tags = Table("tags", metadata, Column("id", Integer, primary_key=True))
-    >>> links = Table("links", metadata, Column("tag_id", ForeignKey("tags.id")), Column("deleted_at", DateTime))
-    >>> print(live_link(protect(SoftDelete())(links), "tag_id")())
-    tags.id = links.tag_id AND links.deleted_at IS NULL
-    """
-
-    def join() -> ColumnElement[bool]:
-        policy = policy_of(secondary, SoftDelete)
-        if policy is None or not columns:
-            raise DeclarationError(
-                "HF117",
-                f"live_link({secondary.name!r}, …) needs a table with SoftDelete, and the columns that refer.",
-                f"Declare {secondary.name} with protect(SoftDelete()), and name its columns.",
-            )
-        condition: ColumnElement[bool] = secondary.c[policy.column].is_(None)
-        for column in reversed(columns):
-            [key] = secondary.c[column].foreign_keys
-            condition = (key.column == secondary.c[column]) & condition
-        return condition
-
-    return join
 
 
 class _Criterion(LoaderCriteriaOption):
@@ -234,59 +206,3 @@ def _remembered(known: dict[Any, bool], statement: Any, find: Callable[[Any], bo
 
 def _has_tenant(part: Any) -> bool:
     return isinstance(part, Table) and policy_of(part, Tenant) is not None
-
-
-def _parts(key: Any) -> Iterator[Any]:
-    """All that a cache key is made of: the tables and the mappers stand in it as they are."""
-    stack = [key]
-    while stack:
-        each = stack.pop()
-        if isinstance(each, tuple):
-            stack.extend(each)
-        elif isinstance(each, Table):
-            yield table_of(each)
-        else:
-            yield each
-
-
-def _reached(mapper: Mapper[Any], far: bool) -> Iterator[Mapper[Any]]:
-    """The classes whose rows a statement about this one may load: with joins that the mapping brings, or with any."""
-    seen: set[Mapper[Any]] = set()
-    stack = [mapper]
-    while stack:
-        each = stack.pop()
-        if each in seen:
-            continue
-        seen.add(each)
-        yield each
-        stack += [*each.iterate_to_root(), *each.self_and_descendants]
-        stack += [one.mapper for one in each.relationships if far or one.lazy in ("joined", False)]
-
-
-def _is_computed(mapper: Mapper[Any], far: bool) -> bool:
-    """Whether an attribute of the class is computed from marked rows, or may be by what an option says."""
-    for attribute in mapper.column_attrs:
-        if far and ("query_expression", True) in attribute.strategy_key:
-            return True
-        for column in attribute.columns:
-            if not isinstance(column, Column) and any(
-                is_filtered(table) for each in iterate(column) if isinstance(each, Select) for table in tables_of(each)
-            ):
-                return True
-    return False
-
-
-def _check_link(relationship: RelationshipProperty[Any]) -> None:
-    secondary = relationship.secondary
-    policy = policy_of(secondary, SoftDelete) if secondary is not None else None
-    if policy is None or secondary is None:
-        return
-    joins = (join for join in (relationship.primaryjoin, relationship.secondaryjoin) if join is not None)
-    named = (each for join in joins for each in iterate(join) if isinstance(each, Column) and each.table is not None)
-    if not any(each.name == policy.column and table_of(each.table) is secondary for each in named):
-        columns = ", ".join(f"{column.name!r}" for _, column in relationship.secondary_synchronize_pairs or ())
-        raise DeclarationError(
-            "HF117",
-            f"{relationship} goes through {secondary}, whose rows are marked, and would find dead ones.",
-            f"Write relationship(…, secondaryjoin=live_link({secondary}, {columns})).",
-        )

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.interfaces import ORMOption
 
 import holdfast.sqlalchemy.session
 from holdfast.errors import (
@@ -27,22 +26,18 @@ from holdfast.sqlalchemy.bulk.targets import target_of
 from holdfast.sqlalchemy.bulk.updating import Missing, bulk_update
 from holdfast.sqlalchemy.bulk.upserting import Duplicates, Update, upsert
 from holdfast.sqlalchemy.declaring_fields import Declared, M
-from holdfast.sqlalchemy.eager import Load, loading
+from holdfast.sqlalchemy.eager import Load
 from holdfast.sqlalchemy.explaining import explained
 from holdfast.sqlalchemy.fields import Fields, OrderBy, Where
 from holdfast.sqlalchemy.filters import Conditions
-from holdfast.sqlalchemy.loading import strict as strictly
 from holdfast.sqlalchemy.paging import OffsetPage, Page, keyset_page, offset_page
 from holdfast.sqlalchemy.paging.pages import Total
 from holdfast.sqlalchemy.restoring import restore
-from holdfast.sqlalchemy.soft_delete import RowsOption, include_deleted, only_deleted
+from holdfast.sqlalchemy.selecting import Rows
 from holdfast.sqlalchemy.writing import delete_row, missing, renew, update_row
 
-Rows = Literal["live", "dead", "all"]
-"""Which rows a read means, of a model that is soft-deleted."""
 Ordering = OrderBy | Iterable[OrderBy] | None
 Limit = int | Literal["all"]
-_REMEMBERED = 100
 
 
 class Repository(Declared[M]):
@@ -92,7 +87,7 @@ class Repository(Declared[M]):
         """
         fields = self._fields
         identity = fields.identity(key)
-        options = self._options(load, rows, strict)
+        options = fields.selects.options(load, rows, strict)
         with explained(self.session):
             if load:
                 # What the session has is given too, with what was not loaded so far.
@@ -193,15 +188,17 @@ class Repository(Declared[M]):
 
     def count(self, *where: Where, rows: Rows = "live") -> int:
         """How many rows fit. It reads them all: to know whether there are any ask ``exists``."""
-        statement = select(func.count()).select_from(self._fields.model).where(*self._fields.conditions(where).clauses)
+        fields = self._fields
+        statement = select(func.count()).select_from(fields.model).where(*fields.conditions(where).clauses)
         with explained(self.session):
-            return self.session.scalars(statement.options(*self._rows(rows, self._fields.model))).one()
+            return self.session.scalars(statement.options(*fields.selects.meaning(rows, fields.model))).one()
 
     def exists(self, *where: Where, rows: Rows = "live") -> bool:
         """Whether any row fits; the database stops at the first."""
-        inner = select(literal(1)).select_from(self._fields.model).where(*self._fields.conditions(where).clauses)
+        fields = self._fields
+        inner = select(literal(1)).select_from(fields.model).where(*fields.conditions(where).clauses)
         with explained(self.session):
-            found = self.session.scalar(select(inner.exists()).options(*self._rows(rows, self._fields.model)))
+            found = self.session.scalar(select(inner.exists()).options(*fields.selects.meaning(rows, fields.model)))
         return bool(found)
 
     # ------------------------------------------------------------------ writing one row
@@ -354,32 +351,8 @@ class Repository(Declared[M]):
         return conditions.clauses
 
     def _select(self, where: tuple[Where, ...], load: Load, rows: Rows, strict: bool | None) -> Any:
-        fields = self._fields
-        named = load if isinstance(load, str) else tuple(load)
-        # A class that was mapped meanwhile may have made it another one.
-        key = fields.mapper.selectable, named, rows, fields.strict if strict is None else strict
-        statement = fields.selects.get(key)
-        if statement is None:
-            if len(fields.selects) >= _REMEMBERED:
-                fields.selects.clear()
-            statement = select(fields.model).options(*self._options(named, rows, strict))
-            fields.selects[key] = statement
-        clauses = fields.conditions(where).clauses
+        statement, clauses = self._fields.selects.of(load, rows, strict), self._fields.conditions(where).clauses
         return statement.where(*clauses) if clauses else statement
-
-    def _options(self, load: Load, rows: Rows, strict: bool | None) -> builtins.list[ORMOption]:
-        options: builtins.list[ORMOption] = builtins.list(self._rows(rows))
-        if self._fields.strict if strict is None else strict:
-            options.append(strictly())
-        if load:
-            options += loading(self._fields.mapper, load)
-        return options
-
-    def _rows(self, rows: Rows, *entities: type[Any]) -> tuple[RowsOption, ...]:
-        if rows == "live":
-            return ()
-        self._fields.needs_mark()
-        return (include_deleted(*entities) if rows == "all" else only_deleted(*entities),)
 
 
 def _check_session(session: Session, fields: Fields[Any]) -> None:

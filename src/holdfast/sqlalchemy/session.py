@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
@@ -15,19 +15,18 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.interfaces import ORMOption
 
 from holdfast.context import bind as bind_context
+from holdfast.context import is_bound
 from holdfast.database import prepare_engine
 from holdfast.errors import ProtectedError, UnsupportedError
 from holdfast.signing import SigningKey
 from holdfast.sqlalchemy.deleting import flushing, mark_instead
 from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.locking import stale_copy, stale_write, writes_of
-from holdfast.sqlalchemy.soft_delete import filter_rows, include_deleted, is_hidden, names_dead, revived
+from holdfast.sqlalchemy.soft_delete import filter_rows, include_deleted, is_hidden, names_dead, passes_by, revived
 from holdfast.sqlalchemy.stamps import fetch_stamps, renew_stamps, stamped_by
 from holdfast.sqlalchemy.tenants import check_tenants, hold_to_tenant, tenant_of
 
 _T = TypeVar("_T")
-_BOUND = "holdfast_bound"
-"""The execution option of an engine that is bound."""
 _SIGNS = "holdfast_signing_key"
 """The execution option of an engine with what it signs with."""
 
@@ -52,7 +51,18 @@ def bind(engine: Engine | AsyncEngine, *, signing_key: SigningKey | None = None)
     prepare_engine(target)
     bind_context(target, signing_key)
     event.listen(target, "before_execute", mark_instead, retval=True)
-    target.update_execution_options(**{_BOUND: True, _SIGNS: signing_key})
+    if signing_key is not None:
+        # Without options of its engine a statement has none to merge with its own.
+        target.update_execution_options(**{_SIGNS: signing_key})
+
+
+class _Asked:
+    """An execution of which the only listener was asked already, as SQLAlchemy sees it."""
+
+    _remaining_events = staticmethod(tuple[()])
+
+
+_ASKED = _Asked()
 
 
 class Session(sqlalchemy.orm.Session):
@@ -62,6 +72,37 @@ class Session(sqlalchemy.orm.Session):
     """
 
     _merging = False
+
+    if not TYPE_CHECKING:
+
+        def _execute_internal(
+            self,
+            statement: Any,
+            params: Any = None,
+            *,
+            execution_options: Mapping[str, Any] | None = None,
+            bind_arguments: Mapping[str, Any] | None = None,
+            _parent_execute_state: Any = None,
+            _add_event: Any = None,
+            **more: Any,
+        ) -> Any:
+            # What SQLAlchemy prepares for a listener costs a plain statement more than all that we do with it.
+            if (
+                _parent_execute_state is None
+                and _add_event is None
+                and len(self.dispatch.do_orm_execute) == 1
+                and passes_by(statement, execution_options, bind_arguments)
+            ):
+                _parent_execute_state = _ASKED
+            return super()._execute_internal(
+                statement,
+                params,
+                execution_options=execution_options,
+                bind_arguments=bind_arguments,
+                _parent_execute_state=_parent_execute_state,
+                _add_event=_add_event,
+                **more,
+            )
 
     def get(
         self, entity: type[_T] | Mapper[_T], ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any
@@ -120,9 +161,8 @@ class Session(sqlalchemy.orm.Session):
         A row that was changed since it was read raises ``StaleVersionError`` (HF202), which says what differs; it
         is SQLAlchemy's ``StaleDataError`` as well.
         """
-        if self._is_clean():
-            # Each query asks for a flush first, and mostly there is nothing to write; new and deleted make sets.
-            super().flush(objects)
+        if self._is_clean() and not self._flushing:
+            # Each query asks for a flush first, and mostly there is nothing to write.
             return
         stamped = stamped_by(self)
         writes = writes_of(self)
@@ -157,7 +197,7 @@ def _executing(state: ORMExecuteState) -> Result[Any] | None:
 @event.listens_for(Session, "after_begin")
 def _check_bound(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     # To ask the engine for its listeners takes longer.
-    if not connection.get_execution_options().get(_BOUND):
+    if not is_bound(connection):
         refuse_unbound(connection.engine)
 
 

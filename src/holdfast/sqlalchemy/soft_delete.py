@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Insert, Table, inspect
+from sqlalchemy import Insert, Select, Table, inspect
 from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
@@ -45,6 +45,28 @@ def include_deleted(*entities: type[Any]) -> RowsOption:
 def only_deleted(*entities: type[Any]) -> RowsOption:
     """A statement option: only rows that are marked are read. Entities as for ``include_deleted``."""
     return RowsOption("dead", _mappers(entities))
+
+
+def passes_by(statement: Any, options: Mapping[str, Any] | None, bound: Mapping[str, Any] | None) -> bool:
+    """Whether it is a SELECT that ``filter_rows`` would leave as it is: asked before SQLAlchemy prepares a listener.
+
+    ``options`` and ``bound`` are the execution options and the bind arguments that it is executed with.
+    """
+    if not isinstance(statement, Select) or statement._memoized_select_entities:
+        return False
+    if options and ("yield_per" in options or "sa_top_level_orm_context" in options):
+        return False
+    for option in statement._with_options:
+        if isinstance(option, RowsOption):
+            return False
+    subject = statement._propagate_attrs.get("plugin_subject")
+    if subject is not None:
+        mapper = subject if subject.is_mapper else subject.mapper
+    else:
+        mapper = bound.get("mapper") if bound else None
+    metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
+    marks = marks_of(metadata) if metadata is not None else None
+    return marks is None or not (mapper in marks.mappers or marks.are_met_by(statement, mapper))
 
 
 def filter_rows(state: ORMExecuteState) -> None:

@@ -58,4 +58,4 @@ def table_in(inventory: Inventory, table: Table, schema: str | None = None) -> T
     """The table as it is in the database; ``schema`` where it is another one than the model says. HF409 if missing."""
     schema = schema or table.schema
     exact = TableName(schema or inventory.state.get("default_schema", "public"), table.name)
-    return inventory.tables.get(exact) or inventory.resolve(f"{schema}.{table.name}" if schema else table.name)
+    return inventory.tables.get(exact) or inventory.resolve(str(TableName(schema or "", table.name)))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +13,11 @@ from sqlalchemy import Connection
 from holdfast.database import execute
 from holdfast.dialects.tenant_life import Rows
 from holdfast.errors import HeldError, TenantError, UnsupportedError
-from holdfast.files import sync
 from holdfast.holding import follow_holds
 from holdfast.install import patiently
 from holdfast.retention import freeze
 from holdfast.tables import TableName
-from holdfast.tenant_life.archive import seal
+from holdfast.tenant_life.certificate import certificate_of, check_file, written
 from holdfast.tenant_life.exporting import Progress, count_all
 from holdfast.tenant_life.history import count_history, forget_history
 from holdfast.tenant_life.ledger import (
@@ -101,10 +96,7 @@ def remove(
     permissions: bool = True,
 ) -> Deleted:
     """The deletion itself, on a connection that is alone at work on the tenant."""
-    if certificate is not None and (certificate.exists() or not os.access(certificate.parent, os.W_OK)):
-        raise UnsupportedError(
-            "HF482", f"A new file {certificate} cannot be written.", "Give the certificate another name."
-        )
+    check_file(certificate)
     with connection.begin():
         manifest = work.place.manifest(connection, permissions=permissions)
         rows = manifest.rows_of(work.place.life, work.tenant)
@@ -186,10 +178,10 @@ class _Run:
 
     def finish(self, counted: Mapping[str, Any], changes: int | None, path: Path | None) -> Deleted:
         """HF483 where anything is left. What is proved and the end of the run are one transaction."""
-        document = self._certificate(counted, changes)
+        document = certificate_of(self.work, self.manifest, counted, changes)
 
         def attempt() -> None:
-            with _written(path, document), self.work.transaction(self.connection, self.flat):
+            with written(path, document), self.work.transaction(self.connection, self.flat):
                 self._prove()
                 drop_locks(self.connection, self.work, of_users(self.rows))
                 self.work.record(self.connection, DELETE, {"step": "done", "certificate": document})
@@ -218,20 +210,6 @@ class _Run:
                 "A trigger of your own may keep or write rows. The tenant stays closed: run the command again.",
             )
 
-    def _certificate(self, counted: Mapping[str, Any], changes: int | None) -> dict[str, Any]:
-        document: dict[str, Any] = {
-            "tenant_sha256": self.work.digest,
-            "schema": self.work.place.schema,
-            "at": datetime.now(UTC).isoformat(),
-            "actor": self.work.actor,
-            "reason": self.work.reason,
-            "tables": {name: {**each, "left": 0} for name, each in counted.items()},
-            "history": {"kept": True} if changes is None else {"kept": False, "removed": changes, "left": 0},
-            "shared": dict(self.manifest.shared),
-            "unrelated": list(self.manifest.unrelated),
-        }
-        return {**document, "sha256": seal(document)}
-
     @property
     def _life(self) -> Any:
         return self.work.place.life
@@ -248,7 +226,7 @@ def refuse_held(
             found = execute(connection, work.place.life.held(protection, each))
             held += [(shown(each.table.name), row.key) for row in found]
     if not keep_history:
-        found = execute(connection, work.place.life.held_history(work.tenant, manifest.relations))
+        found = execute(connection, work.place.life.history.held(work.tenant, manifest.relations))
         held += [(shown(TableName(row.schema_name, row.table_name)), row.key) for row in found]
     for table, key in held:
         raise HeldError(
@@ -256,22 +234,3 @@ def refuse_held(
             f"{table} {key} is under legal hold, so the tenant {work.tenant!r} stays.",
             f"When it need not be held any more: holdfast hold {table} KEY --release.",
         )
-
-
-@contextmanager
-def _written(path: Path | None, document: Mapping[str, Any]) -> Iterator[None]:
-    """The file is on the disk before the commit, and has its name after it."""
-    if path is None:
-        yield
-        return
-    waiting = path.with_name(f".{path.name}.part")
-    with waiting.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        yield
-        waiting.rename(path)
-    finally:
-        waiting.unlink(missing_ok=True)
-    sync(path.parent)

@@ -164,7 +164,7 @@ def _history(connection: Connection, work: Work, writer: ArchiveWriter, relation
             lines += 1
             yield row[0].replace("\n", " ").encode() + b"\n"
 
-    digest = writer.add("history.jsonl", chunks(work.place.life.history(work.tenant, relations)))
+    digest = writer.add("history.jsonl", chunks(work.place.life.history.lines(work.tenant, relations)))
     return {"part": "history.jsonl", "changes": lines, "sha256": digest}
 
 

@@ -22,7 +22,7 @@ _DEADLINE = 60.0
 
 
 def count_history(connection: Connection, place: Place, tenant: str, relations: Sequence[int]) -> int:
-    return int(execute(connection, place.life.count_history(tenant, relations))[0][0])
+    return int(execute(connection, place.life.history.count(tenant, relations))[0][0])
 
 
 def forget_history(connection: Connection, work: Work, relations: Sequence[int]) -> int:
@@ -61,7 +61,7 @@ def _forget_part(connection: Connection, work: Work, relations: Sequence[int], p
     gone = 0
     for start in range(int(first), int(end), int(step)):
         piece = (start, start + int(step))
-        query = work.place.life.history_in(part, piece, work.tenant, relations, rules.unsealed, unowned=unowned)
+        query = work.place.life.history.in_part(part, piece, work.tenant, relations, rules.unsealed, unowned=unowned)
         with connection.begin():
             if not execute(connection, query):
                 continue

@@ -92,7 +92,7 @@ def close(connection: Connection, work: Work, rows: Sequence[Rows], kind: str, d
             for statement in work.place.database.dialect.lock_settings(LOCK_TIMEOUT):
                 execute(connection, statement)
             for each in rows:
-                for statement in work.place.life.close(each, work.digest):
+                for statement in work.place.life.closing.close(each, work.digest):
                     execute(connection, statement)
             work.record(connection, kind, {"step": "closed", **details})
 
@@ -103,7 +103,7 @@ def drop_locks(connection: Connection, work: Work, rows: Sequence[Rows]) -> None
     for statement in work.place.database.dialect.lock_settings(LOCK_TIMEOUT):
         execute(connection, statement)
     for each in rows:
-        for statement in work.place.life.open(each, work.digest):
+        for statement in work.place.life.closing.open(each, work.digest):
             execute(connection, statement)
 
 

@@ -15,7 +15,8 @@ from holdfast.dialects.base import Dialect
 from holdfast.dialects.tenant_life import Rows, TenantLife
 from holdfast.errors import TenantError, UnsupportedError
 from holdfast.inspector import inspect
-from holdfast.tenant_life.manifest import Manifest, Shared, life_of, read_manifest
+from holdfast.tenant_life.manifest import Manifest, Shared
+from holdfast.tenant_life.surveying import life_of, read_manifest
 from holdfast.timeline import shown
 
 
@@ -85,7 +86,7 @@ class Work:
             context: dict[str, Any] = {"actor": self.actor, "reason": self.reason}
             for query in dialect.bind_context({name: value for name, value in context.items() if value is not None}):
                 execute(connection, query)
-            for query in (*self.place.life.settings(), self.place.life.may_write(self.digest)):
+            for query in (*self.place.life.settings(), self.place.life.closing.may_write(self.digest)):
                 execute(connection, query)
             see_all(connection, dialect, rows, self.reason, self.actor)
             yield

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, NestedTransaction, event
 
+from holdfast.catalog_rows import document_of
 from holdfast.context import current, is_bound
 from holdfast.database import OWN, execute
 from holdfast.dialects import dialect_for
@@ -134,9 +134,8 @@ class Binding:
         return int(rows[0].id) if rows else 0
 
     def _may_read(self) -> bool:
-        state = execute(self.connection, self.dialect.catalog.state)[0][0]
-        document = json.loads(state) if isinstance(state, str) else state
-        return document["marker"] is not None and bool(document.get("may_read_journal", True))
+        state = document_of(execute(self.connection, self.dialect.catalog.state)[0][0])
+        return state["marker"] is not None and bool(state.get("may_read_journal", True))
 
 
 def binding_of(connection: Connection) -> Binding | None:

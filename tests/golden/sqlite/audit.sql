@@ -204,7 +204,7 @@ join holdfast_replaced as r on r.column_id = 1
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 insert into holdfast_value (change, column_id, before, after, masked)
 select (select max(c.id) from holdfast_change as c where c.relation = 1 and c.key is r.key),
-    r.column_id, r.value, null, nullif(r.column_id in (5), 0)
+    r.column_id, r.value, null, case r.column_id when 5 then 1 end
 from holdfast_replaced as r, holdfast_statement as s
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 update holdfast_replaced
@@ -345,7 +345,7 @@ join holdfast_replaced as r on r.column_id = 1
 where r.relation = 1 and r.statement = s.number and not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1))));
 insert into holdfast_value (change, column_id, before, after, masked)
 select (select max(c.id) from holdfast_change as c where c.relation = 1 and c.key is r.key),
-    r.column_id, r.value, null, nullif(r.column_id in (5), 0)
+    r.column_id, r.value, null, case r.column_id when 5 then 1 end
 from holdfast_replaced as r, holdfast_statement as s
 where r.relation = 1 and r.statement = s.number and not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1))));
 update holdfast_replaced
@@ -401,7 +401,7 @@ join holdfast_replaced as r on r.column_id = 1
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 insert into holdfast_value (change, column_id, before, after, masked)
 select (select max(c.id) from holdfast_change as c where c.relation = 1 and c.key is r.key),
-    r.column_id, r.value, null, nullif(r.column_id in (5), 0)
+    r.column_id, r.value, null, case r.column_id when 5 then 1 end
 from holdfast_replaced as r, holdfast_statement as s
 where r.relation = 1 and r.statement = s.number and (r.key is new."id" or not exists (select 1 from "orders" as t where t."id" is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and (t."id" collate binary is (select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1) and typeof(t."id") = typeof((select k.value from holdfast_replaced as k where k.relation = 1 and k.key is r.key and k.column_id = 1)))));
 update holdfast_replaced

@@ -24,10 +24,11 @@ from holdfast.alembic.sqlite_batch.columns import (
 from holdfast.database import execute
 from holdfast.dialects.expanding import bounded, copy_name
 from holdfast.dialects.sqlite import rebuild as sql
-from holdfast.dialects.sqlite.definition import parse, tokens
 from holdfast.dialects.sqlite.expanding import AGAINST_NULL, SQLiteExpanding
 from holdfast.dialects.sqlite.pairs import Pair, pair_with, pairs_of
+from holdfast.dialects.sqlite.parser import parse
 from holdfast.dialects.sqlite.sql import quote
+from holdfast.dialects.sqlite.tokens import tokens
 from holdfast.errors import MigrationError
 from holdfast.inspector import read_tables
 from holdfast.tables import Expansion, TableInfo, TableName

@@ -10,14 +10,9 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, PrimaryKeyConstra
 from sqlalchemy import types as sqltypes
 from sqlalchemy.schema import CreateColumn
 
-from holdfast.dialects.sqlite.definition import (
-    Clause,
-    ColumnDefinition,
-    TableDefinition,
-    parse_column,
-    parse_constraint,
-    tokens,
-)
+from holdfast.dialects.sqlite.definition import Clause, ColumnDefinition, TableDefinition
+from holdfast.dialects.sqlite.parser import parse_column, parse_constraint
+from holdfast.dialects.sqlite.tokens import tokens
 from holdfast.errors import MigrationError
 
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "NOT NULL")

@@ -12,8 +12,10 @@ from holdfast.alembic.sqlite_batch import Recorded
 from holdfast.alembic.sqlite_batch.rebuilding import Rebuild
 from holdfast.alembic.sqlite_batch.renewing import Renewal
 from holdfast.dialects.sqlite import rebuild as sql
-from holdfast.dialects.sqlite.definition import Clause, ColumnDefinition, TableDefinition, parse_column, tokens
+from holdfast.dialects.sqlite.definition import Clause, ColumnDefinition, TableDefinition
+from holdfast.dialects.sqlite.parser import parse_column
 from holdfast.dialects.sqlite.sql import quote
+from holdfast.dialects.sqlite.tokens import tokens
 
 
 class Remaking(Rebuild):

@@ -16,7 +16,8 @@ from holdfast.alembic.sqlite_batch.renewing import Renewal
 from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.dialects.sqlite import rebuild as sql
-from holdfast.dialects.sqlite.definition import TableDefinition, parse
+from holdfast.dialects.sqlite.definition import TableDefinition
+from holdfast.dialects.sqlite.parser import parse
 from holdfast.dialects.sqlite.sql import quote
 from holdfast.errors import ConstraintError, MigrationError
 from holdfast.migrating.foreign_keys import broken_keys, refuse_broken

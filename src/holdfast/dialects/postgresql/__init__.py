@@ -21,6 +21,8 @@ from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence, purge
 from holdfast.dialects.postgresql.feed import PostgreSQLFeed
 from holdfast.dialects.postgresql.granting import PostgreSQLGranting
 from holdfast.dialects.postgresql.guard import guarding
+from holdfast.dialects.postgresql.holds import PostgreSQLHolds
+from holdfast.dialects.postgresql.isolation import Isolation
 from holdfast.dialects.postgresql.live_view import mark_live_view
 from holdfast.dialects.postgresql.log import PostgreSQLLog
 from holdfast.dialects.postgresql.marking import PostgreSQLMarking
@@ -38,9 +40,10 @@ from holdfast.dialects.postgresql.soft_delete import soft_deleting
 from holdfast.dialects.postgresql.sql import literal, lock, mark, qualified, quote, revoke_reading
 from holdfast.dialects.postgresql.stamp import stamping
 from holdfast.dialects.postgresql.tenancy import PostgreSQLTenancy
-from holdfast.dialects.postgresql.tenant import Isolation, drop_tenant_object, keeping_apart
+from holdfast.dialects.postgresql.tenant import keeping_apart
 from holdfast.dialects.postgresql.tenant_journal import drop_policy
 from holdfast.dialects.postgresql.tenant_life import PostgreSQLTenantLife
+from holdfast.dialects.postgresql.tenant_original import drop_tenant_object
 from holdfast.dialects.postgresql.tracing import PostgreSQLTracing
 from holdfast.dialects.postgresql.undo import PostgreSQLUndo
 from holdfast.dialects.query import Query
@@ -285,6 +288,10 @@ class PostgreSQL(Dialect):
     @property
     def retention(self) -> PostgreSQLRetention:
         return PostgreSQLRetention()
+
+    @property
+    def holds(self) -> PostgreSQLHolds:
+        return PostgreSQLHolds()
 
     @property
     def purging(self) -> PostgreSQLPurging:

@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.dialects.erasure import Erasure, RowKey, Span
 from holdfast.dialects.postgresql.interventions import LOCK, SHARE
 from holdfast.dialects.postgresql.sql import quote
-from holdfast.dialects.postgresql.undo_rows import TableUndo
+from holdfast.dialects.postgresql.undo_table import TableUndo
 from holdfast.dialects.postgresql.values import from_text, key_parts, key_spelled, key_text
 from holdfast.dialects.query import Query
 from holdfast.journal import Relation

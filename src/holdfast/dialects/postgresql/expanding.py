@@ -1,36 +1,24 @@
-"""A column that is replaced by another one while both are written: one BEFORE ROW trigger keeps them the same."""
+"""A column that is replaced by another one while both are written: what is there of it, and the steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from holdfast.dialects.changing import Target
-from holdfast.dialects.expanding import Copied, ExpandingInSteps, ExpandingScript, bounded
+from holdfast.dialects.expanding import Copied, ExpandingInSteps
 from holdfast.dialects.postgresql.changing import ACTION, index_definition, key_columns, name_of
-from holdfast.dialects.postgresql.expanding_script import (
+from holdfast.dialects.postgresql.expanding_script import PostgreSQLExpandingScript
+from holdfast.dialects.postgresql.expanding_trigger import (
     MARK,
-    add_same,
-    contract,
-    fill,
-    refuse_unfinished,
-    refuse_unless_plain,
+    function_name,
+    sequence_name,
+    synchronise,
+    trigger_name,
+    watch,
 )
 from holdfast.dialects.postgresql.sql import dollar, literal, quote
 from holdfast.dialects.query import Query
 from holdfast.tables import Expansion
-
-
-def _trigger(column: str) -> str:
-    # After the users' own, to see the row as it will be; before our stamp, which counts what this one changes.
-    return bounded(f"zz_holdfast_expand_{column}")
-
-
-def _function(table: Target, column: str) -> str:
-    return name_of(Target(table.schema, bounded(f"hf_expand_{table.name}_{column}")))
-
-
-def _sequence(table: Target, column: str) -> str:
-    return name_of(Target(table.schema, bounded(f"hf_written_{table.name}_{column}")))
 
 
 class PostgreSQLExpanding(ExpandingInSteps):
@@ -63,7 +51,7 @@ class PostgreSQLExpanding(ExpandingInSteps):
             "from pg_trigger as t\n"
             "where t.tgrelid = to_regclass(:table) and t.tgname = :name\n"
             f"    and obj_description(t.tgfoid, 'pg_proc') like '{MARK}{{%'",
-            {"table": name_of(table), "name": _trigger(new)},
+            {"table": name_of(table), "name": trigger_name(new)},
         )
 
     def last_write(self, table: Target, column: str) -> Query:
@@ -75,7 +63,7 @@ class PostgreSQLExpanding(ExpandingInSteps):
             "join pg_sequences as s\n"
             "    on format('%I.%I', s.schemaname, s.sequencename)::regclass = to_regclass(:sequence)\n"
             "where t.tgrelid = to_regclass(:table) and t.tgname = :name",
-            {"table": name_of(table), "name": _trigger(column), "sequence": _sequence(table, column)},
+            {"table": name_of(table), "name": trigger_name(column), "sequence": sequence_name(table, column)},
         )
 
     def indexes(self, table: Target, column: str) -> Query:
@@ -134,18 +122,7 @@ class PostgreSQLExpanding(ExpandingInSteps):
         return (
             f"alter table {name} add column {quote(expansion.new)} {type_}",
             *moved,
-            *self._synchronise(table, expansion),
-        )
-
-    def _synchronise(self, table: Target, expansion: Expansion) -> tuple[str, ...]:
-        function = _function(table, expansion.new)
-        return (
-            f"create or replace function {function}()\nreturns trigger\nlanguage plpgsql\nas "
-            + dollar(_body(table, expansion)),
-            f"comment on function {function}() is {literal(MARK + expansion.as_text())}",
-            f"revoke all on function {function}() from public",
-            f"create trigger {quote(_trigger(expansion.new))}\nbefore insert or update on {name_of(table)}\n"
-            f"for each row\nexecute function {function}()",
+            *synchronise(table, expansion),
         )
 
     def collapse(self, table: Target, expansion: Expansion) -> tuple[str, ...]:
@@ -153,8 +130,8 @@ class PostgreSQLExpanding(ExpandingInSteps):
         default = expansion.default
         back = () if default is None else (f"alter table {name} alter column {old} set default {default}",)
         return (
-            f"drop trigger {quote(_trigger(expansion.new))} on {name}",
-            f"drop function {_function(table, expansion.new)}()",
+            f"drop trigger {quote(trigger_name(expansion.new))} on {name}",
+            f"drop function {function_name(table, expansion.new)}()",
             *back,
             f"alter table {name} drop column {quote(expansion.new)}",
         )
@@ -202,8 +179,8 @@ class PostgreSQLExpanding(ExpandingInSteps):
         statements = [
             f"lock table {name} in access exclusive mode",
             *before,
-            f"drop trigger {quote(_trigger(expansion.new))} on {name}",
-            f"drop function {_function(table, expansion.new)}()",
+            f"drop trigger {quote(trigger_name(expansion.new))} on {name}",
+            f"drop function {function_name(table, expansion.new)}()",
         ]
         if default is not None:
             # A sequence of a serial column belongs to the column, and would go with it.
@@ -225,31 +202,18 @@ class PostgreSQLExpanding(ExpandingInSteps):
     # ------------------------------------------------------------------ remove
 
     def retire(self, table: Target, column: str) -> tuple[str, ...]:
-        name, sequence, function = name_of(table), _sequence(table, column), _function(table, column)
-        body = (
-            f"-- Writes down when {' '.join(column.split())} of {' '.join(str(table).split())} was last written, until it is dropped.\n"
-            f"begin\n    if tg_op = 'INSERT' then\n        if new.{quote(column)} is null then\n            return new;\n"
-            f"        end if;\n    elsif {_same(f'new.{quote(column)}', f'old.{quote(column)}')} then\n        return new;\n"
-            f"    end if;\n    perform setval({literal(sequence)}, (extract(epoch from clock_timestamp()) * 1000)::bigint);\n"
-            "    return new;\nend"
-        )
+        name = name_of(table)
         return (
             f"alter table {name} alter column {quote(column)} drop not null",
             f"alter table {name} alter column {quote(column)} drop default",
-            f"create sequence {sequence}",
-            # Whoever may write the table must not fail for want of a right on the sequence.
-            f"create or replace function {function}()\nreturns trigger\nlanguage plpgsql\nsecurity definer\n"
-            f"set search_path = pg_catalog, pg_temp\nas {dollar(body)}",
-            f"revoke all on function {function}() from public",
-            f"create trigger {quote(_trigger(column))}\nbefore insert or update on {name}\n"
-            f"for each row\nexecute function {function}()",
+            *watch(table, column),
         )
 
     def unretire(self, table: Target, column: str) -> tuple[str, ...]:
         return (
-            f"drop trigger {quote(_trigger(column))} on {name_of(table)}",
-            f"drop function {_function(table, column)}()",
-            f"drop sequence {_sequence(table, column)}",
+            f"drop trigger {quote(trigger_name(column))} on {name_of(table)}",
+            f"drop function {function_name(table, column)}()",
+            f"drop sequence {sequence_name(table, column)}",
         )
 
     def remove(self, table: Target, column: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
@@ -263,53 +227,6 @@ class PostgreSQLExpanding(ExpandingInSteps):
         )
 
 
-class PostgreSQLExpandingScript(ExpandingScript):
-    def __init__(self, steps: PostgreSQLExpanding) -> None:
-        self.steps = steps
-
-    def expand(self, table: Target, expansion: Expansion, type_: str) -> tuple[str, ...]:
-        what = f"Column {expansion.new} beside {table}.{expansion.old}"
-        return (
-            refuse_unless_plain(table, expansion.old, what),
-            *self.steps.expand(table, expansion, type_),
-        )
-
-    def fill(self, table: Target, column: str, value: str | None) -> str:
-        return fill(table, column, value, _function(table, column))
-
-    def finalize(self, table: Target, old: str, new: str) -> str:
-        return refuse_unfinished(table, old, new, f"Column {table}.{new} made as {old}")
-
-    def contract(
-        self, table: Target, old: str, new: str, *, swap: bool, default: str | None
-    ) -> tuple[str | tuple[str, ...], ...]:
-        name, check = name_of(table), bounded(f"hf_{table.name}_{new}_same")
-        kept = quote(old if swap else new)
-        return (
-            self.finalize(table, old, new),
-            add_same(table, old, new, check, _function(table, new)),
-            f"alter table {name} validate constraint {quote(check)}",
-            (
-                f"lock table {name} in access exclusive mode",
-                contract(table, old, new, quote(_trigger(new)), _function(table, new), swap=swap),
-                *((f"alter table {name} alter column {kept} set default {default}",) if default is not None else ()),
-            ),
-        )
-
-
-def _same(left: str, right: str) -> str:
-    """A condition: the very same value, for types without equality too."""
-    return f"row({left})::record *= row({right})::record"
-
-
-def _derived(table: Target, source: str, expression: str | None) -> str:
-    """An expression of the trigger: what follows from the new row's ``source``."""
-    value = f"new.{quote(source)}"
-    if expression is None:
-        return value
-    return f"(select {expression} from (values ({value})) as {quote(table.name)} ({quote(source)}))"
-
-
 def _own_sequences(table: Target, expansion: Expansion) -> str:
     name, new = name_of(table), quote(expansion.new)
     body = f"""\
@@ -321,58 +238,3 @@ begin
     end if;
 end"""
     return f"do {dollar(body)}"
-
-
-def _body(table: Target, expansion: Expansion) -> str:
-    old, new = quote(expansion.old), quote(expansion.new)
-    up = _derived(table, expansion.old, expansion.up)
-    down = _derived(table, expansion.new, expansion.down)
-    said = literal(f"{expansion.old} and {expansion.new} of {table.name} were written with values that differ.")
-    filled = ""
-    if expansion.default is not None:
-        filled = f"""\
-        if new.{old} is null and new.{new} is null then
-            new.{old} := {expansion.default};
-        end if;
-"""
-    return f"""\
--- Keeps {" ".join(expansion.old.split())} and {" ".join(expansion.new.split())} of {" ".join(table.name.split())} the same, for code that writes the one and code that writes the other.
-#variable_conflict use_column
-declare
-    v_row record;
-begin
-    if tg_op = 'INSERT' then
-{filled}\
-        if new.{new} is null then
-            new.{new} := {up};
-            return new;
-        elsif new.{old} is null then
-            new.{old} := {down};
-            return new;
-        end if;
-    elsif {_same(f"new.{new}", f"old.{new}")} then
-        if {_same(f"new.{old}", f"old.{old}")} is not true or new.{new} is null then
-            new.{new} := {up};
-        end if;
-        return new;
-    end if;
-    v_row := new;
-    v_row.{new} := {up};
-    if {_same(f"v_row.{new}", f"new.{new}")} then
-        return new;
-    end if;
-    if tg_op = 'UPDATE' then
-        if {_same(f"new.{old}", f"old.{old}")} then
-            new.{old} := {down};
-            return new;
-        end if;
-    end if;
-    v_row.{old} := {down};
-    if {_same(f"v_row.{old}", f"new.{old}")} then
-        return new;
-    end if;
-    raise exception using errcode = 'HF465',
-        message = {said},
-        hint = 'Write one of them: the other follows.',
-        table = {literal(table.name)}, column = {literal(expansion.new)};
-end"""

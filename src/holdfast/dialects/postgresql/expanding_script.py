@@ -3,14 +3,76 @@
 from __future__ import annotations
 
 from holdfast.dialects.changing import Target
+from holdfast.dialects.expanding import ExpandingInSteps, ExpandingScript, bounded
 from holdfast.dialects.postgresql.changing import name_of
+from holdfast.dialects.postgresql.expanding_trigger import MARK, function_name, trigger_name
 from holdfast.dialects.postgresql.sql import dollar, literal, quote
-
-MARK = "holdfast-expand "
-"""How the comment of a trigger's function begins that is ours for as long as a column is expanded."""
+from holdfast.tables import Expansion
 
 _BLOCKS = 100
 """Pages of 8 kB that one batch of a backfill goes over."""
+
+
+class PostgreSQLExpandingScript(ExpandingScript):
+    def __init__(self, steps: ExpandingInSteps) -> None:
+        self.steps = steps
+
+    def expand(self, table: Target, expansion: Expansion, type_: str) -> tuple[str, ...]:
+        what = f"Column {expansion.new} beside {table}.{expansion.old}"
+        return (
+            _refuse_unless_plain(table, expansion.old, what),
+            *self.steps.expand(table, expansion, type_),
+        )
+
+    def fill(self, table: Target, column: str, value: str | None) -> str:
+        """A backfill of the rows in which the column is NULL, page by page, each batch a transaction of its own.
+
+        Without a value it is the one that the column of ``hf_expand_column`` follows from.
+        """
+        said = f"obj_description({literal(function_name(table, column) + '()')}::regprocedure, 'pg_proc')"
+        given = (
+            literal(f"({value})")
+            if value is not None
+            else f"(select coalesce('(' || (s.said ->> 'up') || ')', quote_ident(s.said ->> 'old'))\n"
+            f"        from (select substr({said}, {len(MARK) + 1})::json as said) as s)"
+        )
+        body = f"""\
+declare
+    v_table constant regclass := {literal(name_of(table))};
+    v_value constant text := {given};
+    v_block bigint := 0;
+begin
+    while v_block < pg_relation_size(v_table) / current_setting('block_size')::bigint loop
+        perform set_config('lock_timeout', '0', true);
+        execute format(
+            'update %s set %I = %s where %I is null and %s is not null and ctid >= %L::tid and ctid < %L::tid',
+            v_table, {literal(column)}, v_value, {literal(column)}, v_value,
+            format('(%s,0)', v_block), format('(%s,0)', v_block + {_BLOCKS}));
+        commit;
+        perform pg_sleep(0.05);
+        v_block := v_block + {_BLOCKS};
+    end loop;
+end"""
+        return f"do {dollar(body)}"
+
+    def finalize(self, table: Target, old: str, new: str) -> str:
+        return _refuse_unfinished(table, old, new, f"Column {table}.{new} made as {old}")
+
+    def contract(
+        self, table: Target, old: str, new: str, *, swap: bool, default: str | None
+    ) -> tuple[str | tuple[str, ...], ...]:
+        name, check = name_of(table), bounded(f"hf_{table.name}_{new}_same")
+        kept = quote(old if swap else new)
+        return (
+            self.finalize(table, old, new),
+            _add_same(table, old, new, check),
+            f"alter table {name} validate constraint {quote(check)}",
+            (
+                f"lock table {name} in access exclusive mode",
+                _contract(table, old, new, swap=swap),
+                *((f"alter table {name} alter column {kept} set default {default}",) if default is not None else ()),
+            ),
+        )
 
 
 def _refusing(table: Target, said: str, found: str) -> str:
@@ -38,7 +100,7 @@ end"""
     return f"do {dollar(body)}"
 
 
-def refuse_unless_plain(table: Target, column: str, what: str) -> str:
+def _refuse_unless_plain(table: Target, column: str, what: str) -> str:
     """Stops where the column cannot have a successor, or has a default, which only the database knows."""
     return _refusing(
         table,
@@ -87,7 +149,7 @@ def _standing(old: str, new: str) -> str:
         )"""
 
 
-def refuse_unfinished(table: Target, old: str, new: str, what: str) -> str:
+def _refuse_unfinished(table: Target, old: str, new: str, what: str) -> str:
     """Stops where the new column lacks what the old one has."""
     return _refusing(
         table,
@@ -108,11 +170,11 @@ select case when count(*) filter (where a.attname = {literal(new)}) = 0 then 'th
     )
 
 
-def add_same(table: Target, old: str, new: str, check: str, function: str) -> str:
+def _add_same(table: Target, old: str, new: str, check: str) -> str:
     """The check that both columns say the same, of what ``hf_expand_column`` wrote down."""
     body = f"""\
 declare
-    v_text constant text := obj_description({literal(function + "()")}::regprocedure, 'pg_proc');
+    v_text constant text := obj_description({literal(function_name(table, new) + "()")}::regprocedure, 'pg_proc');
     v_said json;
 begin
     if v_text is null or v_text not like {literal(MARK + "%")} then
@@ -134,7 +196,7 @@ end"""
     return f"do {dollar(body)}"
 
 
-def contract(table: Target, old: str, new: str, trigger: str, function: str, *, swap: bool) -> str:
+def _contract(table: Target, old: str, new: str, *, swap: bool) -> str:
     """The old column goes; with ``swap`` the new one, and what was copied for it, take the names of before."""
     name = name_of(table)
     renamed = ""
@@ -159,41 +221,9 @@ begin
         left join (pg_class as i join pg_index as x on x.indexrelid = i.oid) on x.indrelid = v_table
             and i.relname = o.copy
         where coalesce(k.oid, i.oid) is not null);
-    drop trigger {trigger} on {name};
-    drop function {function}();
+    drop trigger {quote(trigger_name(new))} on {name};
+    drop function {function_name(table, new)}();
     alter table {name} drop column {quote(old)};
 {renamed}\
-end"""
-    return f"do {dollar(body)}"
-
-
-def fill(table: Target, column: str, value: str | None, function: str) -> str:
-    """A backfill of the rows in which the column is NULL, page by page, each batch a transaction of its own.
-
-    Without a value it is the one that the column of ``hf_expand_column`` follows from.
-    """
-    said = f"obj_description({literal(function + '()')}::regprocedure, 'pg_proc')"
-    given = (
-        literal(f"({value})")
-        if value is not None
-        else f"(select coalesce('(' || (s.said ->> 'up') || ')', quote_ident(s.said ->> 'old'))\n"
-        f"        from (select substr({said}, {len(MARK) + 1})::json as said) as s)"
-    )
-    body = f"""\
-declare
-    v_table constant regclass := {literal(name_of(table))};
-    v_value constant text := {given};
-    v_block bigint := 0;
-begin
-    while v_block < pg_relation_size(v_table) / current_setting('block_size')::bigint loop
-        perform set_config('lock_timeout', '0', true);
-        execute format(
-            'update %s set %I = %s where %I is null and %s is not null and ctid >= %L::tid and ctid < %L::tid',
-            v_table, {literal(column)}, v_value, {literal(column)}, v_value,
-            format('(%s,0)', v_block), format('(%s,0)', v_block + {_BLOCKS}));
-        commit;
-        perform pg_sleep(0.05);
-        v_block := v_block + {_BLOCKS};
-    end loop;
 end"""
     return f"do {dollar(body)}"

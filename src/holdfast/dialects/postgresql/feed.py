@@ -4,34 +4,21 @@ Numbers are given when a row is written, and transactions commit in another orde
 the next: what is committed in this one and was not in the last one, by number. Of two changes of one row the later one
 has the higher number, since the row was locked, and is seen in no snapshot without the other. Ordered by the numbers of the
 transactions, which are given when each first writes, the two could come the wrong way round.
-
-Where to look is told by marks: (transaction, change), of which a batch makes one when it has been read. A change that
-was visible had its number before it was asked which transaction would begin next, so that one and all after it have
-higher numbers. A snapshot does not say it: its end is the last transaction that is over, and later ones may be running
-that have written already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Self
 
 from holdfast.dialects.feed import EVERYTHING, Dropped, Feed, Origin, Position
+from holdfast.dialects.postgresql import feed_origin
+from holdfast.dialects.postgresql.feed_snapshots import Snapshot, above, between, not_in, worth_keeping
 from holdfast.dialects.query import Query
 
 TABLES: dict[str, str] = {
-    # Where the journal has lived: each cluster counts its transactions from anew, and the changes that were brought
-    # along by a dump have numbers that mean nothing here.
-    "origin": """\
-create table if not exists holdfast.origin (
-    number integer primary key,
-    system bigint not null,
-    journal_oid oid not null,
-    first_change bigint not null,
-    at timestamptz not null default clock_timestamp()
-)""",
+    **feed_origin.TABLES,
     # Who reads the feed, and how far it is done.
     "consumer": """\
 create table if not exists holdfast.consumer (
@@ -44,50 +31,20 @@ create table if not exists holdfast.consumer (
 )""",
 }
 
-# While nobody writes. What was recorded here is younger than the triggers, and a restore makes those after the rows.
-BEGIN_ORIGIN = """\
-declare
-    v_system bigint := (select c.system_identifier from pg_control_system() as c);
-    v_last holdfast.origin;
-    v_triggers integer;
-begin
-    lock table holdfast.origin in share row exclusive mode;
-    select o.* into v_last from holdfast.origin as o order by o.number desc limit 1;
-    if v_last.number is null then
-        insert into holdfast.origin (number, system, journal_oid, first_change)
-        values (1, v_system, 'holdfast.change'::regclass, 0);
-    elsif (v_last.system, v_last.journal_oid) is distinct from (v_system, 'holdfast.change'::regclass::oid) then
-        lock table holdfast.change in share row exclusive mode;
-        select max(age(t.xmin)) into v_triggers
-        from pg_trigger as t
-        join pg_proc as p on p.oid = t.tgfoid
-        where p.pronamespace = 'holdfast'::regnamespace;
-        insert into holdfast.origin (number, system, journal_oid, first_change)
-        values (v_last.number + 1, v_system, 'holdfast.change'::regclass, coalesce(
-            (select min(c.id) from holdfast.change as c where age(c.xmin) < v_triggers),
-            nextval('holdfast.change_id')));
-    end if;
-end"""
-
 # The trigger that calls it is there only where somebody wants to be woken: it makes commits queue.
 WAKE_UP = """\
+create or replace function holdfast.wake_up()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $holdfast$
 begin
     perform pg_notify('holdfast', '');
     return null;
-end"""
+end
+$holdfast$"""
 
-_HEAD = "set search_path = pg_catalog, pg_temp"
-FUNCTIONS: dict[str, str] = {
-    "begin_origin()": (
-        f"create or replace function holdfast.begin_origin()\nreturns void\nlanguage plpgsql\n{_HEAD}\n"
-        f"as $holdfast$\n{BEGIN_ORIGIN}\n$holdfast$"
-    ),
-    "wake_up()": (
-        f"create or replace function holdfast.wake_up()\nreturns trigger\nlanguage plpgsql\n{_HEAD}\n"
-        f"as $holdfast$\n{WAKE_UP}\n$holdfast$"
-    ),
-}
-ORIGIN = "select holdfast.begin_origin()"
+FUNCTIONS = {**feed_origin.FUNCTIONS, "wake_up()": WAKE_UP}
 
 _TRIGGER_ON = """\
 create or replace trigger wake_up after insert on holdfast.transaction
@@ -98,67 +55,23 @@ _FAR = 10_000
 """Transactions, between what is acknowledged and what is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What is over: the transactions before ``xmax`` without those that were ``running``."""
-
-    xmax: int = 0
-    running: frozenset[int] = frozenset()
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        if not text:
-            return cls()
-        if text == EVERYTHING:
-            return cls(2**64 - 1)
-        _, xmax, running = text.split(":")
-        return cls(int(xmax), frozenset(int(each) for each in running.split(",") if each))
-
-    def covers(self, transaction: int) -> bool:
-        """Whether this one and all before it are over."""
-        return transaction < self.xmax and not any(each <= transaction for each in self.running)
-
-    def ended_since(self, earlier: Self) -> frozenset[int]:
-        """Of those that were running then."""
-        return frozenset(each for each in earlier.running - self.running if each < self.xmax)
-
-
-def _after(snapshot: Snapshot) -> str:
-    """A condition: it was not committed in the snapshot."""
-    return f"(c.xid >= '{snapshot.xmax}'::xid8 or c.xid = any ({_xids(snapshot.running)}))"
-
-
 def _life(position: Position, origins: Sequence[Origin]) -> Origin:
     return next(each for each in origins if each.number == position.origin)
 
 
-def _above(marks: Sequence[tuple[int, int]], transaction: int) -> int:
-    """The changes of that transaction and of all later ones have higher numbers."""
-    return max((change for begins, change in marks if begins <= transaction), default=0)
-
-
-def _kept(marks: Sequence[tuple[int, int]], done: Snapshot) -> tuple[tuple[int, int], ...]:
-    """Those that say the most of what is not over yet, or may come to do so."""
-    said = {_above(marks, each) for each in (*done.running, done.xmax)}
-    return tuple(each for each in marks if each[0] > done.xmax or each[1] in said)
-
-
-def _batch(position: Position, origin: Origin) -> str:
-    """A condition: the change is of that life, and was committed between the two snapshots."""
-    life = f"c.id >= {origin.first} and c.id < {origin.end}"
-    done, reading = Snapshot.parse(position.done), Snapshot.parse(position.reading or "")
-    since = (
-        f"c.xid >= '{done.xmax}'::xid8 and c.xid < '{reading.xmax}'::xid8 and c.xid <> all ({_xids(reading.running)})"
+def _rest(position: Position) -> tuple[str, str]:
+    """A condition: the change comes after the position; and the first key of its run that does."""
+    if position.key is None:
+        return f"c.id > {position.change}", "c.key::bigint"
+    return (
+        f"(c.id > {position.change} or c.id = {position.change} and c.key_last > {position.key})",
+        f"case when c.id = {position.change} then {position.key + 1} else c.key::bigint end",
     )
-    came = reading.ended_since(done)
-    return f"{life} and ({since} or c.xid = any ({_xids(came)}))" if came else f"{life} and {since}"
-
-
-def _xids(numbers: frozenset[int]) -> str:
-    return f"'{{{','.join(map(str, sorted(numbers)))}}}'::xid8[]"
 
 
 class PostgreSQLFeed(Feed):
+    consumer_table = "holdfast.consumer"
+
     def is_there(self) -> str:
         return "select to_regclass('holdfast.origin') is not null and to_regclass('holdfast.consumer') is not null"
 
@@ -187,7 +100,7 @@ class PostgreSQLFeed(Feed):
         )
 
     def begin_origin(self) -> str:
-        return ORIGIN
+        return feed_origin.ORIGIN
 
     def is_ahead(self, position: Position, snapshot: str) -> bool:
         known = max(Snapshot.parse(position.done).xmax, Snapshot.parse(position.reading or "").xmax)
@@ -203,8 +116,8 @@ class PostgreSQLFeed(Feed):
     def opened(self, position: Position, snapshot: str, following: int | None) -> Position:
         # What is committed late has lower numbers than what was read already.
         done = Snapshot.parse(position.done)
-        above = _above(position.marks, min((*Snapshot.parse(snapshot).ended_since(done), done.xmax)))
-        return replace(position, batch=position.batch + 1, reading=snapshot, change=above, following=following or 0)
+        first = above(position.marks, min((*Snapshot.parse(snapshot).ended_since(done), done.xmax)))
+        return replace(position, batch=position.batch + 1, reading=snapshot, change=first, following=following or 0)
 
     def closed(self, position: Position) -> Position:
         closed = position.closed()
@@ -212,7 +125,7 @@ class PostgreSQLFeed(Feed):
         marks = position.marks
         if position.following > begins and position.highest > highest:
             marks += ((position.following, position.highest),)
-        return replace(closed, following=0, marks=_kept(marks, Snapshot.parse(closed.done)))
+        return replace(closed, following=0, marks=worth_keeping(marks, Snapshot.parse(closed.done)))
 
     def since(self, at: datetime, origin: Origin) -> Query:
         return Query(
@@ -256,11 +169,7 @@ class PostgreSQLFeed(Feed):
         wanted = "true"
         if relations is not None:
             wanted = f"c.relation = any ('{{{','.join(map(str, relations))}}}'::integer[])"
-        first_key, place = "c.key::bigint", f"c.id > {after.change}"
-        if after.key is not None:
-            # The run that the position is in: what is left of it.
-            first_key = f"case when c.id = {after.change} then {after.key + 1} else c.key::bigint end"
-            place = f"(c.id > {after.change} or c.id = {after.change} and c.key_last > {after.key})"
+        place, first_key = _rest(after)
         if window is not None:
             place += f" and c.id <= {after.change + window}"
         return Query(
@@ -280,7 +189,7 @@ from (
         from holdfast.change as c
         cross join lateral (select {wanted} as wanted) as w
         cross join lateral (select case when c.key_last is not null then {first_key} end as first_key) as f
-        where {_batch(after, origin)} and {place}
+        where {between(after, origin)} and {place}
         order by c.id
         limit {look}
     ) as l
@@ -309,16 +218,11 @@ order by s.id""",
         life = _life(position, origins)
         if life.number != origins[-1].number:
             return f"c.id >= {life.first}"
-        unread = f"c.id >= {life.first} and {_after(Snapshot.parse(position.done))}"
+        unread = f"c.id >= {life.first} and {not_in(Snapshot.parse(position.done))}"
         if position.reading is not None:
             reached = position.change + (position.key is None)
-            unread += f" and (c.id >= {reached} or {_after(Snapshot.parse(position.reading))})"
+            unread += f" and (c.id >= {reached} or {not_in(Snapshot.parse(position.reading))})"
         return f"({unread})"
-
-    def consumers(self) -> str:
-        return (
-            "select c.name, c.cursor, c.acknowledged from holdfast.consumer as c where c.cursor <> '' order by c.name"
-        )
 
     # ------------------------------------------------------------------ consumers
 
@@ -326,14 +230,6 @@ order by s.id""",
         return Query(
             "select pg_try_advisory_lock(hashtextextended('holdfast.consumer.' || cast(:name as text), 0))",
             {"name": name},
-        )
-
-    def enter(self, name: str, cursor: str, holder: str) -> Query:
-        return Query(
-            "insert into holdfast.consumer (name, cursor, holder) values (:name, :cursor, :holder)\n"
-            "on conflict (name) do update set holder = excluded.holder, entered = excluded.entered\n"
-            "returning cursor",
-            {"name": name, "cursor": cursor, "holder": holder},
         )
 
     def held(self, name: str) -> Query:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.postgresql import signing, tenant
+from holdfast.dialects.postgresql import signing, tenant, tenant_original
 from holdfast.dialects.postgresql.installed import OBJECTS
-from holdfast.dialects.postgresql.sql import dollar
+from holdfast.dialects.postgresql.sql import journal_function
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.objects import SCHEMA_VERSION
 
@@ -67,7 +67,7 @@ begin
         session_user, nullif(current_setting('application_name'), ''), inet_client_addr()
     )
     on conflict (xid, at) do nothing;
-    perform set_config('holdfast.xid', pg_current_xact_id()::text, true);
+    return set_config('holdfast.xid', pg_current_xact_id()::text, true)::xid8;
 end"""
 
 NOTE_COMMIT = """\
@@ -175,62 +175,47 @@ begin
 end"""
 
 
-def _function(
-    signature: str,
-    returns: str,
-    body: str,
-    *,
-    language: str = "plpgsql",
-    definer: bool = False,
-    options: str = "",
-) -> str:
-    security = " security definer" if definer else ""
-    return (
-        f"create or replace function holdfast.{signature}\nreturns {returns}\n"
-        f"language {language}{security}{options}\nset search_path = pg_catalog, pg_temp\nas {dollar(body)}"
-    )
-
-
 def _setting_context(body: str) -> str:
     head = "actor text default null, tenant text default null, reason text default null, context jsonb default null"
-    return _function(f"set_context({head})", "void", body).replace("set search_path = pg_catalog, pg_temp\n", "")
+    return journal_function(f"set_context({head})", "void", body, pinned=False)
 
 
 FUNCTIONS = {
-    "set_signed_context(text)": _function("set_signed_context(signed text)", "void", signing.SET_SIGNED_CONTEXT),
+    "set_signed_context(text)": journal_function("set_signed_context(signed text)", "void", signing.SET_SIGNED_CONTEXT),
     "set_context(text, text, text, jsonb)": _setting_context(SET_CONTEXT),
-    "record_transaction()": _function("record_transaction()", "void", RECORD_TRANSACTION, definer=True),
-    "note_commit()": _function("note_commit()", "trigger", NOTE_COMMIT, definer=True),
-    "refuse_unless_allowed(text, numeric, text, text, text)": _function(
+    "record_transaction()": journal_function("record_transaction()", "xid8", RECORD_TRANSACTION, definer=True),
+    "note_commit()": journal_function("note_commit()", "trigger", NOTE_COMMIT, definer=True),
+    "refuse_unless_allowed(text, numeric, text, text, text)": journal_function(
         "refuse_unless_allowed(what text, number numeric, code text, complaint text, advice text)",
         "void",
         REFUSE_UNLESS_ALLOWED,
     ),
-    "mark(text, text, text, text, text, text)": _function(
+    "mark(text, text, text, text, text, text)": journal_function(
         "mark(kind text, name text, schema_name text, table_name text, version text, source text)",
         "void",
         MARK,
         # Planned once for a connection: the plan takes longer to make than to run.
         options="\nset plan_cache_mode = force_generic_plan",
     ),
-    "as_of(anyelement, timestamptz)": _function(
+    "as_of(anyelement, timestamptz)": journal_function(
         "as_of(of anyelement, at timestamptz)",
         "setof anyelement",
         AS_OF,
         options=" stable\nset datestyle = 'ISO, YMD'",
         # A column may be of a type of the user's.
-    ).replace("set search_path = pg_catalog, pg_temp\n", ""),
-    "keep(integer, text, text, text, text)": _function(
-        "keep(relation integer, part text, kind text, name text, target text)", "void", tenant.KEEP
+        pinned=False,
     ),
-    "put_back(integer, text, text, text, text)": _function(
-        "put_back(relation integer, part text, kind text, name text, target text)", "void", tenant.PUT_BACK
+    "keep(integer, text, text, text, text)": journal_function(
+        "keep(relation integer, part text, kind text, name text, target text)", "void", tenant_original.KEEP
     ),
-    "across_tenants()": _function(
+    "put_back(integer, text, text, text, text)": journal_function(
+        "put_back(relation integer, part text, kind text, name text, target text)", "void", tenant_original.PUT_BACK
+    ),
+    "across_tenants()": journal_function(
         "across_tenants()", "boolean", tenant.ACROSS_TENANTS, language="sql", definer=True, options=" stable"
     ),
-    "all_tenants(text)": _function("all_tenants(reason text)", "void", tenant.ALL_TENANTS, definer=True),
-    "named(integer, text)": _function(
+    "all_tenants(text)": journal_function("all_tenants(reason text)", "void", tenant.ALL_TENANTS, definer=True),
+    "named(integer, text)": journal_function(
         "named(relation_id integer, document text)", "json", NAMED, language="sql", options=" stable"
     ),
 }
@@ -241,17 +226,19 @@ DISTRIBUTED_FUNCTIONS = {"set_context(text, text, text, jsonb)": _setting_contex
 _VERIFYING = " stable parallel safe"
 # What takes the place of the functions above, and comes beside them, where a context counts only with a signature.
 SIGNED_FUNCTIONS = {
-    "signed_context()": _function(
+    "signed_context()": journal_function(
         "signed_context()", "jsonb", signing.SIGNED_CONTEXT, definer=True, options=_VERIFYING
     ),
-    "signed_tenant()": _function("signed_tenant()", "text", signing.SIGNED_TENANT, definer=True, options=_VERIFYING),
-    "record_transaction()": _function(
+    "signed_tenant()": journal_function(
+        "signed_tenant()", "text", signing.SIGNED_TENANT, definer=True, options=_VERIFYING
+    ),
+    "record_transaction()": journal_function(
         "record_transaction()",
-        "void",
+        "xid8",
         signing.RECORD_TRANSACTION + RECORD_TRANSACTION.partition("begin\n")[2],
         definer=True,
     ),
-    "all_tenants(text)": _function(
+    "all_tenants(text)": journal_function(
         "all_tenants(reason text)",
         "void",
         tenant.ALL_TENANTS.replace(signing.CLAIMED_ACTOR, signing.SIGNED_ACTOR),

@@ -8,14 +8,17 @@ from holdfast.dialects.postgresql import (
     erasure,
     evidence,
     feed,
+    feed_origin,
+    holds,
     interventions,
     permissions,
-    retention,
     signing,
     tenant,
     tenant_journal,
+    tenant_original,
 )
 from holdfast.dialects.postgresql.functions import DISTRIBUTED_FUNCTIONS, FUNCTIONS, SIGNED_FUNCTIONS
+from holdfast.dialects.postgresql.isolation import Isolation
 from holdfast.dialects.postgresql.sql import literal, mark, quote
 from holdfast.objects import DatabaseObject, Kind
 from holdfast.tables import TableName
@@ -91,9 +94,10 @@ create table if not exists holdfast.relation_column (
 )""",
     **interventions.TABLES,
     **evidence.TABLES,
-    **retention.TABLES,
+    **holds.TABLES,
     **erasure.TABLES,
     **feed.TABLES,
+    **tenant_original.TABLES,
     **tenant.TABLES,
     **permissions.TABLES,
 }
@@ -197,7 +201,7 @@ end
 $holdfast$"""
 
 
-def objects(owner: str | None, isolation: tenant.Isolation) -> tuple[DatabaseObject, ...]:
+def objects(owner: str | None, isolation: Isolation) -> tuple[DatabaseObject, ...]:
     """The journal's own objects, in the order in which they are made."""
     made: list[tuple[Kind, str, tuple[str, ...]]] = [("table", name, (create,)) for name, create in TABLES.items()]
     if isolation.keys:
@@ -288,7 +292,7 @@ OPEN = (
 _ACROSS_TENANTS = ("all_tenants(text)", "across_tenants()")
 
 
-def install(version: str, roles_apart: bool, isolation: tenant.Isolation) -> tuple[str, ...]:
+def install(version: str, roles_apart: bool, isolation: Isolation) -> tuple[str, ...]:
     """The statements that make the journal, each harmless where its object is there already."""
     owner = ROLE if roles_apart else None
     made = objects(owner, isolation)
@@ -299,7 +303,7 @@ def install(version: str, roles_apart: bool, isolation: tenant.Isolation) -> tup
         *(statement for each in made if each.kind == "table" for statement in each.create),
         months_ahead(),
         *(statement for each in made if each.kind != "table" for statement in each.create),
-        feed.ORIGIN,
+        feed_origin.ORIGIN,
         *(mark(each, version) for each in made),
     )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from holdfast.dialects.log import Log, LogFilter
 from holdfast.dialects.postgresql.recording import Recorder
-from holdfast.dialects.postgresql.sql import qualified
-from holdfast.dialects.postgresql.undo_rows import TableUndo, target, target_parameters
-from holdfast.dialects.postgresql.values import key_spelled
+from holdfast.dialects.postgresql.sql import indent, qualified
+from holdfast.dialects.postgresql.undo_rows import target, target_parameters
+from holdfast.dialects.postgresql.undo_table import TableUndo
+from holdfast.dialects.postgresql.values import covers, key_spelled
 from holdfast.dialects.query import Query
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -16,33 +19,39 @@ from holdfast.policies import Audit
 _OPERATIONS = {"insert": "I", "update": "U", "delete": "DS", "restore": "R", "truncate": "T"}
 
 # One row for each row that was changed: a run of inserted keys is one change.
-_KEYS = """\
-cross join lateral (
-    select c.key as key, null::bigint as number where c.key_last is null
-    union all
-    select run.key::text, run.key
-    from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
-) as k"""
-
-# As the function holdfast.named does, which looks them up for each document.
-_NAMES = """\
-names as (
-    select c.relation, jsonb_object_agg(c.id, c.name || case when c.dropped and exists (
-            select from holdfast.relation_column as o
-            where o.relation = c.relation and o.name = c.name and not o.dropped
-        ) then ' (dropped)' else '' end) as names
-    from holdfast.relation_column as c
-    where c.relation in (select distinct e.relation from e)
-    group by c.relation
+_EACH = """\
+e as materialized (
+    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after, k.key, k.number
+    from c
+    cross join lateral (
+        select c.key as key, null::bigint as number where c.key_last is null
+        union all
+        select run.key::text, run.key
+        from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
+    ) as k
+    order by c.id desc, k.number desc{limit}
+)"""
+# Of one row there is one in each.
+_ONE = """\
+e as (
+    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after,
+        case when c.key_last is null then c.key else :key end as key, null::bigint as number
+    from c
 )"""
 
-
-def _named(document: str) -> str:
-    """An expression: the document with column ids as one with the present names, or NULL."""
-    return f"""\
-case when {document} is not null then coalesce((
-        select json_object_agg(coalesce(n.names ->> d.key, '?' || d.key), d.value order by d.key::integer)
-        from json_each({document}::json) as d)::text, '{{}}') end"""
+# The numbers of transactions are in the order of their first writes, so about in that of their times.
+_UNTIL = """\
+with recursive search as (
+    select 0::bigint as low, (select max(t.id) + 1 from holdfast.transaction as t) as high
+    union all
+    select case when m.at <= :until then m.id else s.low end, case when m.at <= :until then s.high else s.middle end
+    from (select s.low, s.high, (s.low + s.high) / 2 as middle from search as s where s.high - s.low > 1) as s
+    -- Where numbers are missing the next one speaks for them.
+    left join lateral (
+        select t.id, t.at from holdfast.transaction as t where t.id >= s.middle and t.id < s.high order by t.id limit 1
+    ) as m on true
+)
+select s.low from search as s order by s.high - s.low limit 1"""
 
 
 def _conditions(wanted: LogFilter) -> tuple[list[str], list[str], dict[str, Any]]:
@@ -72,13 +81,12 @@ def _conditions(wanted: LogFilter) -> tuple[list[str], list[str], dict[str, Any]
     if wanted.transaction is not None:
         xid, at = target(wanted.transaction)
         conditions.append(f"c.xid = {xid}")
-        times.append(f"= {at}")
-        parameters |= target_parameters(wanted.transaction)
-    if wanted.recent is not None:
-        times.append(
-            ">= (select min(w.at) from (select at from holdfast.transaction order by id desc limit :recent) as w)"
-        )
-        parameters["recent"] = wanted.recent
+        # A time that is known when the statement is planned leaves one partition in the plan.
+        times.append(f"= {at}" if wanted.at is None else "= :at")
+        parameters |= target_parameters(wanted.transaction) | ({"at": wanted.at} if wanted.at is not None else {})
+    if wanted.above is not None:
+        conditions.append("c.id > :above")
+        parameters["above"] = wanted.above
     return conditions, times, parameters
 
 
@@ -88,8 +96,8 @@ def _of_row(wanted: LogFilter, chosen: list[str], parameters: dict[str, Any]) ->
     few = "\n    order by c.id desc limit :limit" if wanted.limit is not None and wanted.actor is None else ""
     single = " and ".join([*chosen, "c.key = :key and c.key_last is null"])
     parts = [f"    (select c.* from holdfast.change as c where {single}{few})"]
-    if key.removeprefix("-").isdecimal():
-        runs = " and ".join([*chosen, "c.key_last >= cast(:key as bigint) and c.key::bigint <= cast(:key as bigint)"])
+    if key.removeprefix("-").isdecimal() and abs(int(key)) < 2**63:
+        runs = " and ".join([*chosen, covers(":key", wanted.relations)])
         parts.append(f"    select c.* from holdfast.change as c where {runs}")
     return "\n    union all\n".join(parts)
 
@@ -104,7 +112,7 @@ _GIVEN = """\
 
 class PostgreSQLLog(Log):
     def changes(self, wanted: LogFilter) -> Query:
-        """Chosen first, then joined and named: that is work for each row.
+        """Chosen first, then joined: that is work for each row.
 
         A change's number is taken while its row is locked, so their order is that of the commits, row by row; that of the
         times is not: a transaction may begin first and write last.
@@ -132,24 +140,44 @@ with c as materialized (
     where {" and ".join(chosen) or "true"}
     order by c.id desc{limit}
 ),
-e as materialized (
-    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after, k.key, k.number
-    from c
-    {_KEYS}
-    {"where k.key = :key" if wanted.key is not None else ""}
-    order by c.id desc, k.number desc{limit}
-),
-{_NAMES}
+{_EACH.format(limit=limit) if wanted.key is None else _ONE}
 select e.id, coalesce(t.id::text, 'x' || e.xid::text) as transaction, e.at, t.actor, t.tenant, t.reason, e.relation,
-    r.schema_name, r.table_name, e.key, e.operation, coalesce(t.committed, e.at) as committed,
-    {_named("e.before")} as before,
-    {_named("e.after")} as after
+    r.schema_name, r.table_name, e.key, e.operation, coalesce(t.committed, e.at) as committed, e.before, e.after
 from e
 join holdfast.relation as r on r.id = e.relation
-left join names as n on n.relation = e.relation
 left join holdfast.transaction as t on t.xid = e.xid and t.at = e.at
 order by e.id desc, e.number desc""",
             parameters,
+        )
+
+    def names(self, relations: Collection[int]) -> Query:
+        """As the function holdfast.named calls them, which looks them up for each document."""
+        listed = ", ".join(str(int(each)) for each in relations) or "null"
+        return Query(
+            f"""\
+select c.relation, json_object_agg(c.id, c.name || case when c.dropped and exists (
+        select from holdfast.relation_column as o
+        where o.relation = c.relation and o.name = c.name and not o.dropped
+    ) then ' (dropped)' else '' end)::text as names
+from holdfast.relation_column as c
+where c.relation in ({listed})
+group by c.relation""",
+            {},
+        )
+
+    def windows(self, until: datetime | None, sizes: Sequence[int]) -> Query:
+        newest = _UNTIL if until is not None else "select max(t.id) from holdfast.transaction as t"
+        listed = ", ".join(str(int(each)) for each in sizes)
+        return Query(
+            f"""\
+with newest (id) as materialized (
+{indent(newest, "    ")}
+)
+select (select t.at from holdfast.transaction as t where t.id <= n.id - w.size order by t.id desc limit 1) as at
+from newest as n
+cross join unnest(array[{listed}]) with ordinality as w (size, position)
+order by w.position""",
+            {"until": until} if until is not None else {},
         )
 
     def transaction(self, transaction: str) -> Query:
@@ -187,13 +215,13 @@ order by e.id desc, e.number desc""",
         part = TableUndo(protection)
         recorder = Recorder(protection, protection.get(Audit) or Audit())
         return (
-            f"select g.position, holdfast.named({protection.relation.id}, {recorder.image('t')})::text as document\n"
+            f"select g.position, {recorder.image('t')} as document\n"
             f"from {_GIVEN}\njoin {qualified(protection.table.name)} as t on {part.same_row('t', 'g.key')}"
         )
 
     def later_images(self, protection: Protection) -> str:
         return (
-            f"select g.position, holdfast.named(c.relation, c.before)::text as document\nfrom {_GIVEN}\n"
+            f"select g.position, c.before as document\nfrom {_GIVEN}\n"
             f"join holdfast.change as c on c.relation = {protection.relation.id} and c.key = g.key and c.id > g.id\n"
             "order by c.id"
         )

@@ -115,6 +115,17 @@ class PostgreSQLMigrating(Migrating):
     def default_schema(self) -> str:
         return "select coalesce(current_schema(), 'public')"
 
+    def may_keep(self, schema: str | None, table: str) -> Query:
+        return Query(
+            "select coalesce(\n"
+            "    (select has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')\n"
+            "         and has_table_privilege(c.oid, 'delete')\n"
+            "     from pg_class as c where c.oid = to_regclass(concat(quote_ident(p.schema) || '.', quote_ident(:table)))),\n"
+            "    has_schema_privilege(coalesce(p.schema, current_schema()), 'create'), false)\n"
+            "from (select cast(:schema as text)) as p (schema)",
+            {"schema": schema, "table": table},
+        )
+
     def try_lock(self, name: str) -> Query:
         return Query("select pg_try_advisory_lock(hashtextextended(:name, 0))", {"name": name})
 

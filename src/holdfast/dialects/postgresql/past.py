@@ -16,7 +16,8 @@ from holdfast.dialects.past import Past
 from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import dollar, hand_over, indent, literal, qualified, quote
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
-from holdfast.dialects.postgresql.undo_rows import TableUndo, target_parameters
+from holdfast.dialects.postgresql.undo_rows import target_parameters
+from holdfast.dialects.postgresql.undo_table import TableUndo
 from holdfast.dialects.postgresql.values import exactly, from_text, key_spelled
 from holdfast.dialects.query import Query
 from holdfast.objects import DatabaseObject, Protection

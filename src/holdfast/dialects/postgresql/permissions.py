@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql import permission_assigning
+from holdfast.dialects.postgresql.isolation import CLAIMED
+from holdfast.dialects.postgresql.sql import journal_function
 from holdfast.rights import CODE, LONGEST
+from holdfast.tables import ColumnInfo, ForeignKey, TableInfo, TableName
 
 TABLES = {
     # A role of the tenant '' is there for every tenant. One has the permissions of its parent as well.
@@ -39,14 +43,47 @@ create table if not exists holdfast.actor_role (
     check (role_tenant in ('', tenant))
 )""",
 }
+_ROLE, _PERMISSION, _ASSIGNMENT = (TableName("holdfast", name) for name in TABLES)
+_TYPES = dict.fromkeys(("expires_at", "granted_at"), ("timestamp with time zone", "timestamptz"))
+
+
+def _described(key: ForeignKey, columns: str, in_key: int) -> TableInfo:
+    """The table whose key that is; the first so many columns are its primary key."""
+    names = tuple(columns.split())
+    return TableInfo(
+        name=key.table,
+        columns=tuple(
+            ColumnInfo(name, *_TYPES.get(name, ("text", "text")), position=place) for place, name in enumerate(names, 1)
+        ),
+        key=names[:in_key],
+        foreign_keys=(key,),
+    )
+
+
+DESCRIBED = (
+    _described(
+        ForeignKey("parent", _ROLE, ("parent_tenant", "parent"), _ROLE, ("tenant", "name")),
+        "tenant name parent_tenant parent",
+        2,
+    ),
+    _described(
+        ForeignKey("role", _PERMISSION, ("tenant", "role"), _ROLE, ("tenant", "name")), "tenant role pattern", 3
+    ),
+    _described(
+        ForeignKey("role", _ASSIGNMENT, ("role_tenant", "role"), _ROLE, ("tenant", "name")),
+        "tenant actor role_tenant role expires_at granted_by granted_at",
+        4,
+    ),
+)
+"""The same tables, as a copy of a tenant needs them."""
+
 INDEXES = {
     "actor_role_role": """\
 create index if not exists actor_role_role on holdfast.actor_role (role_tenant, role)""",
 }
 
-# The two places that say where a transaction carries what it holds, and for whom.
+# Where a transaction carries what it holds.
 PRESENT = "nullif(current_setting('holdfast.permissions', true), '')"
-PRESENT_TENANT = "nullif(current_setting('holdfast.tenant', true), '')"
 
 # A permission is granted by itself, and by whatever it begins with and a star.
 GRANTED = """\
@@ -63,6 +100,7 @@ permission ~ '^({CODE})$' and length(permission) <= {LONGEST}
     and holdfast.granted(holdfast.present_permissions(), permission)"""
 
 REQUIRE = """\
+#variable_conflict use_variable
 declare
     v_each text;
 begin
@@ -93,102 +131,9 @@ select distinct p.pattern
 from held as h
 join holdfast.role_permission as p on p.tenant = h.tenant and p.role = h.name"""
 
-# Whom the journal belongs to may grant anything. Others need a permission for it, and give no more than they hold.
-MAY_ASSIGN = """\
-declare
-    v_pattern text;
-begin
-    if pg_has_role(session_user, (select n.nspowner from pg_namespace as n where n.nspname = 'holdfast'), 'usage') then
-        return;
-    end if;
-    perform holdfast.require('permission:grant');
-    if tenant is distinct from coalesce(holdfast.present_tenant(), '') then
-        raise exception using errcode = 'HF203',
-            message = 'A role of another tenant cannot be given or taken away.',
-            hint = 'Begin the transaction within holdfast.context(tenant=…).';
-    end if;
-    for v_pattern in
-        with recursive given (tenant, name) as (
-            select may_assign.role_tenant, may_assign.role
-            union
-            select r.parent_tenant, r.parent
-            from given as g
-            join holdfast.permission_role as r on r.tenant = g.tenant and r.name = g.name
-            where r.parent is not null
-        )
-        select p.pattern
-        from given as g
-        join holdfast.role_permission as p on p.tenant = g.tenant and p.role = g.name
-    loop
-        if not holdfast.granted(holdfast.present_permissions(), v_pattern) then
-            raise exception using errcode = 'HF485',
-                message = format('The role %s grants %s, which is not held, so it cannot be given or taken away.', role, v_pattern),
-                detail = v_pattern,
-                hint = 'Ask somebody who holds it, or whom the journal belongs to.';
-        end if;
-    end loop;
-end"""
-
-# The tenant's own role goes before one of the same name that every tenant has.
-ASSIGN = """\
-declare
-    v_role_tenant text := (
-        select r.tenant from holdfast.permission_role as r
-        where r.name = assign_role.role and r.tenant in ('', assign_role.tenant)
-        order by r.tenant desc
-        limit 1);
-begin
-    if v_role_tenant is null then
-        return false;
-    end if;
-    perform holdfast.may_assign(tenant, v_role_tenant, role);
-    insert into holdfast.actor_role as a (tenant, actor, role_tenant, role, expires_at, granted_by)
-    values (assign_role.tenant, assign_role.actor, v_role_tenant, assign_role.role, assign_role.expires_at,
-        assign_role.granted_by)
-    on conflict on constraint actor_role_pkey do update
-        set expires_at = excluded.expires_at, granted_by = excluded.granted_by, granted_at = now();
-    insert into holdfast.intervention (kind, actor, reason, details)
-    values ('grant', granted_by, reason, jsonb_build_object('tenant', assign_role.tenant, 'actor', assign_role.actor,
-        'role', assign_role.role, 'role_tenant', v_role_tenant, 'expires_at', assign_role.expires_at));
-    return true;
-end"""
-
-WITHDRAW = """\
-declare
-    v_role_tenant text;
-    v_found boolean := false;
-begin
-    for v_role_tenant in
-        select a.role_tenant from holdfast.actor_role as a
-        where a.tenant = withdraw_role.tenant and a.actor = withdraw_role.actor and a.role = withdraw_role.role
-    loop
-        perform holdfast.may_assign(tenant, v_role_tenant, role);
-        delete from holdfast.actor_role as a
-        where a.tenant = withdraw_role.tenant and a.actor = withdraw_role.actor
-            and a.role_tenant = v_role_tenant and a.role = withdraw_role.role;
-        insert into holdfast.intervention (kind, actor, reason, details)
-        values ('revoke', withdrawn_by, reason, jsonb_build_object('tenant', withdraw_role.tenant,
-            'actor', withdraw_role.actor, 'role', withdraw_role.role, 'role_tenant', v_role_tenant));
-        v_found := true;
-    end loop;
-    return v_found;
-end"""
-
 RECORD_DENIAL = """\
 insert into holdfast.intervention (kind, actor, reason, details)
 values ('denied', left(actor, 500), left(reason, 500), jsonb_build_object('permission', left(permission, 500), 'table', left(target, 500), 'tenant', left(tenant, 500)))"""
-
-
-def _function(
-    signature: str, returns: str, body: str, *, language: str = "plpgsql", definer: bool = False, options: str = ""
-) -> str:
-    security = " security definer" if definer else ""
-    variables = "#variable_conflict use_variable\n" if language == "plpgsql" else ""
-    return (
-        f"create or replace function holdfast.{signature}\nreturns {returns}\n"
-        f"language {language}{security}{options}\nset search_path = pg_catalog, pg_temp\n"
-        f"as $holdfast$\n{variables}{body}\n$holdfast$"
-    )
 
 
 def _expression(signature: str, returns: str, expression: str, *, volatility: str = "stable") -> str:
@@ -202,11 +147,11 @@ def _expression(signature: str, returns: str, expression: str, *, volatility: st
 _READING = " stable parallel safe"
 FUNCTIONS = {
     "present_permissions()": _expression("present_permissions()", "text", PRESENT),
-    "present_tenant()": _expression("present_tenant()", "text", PRESENT_TENANT),
+    "present_tenant()": _expression("present_tenant()", "text", CLAIMED),
     "granted(text, text)": _expression("granted(held text, pattern text)", "boolean", GRANTED, volatility="immutable"),
     "may(text)": _expression("may(permission text)", "boolean", MAY),
-    "require(text[])": _function("require(variadic permissions text[])", "boolean", REQUIRE, options=_READING),
-    "permissions_of(text, text)": _function(
+    "require(text[])": journal_function("require(variadic permissions text[])", "boolean", REQUIRE, options=_READING),
+    "permissions_of(text, text)": journal_function(
         "permissions_of(actor text, tenant text)",
         "setof text",
         PERMISSIONS_OF,
@@ -214,22 +159,8 @@ FUNCTIONS = {
         definer=True,
         options=" stable",
     ),
-    "may_assign(text, text, text)": _function(
-        "may_assign(tenant text, role_tenant text, role text)", "void", MAY_ASSIGN, definer=True
-    ),
-    "assign_role(text, text, text, timestamptz, text, text)": _function(
-        "assign_role(tenant text, actor text, role text, expires_at timestamptz, granted_by text, reason text)",
-        "boolean",
-        ASSIGN,
-        definer=True,
-    ),
-    "withdraw_role(text, text, text, text, text)": _function(
-        "withdraw_role(tenant text, actor text, role text, withdrawn_by text, reason text)",
-        "boolean",
-        WITHDRAW,
-        definer=True,
-    ),
-    "record_denial(text, text, text, text, text)": _function(
+    **permission_assigning.FUNCTIONS,
+    "record_denial(text, text, text, text, text)": journal_function(
         "record_denial(permission text, target text, tenant text, actor text, reason text)",
         "void",
         RECORD_DENIAL,

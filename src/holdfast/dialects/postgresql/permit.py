@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.dialects.postgresql.isolation import Isolation
 from holdfast.dialects.postgresql.sql import function, literal, qualified, quote, trigger
-from holdfast.dialects.postgresql.tenant import Isolation
-from holdfast.dialects.postgresql.tenant_keys import kept
+from holdfast.dialects.postgresql.tenant_original import kept
 from holdfast.errors import UnsupportedError
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Permit, SoftDelete, Tenant

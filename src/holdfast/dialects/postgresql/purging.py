@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from holdfast.dialects.postgresql.holds import PostgreSQLHolds
 from holdfast.dialects.postgresql.recording import Recorder
-from holdfast.dialects.postgresql.retention import PostgreSQLRetention
 from holdfast.dialects.postgresql.sql import qualified, quote
-from holdfast.dialects.postgresql.undo_rows import TableUndo, matching
+from holdfast.dialects.postgresql.undo_table import TableUndo, matching
 from holdfast.dialects.postgresql.values import all_settings, key_parts
 from holdfast.dialects.purging import Purging
 from holdfast.dialects.query import Query
@@ -78,7 +78,7 @@ def _key(protection: Protection, row: str) -> str:
 
 
 def _held(protection: Protection, row: str) -> str:
-    return PostgreSQLRetention().is_held(protection.relation.id, _key(protection, row))
+    return PostgreSQLHolds().is_held(protection.relation.id, _key(protection, row))
 
 
 def _dead(protection: Protection, row: str) -> str:

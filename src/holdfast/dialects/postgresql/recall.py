@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.dialects.postgresql.sql import literal, qualified, quote
-from holdfast.dialects.postgresql.undo_rows import TableUndo
+from holdfast.dialects.postgresql.undo_table import TableUndo
 from holdfast.dialects.postgresql.values import exactly, from_text, key_text
 from holdfast.dialects.query import Query
 from holdfast.dialects.recall import Recall

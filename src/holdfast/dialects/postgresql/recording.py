@@ -12,10 +12,10 @@ from holdfast.policies import Audit, SoftDelete, Tenant
 from holdfast.tables import ColumnInfo
 
 # Written once for each transaction that changes something. The flag is a setting that ends with the
-# transaction and goes back with a savepoint, as the row does.
+# transaction and goes back with a savepoint, as the row does. An assignment starts no executor, as PERFORM would.
 RECORD_TRANSACTION = """\
 if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-    perform holdfast.record_transaction();
+    v_xid := holdfast.record_transaction();
 end if;"""
 
 

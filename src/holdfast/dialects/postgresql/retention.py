@@ -1,45 +1,15 @@
-"""What may go: old partitions and changes of the journal; and what must stay, the rows under legal hold."""
+"""What may go: old partitions and changes of the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from holdfast.dialects.postgresql.recording import Recorder
+from holdfast.dialects.postgresql.partitions import PARTITIONS, gaps, make_partition
 from holdfast.dialects.postgresql.sql import literal, quote
-from holdfast.dialects.postgresql.undo_rows import TableUndo
-from holdfast.dialects.postgresql.values import key_spelled
 from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part, Retention, Rules, parameters
-from holdfast.objects import Protection
-
-TABLES: dict[str, str] = {
-    # Rows of which nothing is purged, dropped or erased. A row may be held for several reasons.
-    "hold": """\
-create table if not exists holdfast.hold (
-    id bigint generated always as identity primary key,
-    relation integer not null references holdfast.relation,
-    key text collate "C" not null,
-    at timestamptz not null default clock_timestamp(),
-    actor text,
-    reason text not null,
-    session_user_name text not null default session_user,
-    -- The hold that somebody placed, where the same row had another key then.
-    first bigint,
-    unique (relation, key, reason)
-)""",
-}
-
-_PARTITIONS = """\
-select c.relname as name,
-    (regexp_match(b.bound, 'FROM [(]''([^'']+)''[)]'))[1]::timestamptz as lower,
-    (regexp_match(b.bound, 'TO [(]''([^'']+)''[)]'))[1]::timestamptz as upper,
-    b.bound = 'DEFAULT' as is_default
-from pg_inherits as i
-join pg_class as c on c.oid = i.inhrelid
-cross join lateral (select pg_get_expr(c.relpartbound, c.oid) as bound) as b
-where i.inhparent = 'holdfast.change'::regclass"""
 
 _RULES = "unnest(cast(:relations as integer[]), cast(:untils as timestamptz[])) as rule (relation, until)"
 
@@ -55,73 +25,7 @@ _PAGES_HOLD = 40
 """How many changes a page of the journal has, about."""
 
 
-def _months(month: str) -> tuple[datetime, datetime]:
-    year, number = int(month[:4]), int(month[4:])
-    return (
-        datetime(year, number, 1, tzinfo=UTC),
-        datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC),
-    )
-
-
 class PostgreSQLRetention(Retention):
-    # ------------------------------------------------------------------ legal holds
-
-    def hold(self, relation: int, key: str, actor: str | None, reason: str, first: int | None = None) -> Query:
-        return Query(
-            "insert into holdfast.hold (relation, key, actor, reason, first)\n"
-            "values (:relation, :key, :actor, :reason, :first)\non conflict do nothing\nreturning id",
-            {"relation": relation, "key": key_spelled(key), "actor": actor, "reason": reason, "first": first},
-        )
-
-    def release(self, relation: int, key: str, reason: str | None) -> Query:
-        return Query(
-            "with ended as (\n    delete from holdfast.hold as h\n    where coalesce(h.first, h.id) in (\n"
-            "        select coalesce(g.first, g.id) from holdfast.hold as g\n"
-            "        where g.relation = :relation and g.key = :key\n"
-            "            and (cast(:reason as text) is null or g.reason = :reason))\n    returning h.id, h.reason\n)\n"
-            "select e.reason from ended as e group by e.reason order by min(e.id)",
-            {"relation": relation, "key": key_spelled(key), "reason": reason},
-        )
-
-    def holds(self) -> str:
-        return "select h.relation, h.key, h.at, h.actor, h.reason, coalesce(h.first, h.id) as first from holdfast.hold as h order by h.id"
-
-    def held(self, relation: int, key: str) -> Query:
-        return Query(
-            "select h.reason from holdfast.hold as h where h.relation = :relation and h.key = :key order by h.id",
-            {"relation": relation, "key": key_spelled(key)},
-        )
-
-    def held_relations(self) -> str:
-        return "select distinct h.relation from holdfast.hold as h"
-
-    def is_held(self, relation: int, key: str) -> str:
-        return f"exists (select from holdfast.hold as h where h.relation = {relation} and h.key = {key})"
-
-    def freeze(self) -> str:
-        return "lock table holdfast.hold in share mode"
-
-    def known_key(self, protection: Protection | None, relation: int, key: str) -> Query:
-        parameters: dict[str, Any] = {"relation": relation, "key": key_spelled(key)}
-        run = ""
-        if parameters["key"].removeprefix("-").isdecimal():
-            run = (
-                " or c.key_last is not null and c.key_last >= cast(cast(:key as text) as bigint)"
-                " and cast(c.key as bigint) <= cast(cast(:key as text) as bigint)"
-            )
-        found = (
-            "select cast(:key as text) as key where exists (\n"
-            f"    select from holdfast.change as c where c.relation = :relation and (c.key = cast(:key as text){run}))"
-        )
-        if protection is not None:
-            part = TableUndo(protection)
-            spelled = Recorder(protection, part.audit).key("t")
-            found = (
-                f"select {spelled} as key from {part.table} as t where {part.same_row('t', 'cast(:key as text)')}\n"
-                f"union all\n{found}\nlimit 1"
-            )
-        return Query(found, parameters)
-
     # ------------------------------------------------------------------ partitions
 
     def try_lock(self) -> str:
@@ -134,65 +38,13 @@ from pg_control_system() as s, pg_database as d
 where d.datname = current_database()"""
 
     def gaps(self, ahead: int) -> str:
-        return f"""\
-select to_char(m.month, 'YYYYMM') as month
-from (
-    select generate_series(
-        date_trunc('month', now() at time zone 'UTC'),
-        (now() at time zone 'UTC') + interval '{int(ahead)} months', interval '1 month') as month
-    union
-    select date_trunc('month', c.at at time zone 'UTC')
-    from only holdfast.change_default as c
-    where c.at >= '0001-01-01 00:00Z' and c.at < '9999-12-01 00:00Z'
-) as m
-where not exists (
-    select from (
-{_PARTITIONS}
-    ) as p
-    where p.lower <= m.month at time zone 'UTC' and p.upper > m.month at time zone 'UTC'
-)
-order by 1"""
+        return gaps(ahead)
 
     def make_partition(self, month: str) -> str:
-        """Attached, for that locks the default partition alone; writers of other months do not notice."""
-        lower, upper = (literal(each.isoformat()) for each in _months(month))
-        name = f"holdfast.change_{month}"
-        return f"""\
-do $holdfast$
-declare
-    v_owner text := (select pg_get_userbyid(c.relowner) from pg_class as c where c.oid = 'holdfast.change'::regclass);
-    v_grantee text;
-begin
-    -- One at a time: the first line is where a second one waits.
-    lock table only holdfast.change in share update exclusive mode;
-    if exists (select from pg_inherits as i where i.inhrelid = to_regclass('{name}')
-                   and i.inhparent = 'holdfast.change'::regclass) then
-        return;
-    end if;
-    lock table only holdfast.change_default in access exclusive mode;
-    create table {name} (like holdfast.change including defaults including storage);
-    with moved as (
-        delete from only holdfast.change_default as c where c.at >= {lower} and c.at < {upper} returning c.*
-    )
-    insert into {name} select * from moved;
-    alter table holdfast.change attach partition {name} for values from ({lower}) to ({upper});
-    if v_owner <> current_user then
-        execute format('alter table {name} owner to %I', v_owner);
-    end if;
-    -- What the default privileges of whoever runs this would give away.
-    for v_grantee in
-        select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
-        from pg_class as c
-        cross join lateral aclexplode(c.relacl) as a
-        where c.oid = '{name}'::regclass and a.grantee <> c.relowner
-    loop
-        execute format('revoke all on {name} from %s', v_grantee);
-    end loop;
-end
-$holdfast$"""
+        return make_partition(month)
 
     def parts(self) -> str:
-        return f"select p.name, p.lower, p.upper from (\n{_PARTITIONS}\n) as p order by p.upper nulls last, p.name"
+        return f"select p.name, p.lower, p.upper from (\n{PARTITIONS}\n) as p order by p.upper nulls last, p.name"
 
     # ------------------------------------------------------------------ removing
 

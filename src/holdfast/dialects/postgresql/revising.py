@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from holdfast.dialects.migrating import KEPT
 from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence
 from holdfast.dialects.postgresql.journal import remove
 from holdfast.dialects.postgresql.live_view import LONGEST_NAME
@@ -152,7 +153,7 @@ begin
 end""", "journal"),)  # fmt: skip
 
     def is_own(self, table: TableName) -> bool:
-        return table.schema == "holdfast"
+        return table.schema == "holdfast" or table.name in KEPT
 
     # ------------------------------------------------------------------ indexes and checks
 

@@ -6,19 +6,17 @@ carries one and the same mark, and a restore of the parent finds exactly those a
 
 from __future__ import annotations
 
+from holdfast.dialects.checking import check_family
 from holdfast.dialects.postgresql.guard import guard_truncate
 from holdfast.dialects.postgresql.live_view import live_view
-from holdfast.dialects.postgresql.soft_delete_convert import converting, refusing
+from holdfast.dialects.postgresql.soft_delete_convert import converting
 from holdfast.dialects.postgresql.soft_delete_family import following, living_parents, locking
+from holdfast.dialects.postgresql.soft_delete_refuse import refusing
 from holdfast.dialects.postgresql.sql import function, quote, trigger
 from holdfast.dialects.postgresql.stamp import UNDOING
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, Protection, Protections
-from holdfast.policies import Guard, RawDelete, SoftDelete, find
-
-
-def raw_delete(policy: SoftDelete, default: RawDelete) -> RawDelete:
-    return policy.raw_delete or default
+from holdfast.policies import Guard, RawDelete, SoftDelete
 
 
 def check_soft_delete(policy: SoftDelete, protection: Protection, protections: Protections, default: RawDelete) -> None:
@@ -32,26 +30,7 @@ def check_soft_delete(policy: SoftDelete, protection: Protection, protections: P
             "the mark is the time of the delete, and NULL while the row lives.",
             "Use a nullable column of type timestamptz.",
         )
-    for key in table.foreign_keys:
-        parent = protections.get(key.target)
-        parent_policy = find(parent.policies, SoftDelete) if parent else None
-        hard = parent_policy is None or raw_delete(parent_policy, default) == "allow"
-        if key.on_delete == "CASCADE" and hard and raw_delete(policy, default) == "convert":
-            raise DeclarationError(
-                "HF106",
-                f"{table.name} references {key.target} with ON DELETE CASCADE ({key.name}): a real delete of the "
-                f"parent would leave marked rows of {table.name} that point at nothing.",
-                f"Declare SoftDelete for {key.target} too, or SoftDelete(raw_delete='allow') for {table.name}.",
-            )
-    for key in protection.followers:
-        child = protections.get(key.table)
-        if key.on_delete == "CASCADE" and (child is None or find(child.policies, SoftDelete) is None):
-            raise DeclarationError(
-                "HF107",
-                f"{key.table} references {table.name} with ON DELETE CASCADE ({key.name}) and has no mark of its own: "
-                "its rows could not follow their parent and come back with it.",
-                f"Declare SoftDelete for {key.table} too.",
-            )
+    check_family(policy, protection, protections, default)
 
 
 def soft_deleting(
@@ -59,7 +38,7 @@ def soft_deleting(
 ) -> tuple[DatabaseObject, ...]:
     check_soft_delete(policy, protection, protections, default)
     objects = [*_stamping(policy, protection)]
-    mode = raw_delete(policy, default)
+    mode = policy.raw_delete or default
     if mode == "convert":
         objects += converting(policy, protection)
     elif mode == "refuse":

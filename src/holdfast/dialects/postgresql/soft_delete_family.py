@@ -16,6 +16,11 @@ def owners_function(name: str, body: str, purpose: str, table: TableInfo) -> Dat
     return function(name, body, policy="SoftDelete", purpose=purpose, owner=None, owner_of=table.name, definer=True)
 
 
+def invokers_function(name: str, body: str, purpose: str) -> DatabaseObject:
+    """Runs with the rights of whoever writes."""
+    return function(name, body, policy="SoftDelete", purpose=purpose, owner=None, definer=False)
+
+
 def locking(policy: SoftDelete, protection: Protection) -> list[DatabaseObject]:
     """A delete and a child that is being written wait for each other, whichever comes first.
 

@@ -79,6 +79,25 @@ def function(
     return DatabaseObject("function", name, None, policy, tuple(create), (f"drop function if exists {quoted}",))
 
 
+def journal_function(
+    signature: str,
+    returns: str,
+    body: str,
+    *,
+    language: str = "plpgsql",
+    definer: bool = False,
+    options: str = "",
+    pinned: bool = True,
+) -> str:
+    """One of the journal's own functions; ``pinned``, its names are what they are, whatever path a caller sets."""
+    security = " security definer" if definer else ""
+    path = "set search_path = pg_catalog, pg_temp\n" if pinned else ""
+    return (
+        f"create or replace function holdfast.{signature}\nreturns {returns}\n"
+        f"language {language}{security}{options}\n{path}as {dollar(body)}"
+    )
+
+
 def lend_create(role: str, body: str, *, known: bool = True, declare: str = "") -> str:
     """A block throughout which the role may make objects in the schema holdfast, as whoever is to own one must.
 

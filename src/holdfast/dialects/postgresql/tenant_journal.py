@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from holdfast.dialects.postgresql.isolation import Isolation
 from holdfast.dialects.postgresql.sql import quote
-from holdfast.dialects.postgresql.tenant import Isolation
 from holdfast.objects import DatabaseObject
 from holdfast.tables import TableName
 

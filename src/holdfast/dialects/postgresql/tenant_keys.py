@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
 
-from holdfast.dialects.postgresql.sql import literal, qualified, quote
+from holdfast.dialects.postgresql.sql import qualified, quote
+from holdfast.dialects.postgresql.tenant_original import kept
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, Protection, Protections
 from holdfast.policies import Audit, Guard, SoftDelete, Tenant
-from holdfast.tables import ForeignKey, TableName, UniqueKey
+from holdfast.tables import ForeignKey, UniqueKey
 
 _REACHING_OUT = (Audit, SoftDelete, Guard)
 
@@ -105,6 +105,7 @@ def tenant_index(policy: Tenant, protection: Protection, protections: Protection
             (drop,),
             # Of a partitioned table no index can be made so.
             online=() if table.kind == "partitioned" else online,
+            columns=with_tenant,
         )
 
 
@@ -205,13 +206,3 @@ def _is_made(key: UniqueKey) -> bool:
 
 def _listed(columns: Iterable[str]) -> str:
     return ", ".join(map(quote, columns))
-
-
-def kept(
-    what: Literal["keep", "put_back"], protection: Protection, kind: str, name: str, table: TableName, part: str = ""
-) -> str:
-    """Writes down how something of the users' is, or gives it back as it was; ``part`` is a child of the table."""
-    return (
-        f"select holdfast.{what}({protection.relation.id}, {literal(part)}, {literal(kind)}, {literal(name)}, "
-        f"{literal(qualified(table))})"
-    )

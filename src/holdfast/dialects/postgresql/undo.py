@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from holdfast.dialects.postgresql import undo_conflicts as conflict
+from holdfast.dialects.postgresql import undo_refusals as refusal
 from holdfast.dialects.postgresql.interventions import SHARE
 from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
 from holdfast.dialects.postgresql.undo_rows import (
@@ -19,11 +20,10 @@ from holdfast.dialects.postgresql.undo_rows import (
     FORGET_ERASED,
     MERGE,
     ROWS,
-    TableUndo,
-    matching,
     target,
     target_parameters,
 )
+from holdfast.dialects.postgresql.undo_table import TableUndo, matching
 from holdfast.dialects.postgresql.undo_verify import verify
 from holdfast.dialects.postgresql.values import all_settings
 from holdfast.dialects.query import Query
@@ -104,17 +104,17 @@ def _lock(part: TableUndo) -> str:
 
 
 def _may_stand_aside(part: TableUndo) -> bool:
-    return bool(conflict.uniques(part))
+    return bool(refusal.uniques(part))
 
 
 def _stand_aside(part: TableUndo) -> str:
     """A unique value is checked with every row, so the row that holds what another one gets leaves first and comes
     again; but not where a foreign key would act on its leaving."""
     exchanged = []
-    for unique in conflict.uniques(part):
+    for unique in refusal.uniques(part):
         match = " and ".join(f"o.{quote(name)} = w.{quote(name)}" for name in unique.columns)
         exchanged.append(
-            f"exists (\n    select from (\n{indent(conflict.wanted(part, unique.columns), '    ')}\n    ) as w\n"
+            f"exists (\n    select from (\n{indent(refusal.wanted(part, unique.columns), '    ')}\n    ) as w\n"
             f"    join {part.table} as o on {match}\n    where w.key <> v.key and {part.same_row('o', 'v.key')}\n)"
         )
     acting = [
@@ -252,10 +252,10 @@ class PostgreSQLUndo(Undo):
             if not force:
                 blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
             refusing += [
-                *conflict.exists_again(part),
-                *conflict.taken(part),
-                *conflict.still_referenced(part, references),
-                *conflict.parent_gone(part, references),
+                *refusal.exists_again(part),
+                *refusal.taken(part),
+                *refusal.still_referenced(part, references),
+                *refusal.parent_gone(part, references),
             ]
         return UndoStatements(
             prepare=_prepare(transaction, parts),

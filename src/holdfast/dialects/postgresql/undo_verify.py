@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.sql import quote
-from holdfast.dialects.postgresql.undo_rows import ROWS, TableUndo
+from holdfast.dialects.postgresql.undo_rows import ROWS
+from holdfast.dialects.postgresql.undo_table import TableUndo
 from holdfast.dialects.postgresql.values import differs
 from holdfast.tables import ColumnInfo
 

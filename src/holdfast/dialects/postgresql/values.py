@@ -22,7 +22,7 @@ _EXACT = {
     "int2", "int4", "int8", "oid", "bool", "text", "varchar", "name", "char", "uuid", "date", "timestamp",
     "timestamptz", "time", "bytea", "bit", "varbit", "inet", "cidr", "macaddr", "macaddr8",
 }  # fmt: skip
-"""Types whose ``=`` holds for identical values only. Not: numeric (1.0 = 1.00), floats (-0 = 0), interval
+"""Types whose ``=`` holds for identical values only. Not: numeric without a scale (1.0 = 1.00), floats (-0 = 0), interval
 (30 days = 1 month), jsonb, citext, text under a nondeterministic collation, and what is made of these."""
 
 _PINS = {
@@ -138,7 +138,8 @@ def exactly(column: ColumnInfo, value: str, text: str) -> str:
 def is_exact(column: ColumnInfo) -> bool:
     if column.type_kind == "enum" or column.base_type in _EXACT:
         return True
-    return column.base_type == "bpchar" and "(" in column.type
+    # As long as each other, and of as many digits.
+    return column.base_type in ("bpchar", "numeric") and "(" in column.type
 
 
 def differs(columns: Iterable[tuple[ColumnInfo, str, str]]) -> str:
@@ -206,6 +207,22 @@ def key_parts(columns: list[ColumnInfo], key: str) -> list[str]:
 
 class _Number(str):
     """A number as it was written, of any length."""
+
+
+SPAN = "box(point({0}relation, {0}key::bigint), point({0}relation, {0}key_last))"
+"""A run of inserted keys as an area, for an index that finds those around a key: they may lie within one another."""
+
+
+def covers(key: str, relations: Iterable[int] | None) -> str:
+    """A condition on the change ``c``: it is a run, and this integer key is of it."""
+    number = f"cast({key} as bigint)"
+    condition = f"c.key_last >= {number} and c.key::bigint <= {number}"
+    places = [f"point({int(each)}, {number})" for each in relations or ()]
+    if not places:
+        return condition
+    # Said once more, exactly: an area has no more than 53 bits of a number.
+    areas = " or ".join(f"{SPAN.format('c.')} @> box({place}, {place})" for place in places)
+    return f"({areas}) and {condition}"
 
 
 def key_spelled(text: str) -> str:

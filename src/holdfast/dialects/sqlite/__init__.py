@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from holdfast.dialects.base import Dialect
@@ -11,7 +12,7 @@ from holdfast.dialects.catalog import Catalog
 from holdfast.dialects.features import Features
 from holdfast.dialects.journal_columns import columns_of
 from holdfast.dialects.query import Query
-from holdfast.dialects.sqlite import binding, interventions, journal
+from holdfast.dialects.sqlite import binding, digests, interventions, journal
 from holdfast.dialects.sqlite.audit import recording
 from holdfast.dialects.sqlite.catalog import CATALOG, PRESENT_NAME
 from holdfast.dialects.sqlite.columns import SQLiteColumns
@@ -20,6 +21,7 @@ from holdfast.dialects.sqlite.errors import translate
 from holdfast.dialects.sqlite.evidence import SQLiteEvidence
 from holdfast.dialects.sqlite.feed import SQLiteFeed
 from holdfast.dialects.sqlite.guard import guarding
+from holdfast.dialects.sqlite.holds import SQLiteHolds
 from holdfast.dialects.sqlite.log import SQLiteLog
 from holdfast.dialects.sqlite.marking import SQLiteMarking
 from holdfast.dialects.sqlite.migrating import SQLiteMigrating
@@ -62,7 +64,7 @@ class SQLite(Dialect):
         refuses_reads=False,
         row_value_ranges=False,
         estimates_rows=False,
-        keeps_digests=False,
+        keeps_digests=True,
         wakes_consumers=False,
         signs_context=False,
         reasons={
@@ -82,14 +84,15 @@ class SQLite(Dialect):
             "refuses_reads": "a trigger knows nothing of a SELECT; the three writes are refused",
             "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
             "signs_context": "whoever can write the file can write what would check the signature",
-            "keeps_digests": "SQLite has no function that makes a digest, and one that a connection brings along is not "
-            "there for other writers: leave the column out (exclude), keep only that it changed (mask), or keep it whole",
+            "keeps_digests": "no trigger of SQLite can make a digest: a changed value waits in the journal, as it is, until "
+            "the next holdfast maintain or seal; those who read through holdfast see the digest at once",
             "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
             "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
         },
     )
 
+    functions = MappingProxyType({digests.FUNCTION: (2, digests.sha256_text)})
     snapshot_level = None
     takes_arrays = False
     refuses_second_update = False
@@ -234,6 +237,12 @@ class SQLite(Dialect):
     def announce(self, words: str | None) -> tuple[Query, ...]:
         return binding.announce(words)
 
+    def waiting(self) -> str:
+        return digests.COUNT
+
+    def digest_waiting(self, number: int | None = None) -> tuple[str, ...]:
+        return digests.make_some(number)
+
     @property
     def log(self) -> SQLiteLog:
         return SQLiteLog()
@@ -265,6 +274,10 @@ class SQLite(Dialect):
     @property
     def retention(self) -> SQLiteRetention:
         return SQLiteRetention()
+
+    @property
+    def holds(self) -> SQLiteHolds:
+        return SQLiteHolds()
 
     @property
     def permitting(self) -> SQLitePermitting:

@@ -12,22 +12,14 @@ from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit
 
 
-def check_audit(policy: Audit, protection: Protection) -> None:
-    if policy.large:
-        raise UnsupportedError(
-            "HF413",
-            f"SQLite has no function that makes a digest, so {sorted(policy.large)[0]!r} of "
-            f"{protection.table.name} cannot be kept as one.",
-            "Leave it out of every copy with Audit(exclude=…), keep only that it changed with Audit(mask=…), or keep it "
-            "whole: leave large out.",
-        )
+def check_audit(policy: Audit) -> None:
     if policy.form == "statement":
         raise UnsupportedError("HF413", "SQLite has row triggers only.", "Use Audit(form='auto'), or leave it out.")
 
 
 def recording(policy: Audit, protection: Protection) -> tuple[DatabaseObject, ...]:
     """The triggers that write the journal for one table."""
-    check_audit(policy, protection)
+    check_audit(policy)
     recorder = Recorder(protection, policy)
     table = protection.table
     relation = protection.relation.id

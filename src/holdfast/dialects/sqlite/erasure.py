@@ -9,7 +9,9 @@ from typing import Any
 
 from holdfast.dialects.erasure import Erasure, RowKey, Span
 from holdfast.dialects.query import Query
+from holdfast.dialects.sqlite.digests import make
 from holdfast.dialects.sqlite.sql import any_of, qualified, quote
+from holdfast.dialects.sqlite.statement import MAINTAIN, MAINTAINED
 from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_is, key_json
 from holdfast.journal import Relation
 from holdfast.objects import Protection
@@ -73,24 +75,22 @@ order by c.id""",
 
     def scrub(self, relation: int, span: Span, columns: Sequence[int], *, after: bool) -> tuple[Query, ...]:
         given = _given(span)
+        changes = f"select c.id from main.holdfast_change as c where {_of_span(relation)}"
         of_key = f"where relation = {relation} and key is :kept and typeof(key) = typeof(:kept)"
         return (
-            Query(
-                "insert into main.holdfast_context (id, token, maintenance) values (1, 'maintenance', 1)\n"
-                "on conflict (id) do update set maintenance = 1",
-                {},
-            ),
+            Query(MAINTAIN, {}),
+            # One side of it may stay.
+            Query(make(f"{_whole(columns)}\n    and v.change in ({changes})"), given),
             Query(
                 f"update main.holdfast_value as v\nset before = null, {'after = null, ' if after else ''}"
                 f"masked = {ERASED if after else ERASED_BEFORE}\nwhere {_whole(columns)}\n"
-                f"    and v.change in (select c.id from main.holdfast_change as c where {_of_span(relation)})",
+                f"    and v.change in ({changes})",
                 given,
             ),
             # What other statements left behind.
             Query(f"delete from main.holdfast_replaced\n{of_key}", {"kept": span.key.kept}),
             Query(f"delete from main.holdfast_started\n{of_key}", {"kept": span.key.kept}),
-            Query("delete from main.holdfast_context where token = 'maintenance'", {}),
-            Query("update main.holdfast_context set maintenance = 0", {}),
+            *(Query(statement, {}) for statement in MAINTAINED),
         )
 
     def overwrite(self, protection: Protection, key: RowKey, values: Mapping[str, Any]) -> Query:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, any_of, matching, quote, refusal
-from holdfast.dialects.sqlite.statement import SETTLE, STAMP
-from holdfast.objects import Protection, Protections
+from holdfast.dialects.sqlite.sql import all_of, any_of, literal, matching, quote, refusal, trigger
+from holdfast.dialects.sqlite.statement import NOT_REVIVING, NOT_UNDOING, SETTLE, STAMP
+from holdfast.objects import DatabaseObject, Protection, Protections
 from holdfast.policies import Audit, SoftDelete, find
 from holdfast.tables import ForeignKey, TableName
 
@@ -176,3 +177,46 @@ class Family:
                 f"        where {matching(key, quote(table.name), 'o')} and o.{mark} is old.{self.mark})"
             )
         return "".join(conditions)
+
+    # ------------------------------------------------------------------ parents
+
+    def under_dead_parents(self) -> list[str]:
+        """Steps: a row does not come back under a dead parent, unless that is coming back just now as well."""
+        return [
+            f"select {_dead_parent(key)}\nfrom {quote(key.target.name)} as p\n"
+            f"where {matching(key, 'new', 'p')} and p.{mark} is not null\n"
+            f"    and (p.{mark} is not old.{self.mark} or {NOT_REVIVING});"
+            for key in self.protection.table.foreign_keys
+            if (mark := self.mark_of(key.target)) is not None
+        ]
+
+    def living_parents(self) -> Iterator[DatabaseObject]:
+        """No living child may point at a dead parent, whoever writes the child."""
+        for number, key in enumerate(self.protection.followers, start=1):
+            columns = ", ".join(quote(name) for name in key.columns)
+            for event, of in (("insert", ""), ("update", f" of {columns}")):
+                yield self._living_parent(key, f"{event}_{self.protection.relation.id}_{number}", f"after {event}{of}")
+
+    def _living_parent(self, key: ForeignKey, name: str, event: str) -> DatabaseObject:
+        living = [f"new.{quote(column)} is not null" for column in key.columns]
+        if mark := self.mark_of(key.table):
+            # What is revived is looked at by the child's own trigger.
+            living.append(f"new.{mark} is null")
+        dead = f"{matching(key, 'new', 'p')} and p.{self.mark} is not null"
+        return trigger(
+            f"holdfast_living_{name}",
+            key.table,
+            event,
+            [f"select {_dead_parent(key)}\nfrom {quote(key.target.name)} as p\nwhere {dead};"],
+            when=all_of([*living, NOT_UNDOING]),
+            policy="SoftDelete",
+            purpose=f"refuses a living row of {literal(key.table.name)} under a deleted one of {literal(key.target.name)}",
+        )
+
+
+def _dead_parent(key: ForeignKey) -> str:
+    return refusal(
+        "HF201",
+        f"A row of {key.table.name} cannot refer to a deleted row of {key.target.name}.",
+        f"Restore the row of {key.target.name} first, or refer to a living one.",
+    )

@@ -55,6 +55,8 @@ def _after(position: Position) -> str:
 
 
 class SQLiteFeed(Feed):
+    consumer_table = "main.holdfast_consumer"
+
     def is_there(self) -> str:
         return "select count(*) = 2 from main.sqlite_schema where name in ('holdfast_origin', 'holdfast_consumer')"
 
@@ -141,21 +143,10 @@ order by e.id""",
     def unread(self, position: Position, origins: Sequence[Origin]) -> str:
         return f"(c.transaction_id, c.id) > ({position.transaction}, {position.change})"
 
-    def consumers(self) -> str:
-        return "select c.name, c.cursor, c.acknowledged from main.holdfast_consumer as c where c.cursor <> '' order by c.name"
-
     # ------------------------------------------------------------------ consumers
 
     def try_consumer_lock(self, name: str) -> None:
         return None
-
-    def enter(self, name: str, cursor: str, holder: str) -> Query:
-        return Query(
-            "insert into main.holdfast_consumer (name, cursor, holder) values (:name, :cursor, :holder)\n"
-            "on conflict (name) do update set holder = excluded.holder, entered = excluded.entered\n"
-            "returning cursor",
-            {"name": name, "cursor": cursor, "holder": holder},
-        )
 
     def held(self, name: str) -> Query:
         # Written first: whoever reads first may find that another has written when it comes to write.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.sqlite import erasure, evidence, feed, interventions, permissions, retention
+from holdfast.dialects.sqlite import digests, erasure, evidence, feed, holds, interventions, permissions
 from holdfast.dialects.sqlite.sql import literal, refusal
+from holdfast.dialects.sqlite.statement import MAINTAIN, MAINTAINED
 from holdfast.objects import SCHEMA_VERSION
 
 # No AUTOINCREMENT: it would leave sqlite_sequence behind, which can never be dropped. The columns that hold
@@ -130,7 +131,7 @@ create table if not exists main.holdfast_started (
 )""",
     **interventions.TABLES,
     **evidence.TABLES,
-    **retention.TABLES,
+    **holds.TABLES,
     **erasure.TABLES,
     **feed.TABLES,
     **permissions.TABLES,
@@ -141,14 +142,15 @@ INDEXES = (
     "create index if not exists main.holdfast_change_transaction on holdfast_change (transaction_id, relation)",
     "create index if not exists main.holdfast_started_row on holdfast_started (relation, key, id)",
     "create index if not exists main.holdfast_replaced_row on holdfast_replaced (relation, key, column_id)",
+    digests.INDEX,
 )
 
 # For people and BI tools; the documents are left to ``log``, which names the present columns.
-TIMELINE = """\
+TIMELINE = f"""\
 create view main.holdfast_timeline as
 select c.id, t.id as transaction_id, t.at, t.actor, t.tenant, t.reason, r.name as table_name, c.key,
     case c.operation when 'I' then 'insert' when 'U' then 'update' when 'R' then 'restore' else 'delete' end as operation,
-    n.name as column_name, v.before, v.after
+    n.name as column_name, {digests.shown("v.before")} as before, {digests.shown("v.after")} as after
 from holdfast_change as c
 join holdfast_transaction as t on t.id = c.transaction_id
 join holdfast_relation as r on r.id = c.relation
@@ -213,8 +215,7 @@ def remove() -> tuple[str, ...]:
 def forget(relation: int) -> tuple[str, ...]:
     """Takes one table's history away. The newest transaction stays, so that its number is not given twice."""
     return (
-        "insert into main.holdfast_context (id, token, maintenance) values (1, 'maintenance', 1)\n"
-        "on conflict (id) do update set maintenance = 1",
+        MAINTAIN,
         *evidence.purge(relation),
         f"delete from main.holdfast_value\nwhere change in (select id from main.holdfast_change where relation = {relation})",
         # The newest one stays without its content, so that a number that was sealed is not given twice.
@@ -230,6 +231,5 @@ def forget(relation: int) -> tuple[str, ...]:
         f"delete from main.holdfast_count where relation = {relation}",
         f"delete from main.holdfast_replaced where relation = {relation}",
         f"delete from main.holdfast_started where relation = {relation}",
-        "delete from main.holdfast_context where token = 'maintenance'",
-        "update main.holdfast_context set maintenance = 0",
+        *MAINTAINED,
     )

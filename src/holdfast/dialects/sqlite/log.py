@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from holdfast.dialects.log import Log, LogFilter
 from holdfast.dialects.query import Query
+from holdfast.dialects.sqlite.digests import digest_json
 from holdfast.dialects.sqlite.recording import Recorder
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
-from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, json_text, key_given, key_is, key_shown
+from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, WAITING, json_text, key_given, key_is, key_shown
 from holdfast.journal import ERASED as MARK
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -21,7 +23,10 @@ _OPERATIONS = {"insert": "I", "update": "U", "delete": "DS", "restore": "R", "tr
 def document(side: str, given: int) -> str:
     """An expression: the change's values of one side as a JSON object under the present names, or NULL."""
     erased = f"v.masked in ({ERASED}, {ERASED_BEFORE})" if side == "before" else f"v.masked = {ERASED}"
-    value = f"case when {erased} then {literal(json.dumps(dict(MARK)))} else {json_text(f'v.{side}')} end"
+    value = (
+        f"case when {erased} then {literal(json.dumps(dict(MARK)))}\n"
+        f"                when v.masked = {WAITING} then {digest_json(f'v.{side}')} else {json_text(f'v.{side}')} end"
+    )
     return (
         f"case when e.side & {given} then (\n"
         # Before 3.39 SQLite takes no HAVING without a GROUP BY.
@@ -67,6 +72,8 @@ def row_document(protection: Protection, row: str) -> str:
         shown = json_text(value)
         if column.name in recorder.policy.mask:
             shown = f"case when {value} is null then 'null' else '\"***\"' end"
+        elif column.name in recorder.policy.large:
+            shown = digest_json(value)
         parts.append(f"json_quote({literal(column.name)}) || ':' || {shown}")
     joined = " || ','\n    || ".join(parts)
     return f"'{{' || {joined} || '}}'"
@@ -97,11 +104,9 @@ class SQLiteLog(Log):
         if wanted.transaction is not None:
             conditions.append("c.transaction_id = :transaction")
             parameters["transaction"] = transaction_number(wanted.transaction)
-        if wanted.recent is not None:
-            conditions.append(
-                "c.transaction_id in (select w.id from main.holdfast_transaction as w order by w.id desc limit :recent)"
-            )
-            parameters["recent"] = wanted.recent
+        if wanted.above is not None:
+            conditions.append("c.id > :above")
+            parameters["above"] = wanted.above
         limit = ""
         if wanted.limit is not None:
             limit = "\n    limit :limit"
@@ -125,6 +130,20 @@ from (
 order by e.id desc""",
             parameters,
         )
+
+    def names(self, relations: Collection[int]) -> None:
+        return None
+
+    def windows(self, until: datetime | None, sizes: Sequence[int]) -> Query:
+        newest = "select max(n.id) from main.holdfast_transaction as n"
+        if until is not None:
+            newest = "select n.id from main.holdfast_transaction as n where n.at <= :until order by n.id desc limit 1"
+        each = (
+            f"select (select t.at from main.holdfast_transaction as t where t.id <= ({newest}) - {size}\n"
+            "    order by t.id desc limit 1) as at"
+            for size in sizes
+        )
+        return Query("\nunion all\n".join(each), {"until": moment(until)} if until is not None else {})
 
     def transaction(self, transaction: str) -> Query:
         return Query(

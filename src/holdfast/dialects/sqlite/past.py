@@ -18,7 +18,7 @@ from holdfast.dialects.sqlite.log import row_document, transaction_number
 from holdfast.dialects.sqlite.sql import literal, qualified, quote
 from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.undo_table import TableUndo
-from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_is, key_of
+from holdfast.dialects.sqlite.values import key_given, key_is, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.tables import ColumnInfo
@@ -41,7 +41,7 @@ class TablePast:
 
     protection: Protection
     writing: bool = False
-    """Whether the values are to be written back: one that was erased is then what it is now, and not NULL."""
+    """Whether the values are to be written back: one that is not kept is then what it is now, and not NULL."""
 
     @property
     def part(self) -> TableUndo:
@@ -96,14 +96,14 @@ document as (
     select v.key,
         {pivoted}
     from (
-        select l.key, x.column_id, x.before, x.masked,
+        select l.key, x.column_id, x.masked, case when x.masked is null then x.before end as before,
             row_number() over (partition by typeof(l.key), l.key, x.column_id order by {_ORDER}) as n
         from later as l
         join past as p on p.key = l.key and typeof(p.key) = typeof(l.key)
         join main.holdfast_value as x on x.change = l.id
         where l.side & 1 and (p.left_id is null or l.id <= p.left_id)
     ) as v
-    where v.n = 1{self._unless_erased("v.masked")}
+    where v.n = 1{self._unless_hidden("v.masked")}
     group by typeof(v.key), v.key
 ),
 present as materialized (
@@ -121,8 +121,8 @@ left join document as d on d.key = p.key and typeof(d.key) = typeof(p.key)
 left join present as t on t.{KEY} = p.key and typeof(t.{KEY}) = typeof(p.key)
 where not p.came"""
 
-    def _unless_erased(self, masked: str) -> str:
-        return f" and coalesce({masked}, 0) not in ({ERASED}, {ERASED_BEFORE})" if self.writing else ""
+    def _unless_hidden(self, masked: str) -> str:
+        return f" and {masked} is null" if self.writing else ""
 
     def _select(self, values: list[str]) -> str:
         """The columns under their names; one that is not kept as it was is NULL everywhere."""
@@ -138,7 +138,7 @@ where not p.came"""
         version, timestamps = self.protection.get(Version), self.protection.get(Timestamps)
         if column.generated:
             return "null"
-        if column.name in self.audit.mask:
+        if column.name in self.audit.mask | self.audit.large:
             return f"case when p.left_id is null and {known} is not 1 then {now} end"
         if version is not None and column.name == version.column:
             # It counted up with each change that was made in place.

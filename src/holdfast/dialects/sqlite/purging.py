@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.dialects.purging import Purging
 from holdfast.dialects.query import Query
-from holdfast.dialects.sqlite.retention import SQLiteRetention
+from holdfast.dialects.sqlite.holds import SQLiteHolds
 from holdfast.dialects.sqlite.sql import matching, qualified, quote
 from holdfast.dialects.sqlite.values import key_is, key_json, key_of
 from holdfast.objects import Protection
@@ -90,7 +90,7 @@ def _key(protection: Protection, row: str) -> str:
 
 
 def _held(protection: Protection, row: str) -> str:
-    return SQLiteRetention().is_held(protection.relation.id, key_of(row, protection.table.key))
+    return SQLiteHolds().is_held(protection.relation.id, key_of(row, protection.table.key))
 
 
 def _dead(protection: Protection, row: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from holdfast.dialects.sqlite.pairs import Event, makes_pairs_agree, pair_with, pairs_of
 from holdfast.dialects.sqlite.sql import all_of, any_of, differ, joined, quote, same
 from holdfast.dialects.sqlite.statement import NOT_KEEPING, NOW, STAMP, UNDOING
-from holdfast.dialects.sqlite.values import key_of
+from holdfast.dialects.sqlite.values import HIDDEN, WAITING, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 from holdfast.tables import ColumnInfo
@@ -111,14 +111,21 @@ class Recorder:
 
     def image(self) -> str:
         """An expression by which an AFTER trigger knows the update that a BEFORE trigger saw begin. It is kept for a
-        while, so nothing of a masked column is in it."""
-        columns = [c for c in self.compared if c.name not in self.policy.mask]
+        while, so nothing of a column that the journal is not to keep is in it."""
+        columns = [c for c in self.compared if c.name not in self.policy.mask | self.policy.large]
         return joined(f"quote({row}.{quote(c.name)})" for c in columns for row in ("old", "new"))
 
     def seen(self, row: str, column: str, event: Event = "update") -> str:
-        """An expression: the column's value as the journal may keep it."""
+        """An expression: the column's value as a trigger may write it down."""
         value = self.after(column, event) if row == "new" else f"{row}.{quote(column)}"
         return f"case when {value} is not null then '***' end" if column in self.policy.mask else value
+
+    def masked(self, column: str, *values: str) -> str:
+        """An expression: what the journal says of the column's values, NULL where it keeps them."""
+        if column not in self.policy.large or column in self.policy.mask:
+            return str(HIDDEN) if column in self.policy.mask else "null"
+        nothing = all_of(f"{value} is null" for value in values)
+        return f"case when {nothing} then {HIDDEN} else {WAITING} end"
 
     def began(self) -> str:
         """An expression: the place of an update, just before all that was recorded since it began."""
@@ -161,14 +168,13 @@ class Recorder:
         update = before != "null" and after != "null"
         selects = []
         for column in columns:
-            masked = column.name in self.policy.mask
             parts = [str(self.protection.relation.column_id(column.name))]
             for row in (before, after):
                 value = self.seen(row, column.name, event) if row != "null" else "null"
                 if column.name == self.mark and row == "new":
                     value = f"case when {value} is null or {UNDOING} then {value} else {STAMP} end"
                 parts.append(value)
-            parts.append("1" if masked else "null")
+            parts.append(self.masked(column.name, *parts[1:]))
             condition = f"\n    where {self.differs(column)}" if update else ""
             selects.append((parts, condition))
         return [self._insert_values(selects[i : i + AT_ONCE]) for i in range(0, len(selects), AT_ONCE)]
@@ -242,8 +248,11 @@ class Recorder:
     def record_replaced(self, moved: bool, event: Event = "update") -> list[str]:
         """Steps: each row that the statement replaced is recorded as deleted."""
         pending = f"r.relation = {self.relation} and r.statement = s.number and {self.replaced(moved)}"
-        masked = [str(self.protection.relation.column_id(name)) for name in sorted(self.policy.mask)]
-        is_masked = f"nullif(r.column_id in ({', '.join(masked)}), 0)" if masked else "null"
+        hidden = [c.name for c in self.kept if c.name in self.policy.mask | self.policy.large]
+        cases = "".join(
+            f" when {self.protection.relation.column_id(name)} then {self.masked(name, 'r.value')}" for name in hidden
+        )
+        masked = f"case r.column_id{cases} end" if cases else "null"
         key = self.protection.relation.column_id(self.key[0])
         return [
             self.change(
@@ -256,7 +265,7 @@ class Recorder:
             ),
             "insert into holdfast_value (change, column_id, before, after, masked)\n"
             f"select (select max(c.id) from holdfast_change as c where c.relation = {self.relation} and c.key is r.key),\n"
-            f"    r.column_id, r.value, null, {is_masked}\n"
+            f"    r.column_id, r.value, null, {masked}\n"
             f"from holdfast_replaced as r, holdfast_statement as s\nwhere {pending};",
             # No alias: a trigger takes none here.
             f"update holdfast_replaced\nset statement = -statement\nwhere relation = {self.relation}\n"

@@ -1,4 +1,4 @@
-"""What may go: old changes of the journal; and what must stay, the rows under legal hold."""
+"""What may go: old changes of the journal."""
 
 from __future__ import annotations
 
@@ -10,37 +10,11 @@ from typing import Any
 from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part, Retention, Rules
 from holdfast.dialects.sqlite.log import document
-from holdfast.dialects.sqlite.sql import qualified, quote
-from holdfast.dialects.sqlite.statement import NOW
-from holdfast.dialects.sqlite.values import key_given, key_is, key_json, key_of, key_shown
-from holdfast.objects import Protection
+from holdfast.dialects.sqlite.statement import MAINTAIN, MAINTAINED
+from holdfast.dialects.sqlite.values import key_shown
 
-TABLES: dict[str, str] = {
-    # Rows of which nothing is purged, dropped or erased. The key as holdfast_change keeps it.
-    "holdfast_hold": """\
-create table if not exists main.holdfast_hold (
-    id integer primary key,
-    relation integer not null,
-    key not null,
-    at text not null,
-    actor text,
-    reason text not null,
-    -- The hold that somebody placed, where the same row had another key then.
-    first integer,
-    unique (relation, key, reason)
-)""",
-}
-
-_KEY = """\
-(select case when json_array_length(r.key_columns) > 1 then :several else :single end
-    from main.holdfast_relation as r where r.id = :relation)"""
 # The newest transaction stays as a whole, so that no number is given twice.
 _NEWEST = "(select max(m.transaction_id) from main.holdfast_change as m)"
-
-
-def _key(relation: int, key: str) -> dict[str, Any]:
-    several, single = key_given(key)
-    return {"relation": relation, "several": several, "single": single}
 
 
 def moment(value: datetime) -> str:
@@ -61,58 +35,6 @@ def _waited_for(rules: Rules) -> str:
 
 
 class SQLiteRetention(Retention):
-    # ------------------------------------------------------------------ legal holds
-
-    def hold(self, relation: int, key: str, actor: str | None, reason: str, first: int | None = None) -> Query:
-        return Query(
-            "insert into main.holdfast_hold (relation, key, at, actor, reason, first)\n"
-            f"values (:relation, {_KEY}, {NOW}, :actor, :reason, :first)\non conflict do nothing\nreturning id",
-            {**_key(relation, key), "actor": actor, "reason": reason, "first": first},
-        )
-
-    def release(self, relation: int, key: str, reason: str | None) -> Query:
-        return Query(
-            "delete from main.holdfast_hold\nwhere coalesce(first, id) in (\n"
-            "    select coalesce(g.first, g.id) from main.holdfast_hold as g\n"
-            f"    where g.relation = :relation and g.key is {_KEY} and (:reason is null or g.reason = :reason))\n"
-            "returning reason",
-            {**_key(relation, key), "reason": reason},
-        )
-
-    def holds(self) -> str:
-        return (
-            f"select h.relation, {key_shown('r', 'h.key')} as key, h.at, h.actor, h.reason,\n"
-            "    coalesce(h.first, h.id) as first\n"
-            "from main.holdfast_hold as h\njoin main.holdfast_relation as r on r.id = h.relation\norder by h.id"
-        )
-
-    def held(self, relation: int, key: str) -> Query:
-        return Query(
-            f"select h.reason from main.holdfast_hold as h\nwhere h.relation = :relation and h.key is {_KEY}\norder by h.id",
-            _key(relation, key),
-        )
-
-    def held_relations(self) -> str:
-        return "select distinct h.relation from main.holdfast_hold as h"
-
-    def is_held(self, relation: int, key: str) -> str:
-        return f"exists (select 1 from main.holdfast_hold as h where h.relation = {relation} and h.key is {key})"
-
-    def known_key(self, protection: Protection | None, relation: int, key: str) -> Query:
-        found = (
-            "select :key as key where exists (\n    select 1 from main.holdfast_change as c\n"
-            f"    where c.relation = :relation and c.key is {_KEY})"
-        )
-        parameters = _key(relation, key)
-        if protection is not None:
-            names = protection.table.key
-            spelled = key_of("t", names) if len(names) > 1 else key_json(f"t.{quote(names[0])}")
-            found = (
-                f"select {spelled} as key from {qualified(protection.table.name)} as t where {key_is(protection, 't')}\n"
-                f"union all\n{found}\nlimit 1"
-            )
-        return Query(found, {**parameters, "key": key})
-
     # ------------------------------------------------------------------ parts
 
     def try_lock(self) -> str:
@@ -170,16 +92,10 @@ from (
         )
 
     def begin_removing(self) -> Sequence[str]:
-        return (
-            "insert into main.holdfast_context (id, token, maintenance) values (1, 'maintenance', 1)\n"
-            "on conflict (id) do update set maintenance = 1",
-        )
+        return (MAINTAIN,)
 
     def end_removing(self) -> Sequence[str]:
-        return (
-            "delete from main.holdfast_context where token = 'maintenance'",
-            "update main.holdfast_context set maintenance = 0",
-        )
+        return MAINTAINED
 
     def remove(self, part: Part, piece: tuple[int, int], ids: Sequence[int]) -> tuple[Query, ...]:
         given = {"ids": json.dumps(list(ids))}

@@ -53,6 +53,15 @@ NOT_REVIVING = "not exists (select 1 from holdfast_statement where reviving > 0)
 
 # Or may have: what was found out holds for its millisecond.
 OTHERS_HAVE_TRIGGERS = f"exists (select 1 from holdfast_statement where mixed & 2 or at is not {NOW})"
+# While the journal itself is put right, which is append-only else.
+MAINTAIN = (
+    "insert into main.holdfast_context (id, token, maintenance) values (1, 'maintenance', 1)\n"
+    "on conflict (id) do update set maintenance = 1"
+)
+MAINTAINED = (
+    "delete from main.holdfast_context where token = 'maintenance'",
+    "update main.holdfast_context set maintenance = 0",
+)
 UNDOING = "exists (select 1 from holdfast_context where undo)"
 NOT_UNDOING = "not exists (select 1 from holdfast_context where undo)"
 

@@ -14,6 +14,7 @@ from holdfast.dialects.sqlite.log import transaction_number
 from holdfast.dialects.sqlite.sql import qualified, quote
 from holdfast.dialects.sqlite.undo_checks import Checks
 from holdfast.dialects.sqlite.undo_table import TableUndo
+from holdfast.dialects.sqlite.undo_verify import Proof
 from holdfast.dialects.sqlite.values import json_text, key_is
 from holdfast.dialects.undo import Undo, UndoStatements
 from holdfast.objects import Protection, Protections
@@ -46,7 +47,8 @@ order by max(w.id) desc"""
 # Most rows were touched once, and need no merging.
 COLLECT_SINGLE = """\
 insert into temp.holdfast_undo_value (row, column_id, before, had, after, given, masked)
-select u.id, v.column_id, v.before, c.side & 1 and v.masked is null, v.after, c.side & 2 and v.masked is null,
+select u.id, v.column_id, case when v.masked is null then v.before end, c.side & 1 and v.masked is null,
+    case when v.masked is null then v.after end, c.side & 2 and v.masked is null,
     coalesce(v.masked, 0)
 from temp.holdfast_undo as u
 join main.holdfast_change as c on c.id = u.last_id
@@ -64,7 +66,8 @@ select m.row, m.column_id,
     max(m.from_end = 1 and m.side & 2 and m.place >= coalesce(m.since, 0) and m.masked is null),
     max(coalesce(m.masked, 0))
 from (
-    select u.id as row, u.since, coalesce(c.place, c.id) as place, c.side, v.column_id, v.before, v.after, v.masked,
+    select u.id as row, u.since, coalesce(c.place, c.id) as place, c.side, v.column_id, v.masked,
+        case when v.masked is null then v.before end as before, case when v.masked is null then v.after end as after,
         row_number() over (partition by u.id, v.column_id order by c.side & 1 desc, {_ORDER}) as from_start,
         row_number() over (partition by u.id, v.column_id order by c.side & 2 desc, {_REVERSED}) as from_end
     from main.holdfast_change as c
@@ -149,11 +152,8 @@ class SQLiteUndo(Undo):
         conflicts: list[str] = []
         verified: list[str] = []
         for part in parts:
-            checks = Checks(part, references)
-            conflicts += [checks.gone(), *checks.referenced_since(), *checks.taken()]
-            if not force:
-                conflicts += [checks.changed_since(), checks.hidden_since(), checks.not_kept(), checks.erased()]
-            verified += [checks.came_back(), *checks.parents(), *checks.children(), *checks.living()]
+            conflicts += Checks(part, references).queries(force=force)
+            verified += Proof(part, references).queries()
         return UndoStatements(
             prepare=_prepare(transaction, parts, width),
             counts=Query(

@@ -33,7 +33,7 @@ class TableUndo:
     @property
     def hidden(self) -> frozenset[str]:
         audit = self.protection.get(Audit) or Audit()
-        return audit.exclude | audit.mask
+        return audit.exclude | audit.mask | audit.large
 
     @property
     def columns(self) -> list[ColumnInfo]:

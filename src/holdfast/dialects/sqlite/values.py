@@ -14,8 +14,9 @@ from typing import Any
 from holdfast.dialects.sqlite.sql import all_of, qualified, quote
 from holdfast.objects import Protection
 
-ERASED, ERASED_BEFORE = 2, 3
-"""What ``holdfast_value.masked`` says of a value that was erased: on both sides, or on the one before alone."""
+HIDDEN, ERASED, ERASED_BEFORE, WAITING = 1, 2, 3, 4
+"""What ``holdfast_value.masked`` says: only a mask or a digest is kept; it was erased, on both sides or on the one
+before alone; it waits as it is for its digest to be made."""
 
 # Seventeen digits tell every real from its neighbours; most need fifteen, and are read more easily so.
 _EXACT = "printf('%!.17g', {0})"

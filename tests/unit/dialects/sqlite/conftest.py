@@ -49,6 +49,9 @@ class House:
 
     def query(self, query: Query | str) -> list[sqlite3.Row]:
         query = query if isinstance(query, Query) else Query(query, {})
+        for name, (arguments, function) in self.dialect.functions.items():
+            if name in query.sql:
+                self.connection.create_function(name, arguments, function)
         return list(self.connection.execute(query.sql, dict(query.parameters)))
 
     # ------------------------------------------------------------------ protecting

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import UnsupportedError
 from holdfast.policies import Audit
 
 
@@ -76,12 +75,6 @@ def test_exclude_and_mask_hold_in_every_copy(house: Any) -> None:
     assert told[1] == ("U", 1, {"pin": "***"}, {"pin": "***"})
     assert told[2] == ("D", 1, {"id": 1, "pin": "***", "x": "a"}, None)
     assert [each[0] for each in told] == ["I", "U", "D", "I", "U", "U", "D"]
-
-
-def test_large_is_refused(house: Any) -> None:
-    house("create table t (id integer primary key, x)")
-    with pytest.raises(UnsupportedError, match="HF413"):
-        house.protect(t=Audit(large={"x"}))
 
 
 def test_generated_columns_stay_out(house: Any) -> None:

@@ -237,7 +237,7 @@ def test_log_filters(house: Any) -> None:
     assert [each["actor"] for each in house.log("t", actor="bob")] == ["bob"]
     assert [each["operation"] for each in house.log("t", operation="update")] == ["U"]
     assert [each["operation"] for each in house.log("t", transaction=first)] == ["I"]
-    assert [each["operation"] for each in house.log("t", key="1", recent=1)] == ["U"]
+    assert [each["operation"] for each in house.log("t", key="1", above=1)] == ["U"]
     now = datetime.now(UTC)
     assert len(house.log(since=now - timedelta(hours=1), until=now)) == 2
     assert house.log(since=now + timedelta(hours=1)) == []
