@@ -15,9 +15,15 @@ demo: $(INSTALLED)  ## the incident, replayed on an embedded PostgreSQL, and und
 	@$(BIN)/holdfast demo
 
 # Some hundred interpreters are started, and without its bytecode each would compile holdfast anew.
+# Lint needs one processor for long, so it runs beside the tests; what it says comes when it is done, and again at the
+# end if it found something.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: lint  ## lint, then every test; the last lines say what was not tested
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+test: $(INSTALLED)  ## lint and every test, side by side; the last lines say what was not tested
+	@found=$$(mktemp); trap 'rm -f "$$found"' EXIT; \
+	{ $(MAKE) --no-print-directory lint >"$$found" 2>&1; linted=$$?; cat "$$found"; exit $$linted; } & linting=$$!; \
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal; tested=$$?; \
+	wait $$linting || { cat "$$found"; echo "make lint failed" >&2; exit 1; }; \
+	exit $$tested
 
 lint: $(INSTALLED)  ## style, formatting, types and the direction of imports
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ from bench.subjects import Bench, protect
 from holdfast.database import Database, execute
 from holdfast.dialects.log import LogFilter
 from holdfast.dialects.postgresql.journal import INDEXES
-from holdfast.dialects.query import Query
+from holdfast.inspector import inspect
 from holdfast.policies import Audit
 from holdfast.tables import TableName
+from holdfast.timeline import log, show
 
 DAYS = 360
 """How far back the journal goes."""
@@ -48,6 +50,12 @@ select (i + 1000000)::text::xid8, now() - interval '{days} days' + i * (interval
     '{{"2":"pending","3":"' || repeat('x', 20) || '"}}', '{{"2":"shipped","3":"' || repeat('y', 20) || '"}}'
 from generate_series(1, {transactions}) as i
 cross join generate_series(1, 3) as k"""
+# Rows come several at a time, those of one statement as one change.
+RUNS = """\
+insert into holdfast.change (xid, at, relation, operation, key, key_last)
+select (i + 1000000)::text::xid8, now() - interval '{days} days' + i * (interval '{days} days' / {transactions}),
+    1, 'I', ({rows} + i)::text, {rows} + i + 2
+from generate_series(5, {transactions}, 10) as i"""
 TABLE = TableName("public", "orders")
 
 
@@ -62,6 +70,7 @@ def fill(connection: sa.Connection, changes: int) -> None:
     # A tree of keys in no order is made much faster when all of them are there.
     execute(connection, "drop index holdfast.change_row")
     execute(connection, CHANGES.format(**sizes))
+    execute(connection, RUNS.format(**sizes))
     execute(connection, "set local maintenance_work_mem = '256MB'")
     execute(connection, INDEXES["change_row"])
 
@@ -71,25 +80,51 @@ def questions(changes: int) -> dict[str, tuple[LogFilter, float]]:
     day = datetime.now(UTC) - timedelta(days=DAYS // 3)
     transaction = str(max(200, changes // 3) // 2)
     return {
-        "the last 50 changes of one row": (LogFilter(table=TABLE, relations=(1,), key="17", limit=50), 2),
+        "the last 50 changes of one row": (LogFilter(table=TABLE, key="17", limit=50), 2),
         "a transaction's changes": (LogFilter(transaction=transaction, limit=None), 5),
         "an actor's day": (LogFilter(actor="user7", since=day, until=day + timedelta(days=1), limit=None), 50),
     }
 
 
-def explained(connection: sa.Connection, database: Database, wanted: LogFilter) -> tuple[int, float, int, float]:
-    """Buffers that were read, milliseconds of the server, rows, and milliseconds of planning, each time anew."""
-    query = database.dialect.log.changes(wanted)
+@dataclass(frozen=True)
+class Reading:
+    """What the server did for one question, all of its statements together."""
+
+    buffers: int
+    took: float
+    planned: float
+    rows: int
+
+
+def explained(connection: sa.Connection, database: Database, wanted: LogFilter) -> Reading:
+    """The statements that answer the question, each run and explained; what was read of the catalog is left out."""
+    dialect, inventory = inspect(connection, database.dialect, objects=False)
+    statements: list[tuple[str, Any]] = []
+
+    def seen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        statements.append((statement, parameters))
+
+    sa.event.listen(connection, "before_cursor_execute", seen)
+    if wanted.transaction is not None:
+        _, changes = show(connection, dialect, inventory, wanted.transaction)
+    else:
+        changes = log(connection, dialect, inventory, wanted)
+    sa.event.remove(connection, "before_cursor_execute", seen)
     # To count buffers takes time in each node of the plan, so time is taken by itself.
-    read = _plan(connection, query, "buffers, timing off")["Plan"]
-    took = _plan(connection, query, "buffers off, timing off")
-    buffers = read["Shared Hit Blocks"] + read["Shared Read Blocks"]
-    return buffers, took["Execution Time"], read["Actual Rows"], took["Planning Time"]
+    read = [_plan(connection, *each, "buffers, timing off")["Plan"] for each in statements]
+    took = [_plan(connection, *each, "buffers off, timing off") for each in statements]
+    return Reading(
+        sum(each["Shared Hit Blocks"] + each["Shared Read Blocks"] for each in read),
+        sum(each["Execution Time"] for each in took),
+        sum(each["Planning Time"] for each in took),
+        len(changes),
+    )
 
 
-def _plan(connection: sa.Connection, query: Query, options: str) -> dict[str, Any]:
-    asked = Query(f"explain (analyze, {options}, summary on, format json) {query.sql}", query.parameters)
-    answer = execute(connection, asked)[0][0]
+def _plan(connection: sa.Connection, statement: str, parameters: Any, options: str) -> dict[str, Any]:
+    asked = f"explain (analyze, {options}, summary on, format json) {statement}"
+    given = {"no_parameters": True} if not parameters else {}
+    answer = connection.exec_driver_sql(asked, parameters or None, execution_options=given).scalar_one()
     [document] = json.loads(answer) if isinstance(answer, str) else answer
     found: dict[str, Any] = document
     return found
@@ -107,13 +142,13 @@ def lines(bench: Bench) -> list[Line]:
     with database.connect() as connection:
         for title, (wanted, goal) in questions(bench.sizes.journal).items():
             runs = [explained(connection, database, wanted) for _ in range(bench.sizes.rounds + 1)][1:]
-            took = statistics.median(run[1] for run in runs)
-            planned = statistics.median(run[3] for run in runs)
+            took = statistics.median(run.took for run in runs)
+            planned = statistics.median(run.planned for run in runs)
             found.append(
                 Line(
                     f"Journal of {bench.sizes.journal:,} changes: {title}, elapsed in the server",
                     f"{goal:g} ms",
-                    f"{took:.2f} ms, planned in {planned:.2f} ms ({runs[-1][0]} buffers, {runs[-1][2]:g} rows)",
+                    f"{took:.2f} ms, planned in {planned:.2f} ms ({runs[-1].buffers} buffers, {runs[-1].rows} rows)",
                     took <= goal,
                 )
             )

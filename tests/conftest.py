@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.memory import work_in_memory
+from tests.readers import forget_files
 from tests.servers import (
     CHINOOK,
     EXTERNAL,
@@ -40,6 +41,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     session.config.stash[TESTED].update(versions)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["versions"] = versions
+
+
+def pytest_runtest_teardown() -> None:
+    forget_files()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,7 +23,7 @@ from holdfast.policies import Audit, Policy
 from holdfast.status import ObjectState, status
 from holdfast.timeline import log
 from holdfast.undo import Undone, undo
-from tests.readers import forget, reader
+from tests.readers import forget, reader, writer
 
 
 def journal(url: str) -> None:
@@ -49,10 +49,10 @@ class Prepared:
 
 
 class Protected:
-    """One database; whatever writes but an undo has a connection of its own, as separate programs would."""
+    """One database; whatever writes but an undo has a session of its own, as separate programs would."""
 
     def __init__(self, url: str, *, kept: bool = True) -> None:
-        """``kept``: what reads, and what undoes, goes through a connection that stays open."""
+        """``kept``: what reads or undoes, and what writes, goes through a connection each that stays open."""
         self.url = url
         self.kept = kept
         parsed = sqlalchemy.make_url(url)
@@ -64,6 +64,10 @@ class Protected:
     @property
     def reader(self) -> Database:
         return reader(self.database) if self.kept else self.database
+
+    @property
+    def writer(self) -> Database:
+        return writer(self.database) if self.kept else self.database
 
     @property
     def name(self) -> str:
@@ -114,14 +118,16 @@ class Protected:
         """All statements in one transaction, errors made ours."""
         if any(statement.startswith(("alter database", "alter role")) for statement in statements):
             forget()
-        with self.database.begin() as connection:
+        # What they set is for as long as the connection lasts.
+        lasting = any(statement.startswith(("pragma", "attach")) for statement in statements)
+        with (self.database if lasting else self.writer).begin() as connection:
             for statement in statements:
                 execute(connection, statement)
 
     def write(self, *statements: str, actor: str = "writer") -> str:
         """One transaction of a writer who says who it is; gives the transaction's name."""
         dialect = self.database.dialect
-        with self.database.begin() as connection:
+        with self.writer.begin() as connection:
             for query in dialect.bind_context({"actor": actor}):
                 execute(connection, query)
             for statement in statements:

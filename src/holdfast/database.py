@@ -32,6 +32,8 @@ OWN = "holdfast"
 BEGUN_OTHERWISE = "holdfast_begun_otherwise"
 """The execution option of a connection to SQLite whose transactions somebody else begins."""
 
+# Nothing that is read here is of the type hstore, for which a connection would be asked first.
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"postgresql": {"use_native_hstore": False}}
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 
 
@@ -43,7 +45,9 @@ class Database:
         self.dialect = dialect_for(self.url.get_backend_name())
         _refuse_missing_file(self.url)
         try:
-            self.engine = sqlalchemy.create_engine(self.url, poolclass=NullPool, hide_parameters=True)
+            self.engine = sqlalchemy.create_engine(
+                self.url, poolclass=NullPool, hide_parameters=True, **_OPTIONS.get(self.url.get_backend_name(), {})
+            )
         except ImportError as error:
             raise UnsupportedError(
                 "HF402",

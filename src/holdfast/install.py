@@ -62,7 +62,7 @@ def _refuse_outdated(database: Database, plan: Plan) -> None:
     if plan.basis is None:
         return
     with database.snapshot() as connection:
-        _, present = inspect(connection, database.dialect)
+        _, present = inspect(connection, database.dialect, objects=False)
     basis = plan.basis
     if (present.has_journal, present.relations, present.tables) != (basis.has_journal, basis.relations, basis.tables):
         raise LockedError("HF304", "The database has changed since the plan was made.", "Run the command again.")

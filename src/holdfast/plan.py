@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 
 from holdfast.declaration import (
     declare,
-    of_tenants,
     parents_first,
     protections_of,
-    still_in_history,
-    unrecorded_cascades,
 )
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError, HeldError
 from holdfast.inventory import Inventory, check_columns
+from holdfast.notes import notes_of
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
 from holdfast.obstacles import check_rights, check_views, refuse_used
 from holdfast.policies import Policy
@@ -32,7 +30,6 @@ from holdfast.steps import (
     table_step,
 )
 from holdfast.tables import TableName
-from holdfast.waiting import notes_of_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +99,7 @@ def plan_protect(
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
-    told = (
-        *unrecorded_cascades(protections),
-        *still_in_history(inventory, protections),
-        *notes_of_waiting(dialect, inventory, protections),
-        *of_tenants(dialect, inventory, protections),
-    )
-    return Plan(tuple(steps), (*notes, *told), inventory)
+    return Plan(tuple(steps), (*notes, *notes_of(dialect, inventory, protections)), inventory)
 
 
 def _left_over(inventory: Inventory, wanted: Iterable[DatabaseObject]) -> list[InstalledObject]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +43,23 @@ def log(connection: Connection, dialect: Dialect, inventory: Inventory, wanted: 
     if wanted.table is not None and wanted.relations is None:
         numbers = tuple(each.id for each in inventory.relations.values() if each.table == wanted.table)
         wanted = replace(wanted, relations=numbers)
+    wanted = replace(wanted, since=_aware(wanted.since), until=_aware(wanted.until), before=journal_end(inventory))
     few = wanted.limit is not None and wanted.key is None and wanted.transaction is None
     rows = _newest(connection, dialect, wanted) if few else execute(connection, dialect.log.changes(wanted))
     names = names_of(connection, dialect, {row.relation for row in rows})
     changes = [change_of(row, names.get(row.relation)) for row in rows]
-    fill_in(connection, dialect, inventory, rows, changes)
+    fill_in(connection, dialect, inventory, rows, changes, names)
     return changes
+
+
+def journal_end(inventory: Inventory) -> datetime | None:
+    """After all changes that there were when the inventory was read; None where that is not known."""
+    end = inventory.state.get("journal_end")
+    return moment(end) if end is not None else None
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 def _newest(connection: Connection, dialect: Dialect, wanted: LogFilter) -> list[AnyRow]:
@@ -60,6 +71,9 @@ def _newest(connection: Connection, dialect: Dialect, wanted: LogFilter) -> list
         since = moment(at) if at is not None else None
         if since is None or (wanted.since is not None and since <= wanted.since):
             break
+        if part.until is not None and since > part.until:
+            # The clock was set back.
+            continue
         rows += execute(connection, dialect.log.changes(replace(part, since=since)))
         part = replace(wanted, until=since - _MOMENT)
         if len(rows) >= wanted.limit:
@@ -84,7 +98,12 @@ def names_of(connection: Connection, dialect: Dialect, relations: Collection[int
 
 
 def fill_in(
-    connection: Connection, dialect: Dialect, inventory: Inventory, rows: Sequence[Any], changes: list[Change]
+    connection: Connection,
+    dialect: Dialect,
+    inventory: Inventory,
+    rows: Sequence[Any],
+    changes: list[Change],
+    names: Mapping[int, Mapping[str, str]] | None = None,
 ) -> None:
     """Gives the inserted rows the values that they were given, as far as the journal has their key alone."""
     bare: dict[int, list[int]] = {}
@@ -94,11 +113,13 @@ def fill_in(
     _leave_out_unknown(connection, dialect, inventory, rows, bare)
     if not bare:
         return
+    known = names_of(connection, dialect, set(bare)) if names is None else names
     for protection in protections_of(inventory).values():
         positions = bare.get(protection.relation.id, [])
         for start in range(0, len(positions), _AT_ONCE):
             chunk = positions[start : start + _AT_ONCE]
-            images = _inserted_values(connection, dialect, protection, [rows[position] for position in chunk])
+            inserted = [rows[position] for position in chunk]
+            images = _inserted_values(connection, dialect, protection, inserted, known.get(protection.relation.id))
             for position, image in zip(chunk, images, strict=True):
                 changes[position] = replace(changes[position], after=image)
 
@@ -119,7 +140,11 @@ def _leave_out_unknown(
 
 
 def _inserted_values(
-    connection: Connection, dialect: Dialect, protection: Protection, rows: Sequence[Any]
+    connection: Connection,
+    dialect: Dialect,
+    protection: Protection,
+    rows: Sequence[Any],
+    names: Mapping[str, str] | None,
 ) -> list[dict[str, Any] | None]:
     """The values that each row was inserted with: of each column what the first change since found, else what it is."""
     given = {"changes": json.dumps([[row.id, row.key] for row in rows])}
@@ -128,8 +153,6 @@ def _inserted_values(
     # The rows first: what changes one after that is among the changes, whatever snapshot each statement has.
     present = execute(connection, Query(dialect.log.row_images(protection), given))
     later = execute(connection, Query(dialect.log.later_images(protection), given))
-    relation = protection.relation.id
-    names = names_of(connection, dialect, {relation}).get(relation)
     for position, before in later:
         images[position] = {**(document(before, names) or {}), **images[position]}
         moved_on.add(position)

@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.pool import NullPool
 
 import holdfast.alembic
+from holdfast.dialects import dialect_for
 from tests.alembic.changing import DEFAULTS, Models, metadata_of
 
 IMPORTS = (
@@ -167,6 +168,9 @@ class Evolution:
                 " from pragma_table_list as t join pragma_foreign_key_list(t.name) as k"
             )
         ]
+        revising = dialect_for("sqlite").revising
+        rows = self.connection.exec_driver_sql(revising.constraints())
+        found += [f"check {each.table} {each.name} {each.expression}" for each in revising.read_constraints(rows)]
         return sorted(found)
 
     def fill(self) -> None:

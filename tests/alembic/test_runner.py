@@ -25,7 +25,7 @@ from holdfast.database import execute
 from holdfast.dialects import dialect_for
 from holdfast.errors import HoldfastError, LockedError, MigrationError
 from holdfast.migrating import MigrationRun, MigrationSettings
-from holdfast.migrating.running import pause_after
+from holdfast.migrating.attempts import pause_after
 from holdfast.migrating.statements import Statements
 from tests.alembic.scripts import ASYNC, SAFE, STOCK, Scripts, connected, rows, run, until
 from tests.tenancy.pooler import program

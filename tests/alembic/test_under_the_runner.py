@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from holdfast import Audit, Tenant
 from holdfast.errors import MigrationError
 from holdfast.sqlalchemy import protect
-from tests.alembic.project import ENV, Project
+from tests.alembic.project import ENV, Project, operations
 
 RUNNER = (
     ENV[: ENV.index("    engine = ")]
@@ -94,6 +94,58 @@ def test_protection_waits_for_its_locks_no_longer_than_the_runner_says(
     engine.dispose()
     project.upgrade()
     assert project.drift() == ""
+
+
+INDEXES = """\
+select x.indrelid::regclass::text, i.oid, x.indisvalid
+from pg_index as x join pg_class as i on i.oid = x.indexrelid
+where starts_with(i.relname, 'holdfast_tenant') order by 1"""
+
+
+def test_what_a_tenant_needs_on_a_table_that_is_there_is_built_while_others_write(
+    postgresql_database: str, tmp_path: Path
+) -> None:
+    project = started(postgresql_database, tmp_path, shops())
+    before = project.schema()
+    project.metadata = shops(Tenant("tenant_id"))
+    sa.Table("lines", project.metadata, *(column._copy() for column in project.metadata.tables["shops"].columns))
+    protect(Tenant("tenant_id"))(project.metadata.tables["lines"])
+    revision = project.revise()
+    assert [name for name, _ in operations(revision)][:3] == ["hf_create_index", "hf_create_index", "hf_protect"]
+    # The new table has no rows, and nobody writes it.
+    assert re.findall(r"create unique index \S+ on (\S+)", revision) == ['"public"."lines"']
+    assert "hf_create_index" not in revision.partition("def downgrade")[2]
+    script = project.sql("r001:head")
+    assert script.index("CREATE UNIQUE INDEX CONCURRENTLY") < script.index("holdfast.relation")
+
+    engine = sa.create_engine(postgresql_database)
+    with engine.connect() as reader:
+        reader.exec_driver_sql("lock table goods in access share mode")
+        with pytest.raises(MigrationError, match=re.compile(r"HF457.*lock table only.*goods", re.DOTALL)):
+            project.upgrade()
+    engine.dispose()
+    assert project.rows("select version_num from alembic_version") == [("r001",)]
+    built = project.rows(INDEXES)
+    assert [(table, valid) for table, _, valid in built] == [("goods", True), ("shops", True)]
+
+    # Killed while it was built, the one is made anew; the other is there.
+    project.run(f"update pg_index set indisvalid = false where indexrelid = {built[0][1]}")
+    project.upgrade()
+    assert project.drift() == ""
+    goods, lines, of_shops = project.rows(INDEXES)
+    assert (goods[1] != built[0][1], of_shops, goods[2], lines[2]) == (True, built[1], True, True)
+    project.downgrade("r001")
+    assert project.schema() == before
+
+    # Where the policy goes, the way back builds them first.
+    project.upgrade()
+    project.metadata = shops()
+    revision = project.revise()
+    assert [name for name, _ in operations(revision, "downgrade")][:2] == ["hf_create_index", "hf_create_index"]
+    there = project.schema()
+    project.upgrade()
+    project.downgrade("r002")
+    assert project.schema() == there
 
 
 @pytest.mark.parametrize("command", ["revise", "upgrade"])

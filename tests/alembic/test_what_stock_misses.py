@@ -99,22 +99,44 @@ def test_an_index_that_was_never_finished_and_constraints_that_were_never_asked(
     assert project.schema() == there
 
 
-def test_the_text_of_a_check(postgresql_database: str, tmp_path: Path) -> None:
-    def kinds(*names: str) -> MetaData:
-        listed = ", ".join(f"'{name}'" for name in names)
-        return accounts(CheckConstraint(f"kind IN ({listed}) AND balance BETWEEN 0 AND 100.5", name="kinds"))
+def test_the_text_of_a_check(database: str, tmp_path: Path) -> None:
+    """One that the database understands by its grammar, and one of a grammar that is not known here."""
 
-    project = started(postgresql_database, tmp_path, kinds("a", "b"))
-    project.metadata = kinds("a", "b", "c")
-    assert "replace check kinds" in project.drift()
+    def kinds(*names: str, more: str = "", length: int = 100) -> MetaData:
+        listed = ", ".join(f"'{name}'" for name in names)
+        checks = [CheckConstraint(f"kind IN ({listed}) AND balance BETWEEN 0 AND 100.5", name="kinds")]
+        if more:
+            checks.append(CheckConstraint(f"CASE WHEN email = '{more}' THEN balance ELSE 1 END > 0", name="cases"))
+        metadata = accounts(*checks)
+        metadata.naming_convention = {"ck": "ck_%(table_name)s_%(constraint_name)s"}
+        metadata.tables["accounts"].c.email.type = String(length)
+        return metadata
+
+    project = started(database, tmp_path, kinds("a\\:b", "b"))
+    there = project.schema()
+    project.metadata = kinds("a\\:b", "b", "c", more="%x")
+    drift = project.drift()
+    assert "replace check ck_accounts_kinds" in drift
+    assert "create check ck_accounts_cases" in drift
+    project.revise()
+    project.upgrade()
+    assert project.drift() == ""
+    # What is made anew for something else keeps it as it is.
+    project.metadata = kinds("a\\:b", "b", "c", more="%x", length=200)
     project.revise()
     project.upgrade()
     assert project.drift() == ""
     project.forget()
-    project.metadata = kinds("a", "b")
+    project.forget()
+    assert _without_parentheses(project.schema()) == _without_parentheses(there)
+    project.metadata = kinds("a\\:b", "b")
     assert project.drift() == ""
-    project.run("alter table accounts drop constraint kinds")
-    assert "create check kinds" in project.drift()
+
+
+def test_a_check_that_somebody_dropped(postgresql_database: str, tmp_path: Path) -> None:
+    project = started(postgresql_database, tmp_path, accounts(CheckConstraint("balance > 0", name="positive")))
+    project.run("alter table accounts drop constraint positive")
+    assert "create check positive" in project.drift()
 
 
 SPELLED = [

@@ -15,14 +15,8 @@ import holdfast
 from holdfast import errors
 from holdfast.policies import Audit
 from holdfast.sqlalchemy import bind
-from holdfast.sqlalchemy.scopes import (
-    async_read_snapshot,
-    async_savepoint,
-    async_session_scope,
-    read_snapshot,
-    savepoint,
-    session_scope,
-)
+from holdfast.sqlalchemy.scopes import async_savepoint, async_session_scope, savepoint, session_scope
+from holdfast.sqlalchemy.snapshots import async_read_snapshot, read_snapshot
 from tests.harness import Protected
 from tests.sqlalchemy.drivers import Account, async_sessions, balances, create, sessions
 

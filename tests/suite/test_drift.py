@@ -151,7 +151,7 @@ ALTERATIONS = {
         ("public.orders", "function record_update_2", "altered"),
     ),
     "journal function edited": (
-        "create or replace function holdfast.record_transaction() returns void language sql as 'select'",
+        "create or replace function holdfast.record_transaction() returns xid8 language sql as 'select null::xid8'",
         ("journal", "function record_transaction", "altered"),
     ),
     "context no longer for everybody": (

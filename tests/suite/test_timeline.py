@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import event
 
@@ -18,6 +19,7 @@ from holdfast.journal import Change
 from holdfast.policies import Audit, Timestamps, Version
 from holdfast.timeline import log, show
 from tests.harness import Protected, journal
+from tests.servers import libpq_url
 
 pytestmark = pytest.mark.copy_of(build=journal)
 
@@ -182,11 +184,31 @@ def test_the_search_goes_further_back_until_there_is_enough(house: Protected, mo
     as_actor(house, "ada", "insert into seats values ('a', 1, 'x')")
     for number in range(12):
         house.run(f"insert into cats values ({number}, 'x', 1)")
-    monkeypatch.setattr("holdfast.timeline._WINDOWS", (2, 5, None))
+    monkeypatch.setattr("holdfast.timeline._WINDOWS", (2, 5))
     assert [change.key for change in newest_first(house, limit=4)] == [11, 10, 9, 8]
     assert [change.key for change in newest_first(house, limit=100)] == [*range(11, -1, -1), ["a", 1]]
     assert told(house.log("seats", limit=3)) == [("seats", ["a", 1], "insert")]
     assert told(house.log(actor="ada", limit=1)) == [("seats", ["a", 1], "insert")]
+
+
+def test_what_began_long_ago_and_wrote_last_is_the_newest(
+    postgresql_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protected = Protected(postgresql_database)
+    protected.run("create table cats (id int primary key)")
+    protected.protect({"cats": [Audit()]})
+    monkeypatch.setattr("holdfast.timeline._WINDOWS", (2, 5))
+    with psycopg.connect(libpq_url(postgresql_database)) as long:
+        long.execute("select holdfast.set_context('ada')")
+        long.execute("insert into cats values (1)")
+        for number in range(2, 12):
+            protected.run(f"insert into cats values ({number})")
+        long.execute("insert into cats values (12)")
+    assert [change.key for change in newest_first(protected, limit=3)] == [12, 11, 10]
+    assert [change.key for change in newest_first(protected, limit=2, actor="ada")] == [12, 1]
+    fifth = next(change for change in protected.log() if change.key == 5)
+    assert [change.key for change in newest_first(protected, limit=3, until=fifth.at)] == [12, 5, 4]
+    assert [change.key for change in newest_first(protected, limit=9, since=fifth.at)] == [*range(11, 4, -1)]
 
 
 def test_history_is_read_under_the_names_of_now(house: Protected) -> None:
@@ -274,8 +296,9 @@ def test_a_large_insert_is_read_by_few_statements(house: Protected, monkeypatch:
         statements: list[str] = []
         event.listen(connection, "before_cursor_execute", lambda *given: statements.append(given[2]))
         changes = log(connection, dialect, inventory, LogFilter(operation="insert", limit=None))
-    # The journal, and for each 120 rows of a table those that are there and those that were.
-    assert len(statements) == 1 + 2 * 3 * 2
+    # The journal, the names of its columns where it has numbers, and for each 120 rows of a table those that are there
+    # and those that were.
+    assert len(statements) == 1 + (house.name != "sqlite") + 2 * 3 * 2
     assert len(changes) == 600
     for change in changes:
         if change.table == "cats":

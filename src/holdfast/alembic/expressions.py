@@ -7,8 +7,10 @@ from typing import Any
 from holdfast.alembic.conditions import TOKEN, NotUnderstoodError, parse
 
 
-def is_different(model: str | None, database: str | None) -> bool:
-    """Whether the two certainly do not say the same. What is not understood is not called different.
+def is_different(model: str | None, database: str | None, *, verbatim: bool = False) -> bool:
+    """Whether the two certainly do not say the same.
+
+    What is not understood is not called different, unless the database keeps it ``verbatim``, in the model's words.
 
     >>> is_different("deleted_at IS NULL", "(deleted_at IS NULL)")
     False
@@ -19,12 +21,23 @@ def is_different(model: str | None, database: str | None) -> bool:
     """
     if model is None or database is None:
         return model is not database
-    if model.split() == database.split():
+    if _words(model) == _words(database):
         return False
     try:
-        return _differ(parse(model), parse(database)) is True
+        differ = _differ(parse(model), parse(database))
     except NotUnderstoodError:
-        return False
+        differ = None
+    return verbatim if differ is None else differ
+
+
+def _words(condition: str) -> list[str]:
+    """Without regard to space, and to the marks around a name."""
+    found = []
+    position = 0
+    while (match := TOKEN.match(condition, position)) is not None:
+        position = match.end()
+        found.append(match["quoted"][1:-1] if match["quoted"] else match[0].strip())
+    return [*found, *condition[position:].split()]
 
 
 def predicate_of(create_index: str) -> str | None:

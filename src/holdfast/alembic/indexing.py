@@ -13,7 +13,9 @@ from sqlalchemy import CheckConstraint, Index, Table, text
 from holdfast.alembic.describing import Describer
 from holdfast.alembic.expressions import is_different, predicate_of
 from holdfast.alembic.protecting import ProtectOp
+from holdfast.alembic.replacing_check import ReplaceCheckOp
 from holdfast.database import execute
+from holdfast.dialects.revising import FoundConstraint
 from holdfast.inventory import Inventory
 from holdfast.tables import TableName
 
@@ -95,28 +97,30 @@ class Comparison:
 
     def _constraints(self, tables: Mapping[TableName, Table]) -> None:
         revising = self.describer.dialect.revising
-        query = revising.checks()
-        if query is None:
-            return
-        found: dict[TableName, dict[str, Any]] = {}
-        for row in execute(self.describer.connection, query):
-            found.setdefault(TableName(row.schema_name, row.table_name), {})[row.name] = row
+        found: dict[TableName, dict[str, FoundConstraint]] = {}
+        for each in revising.read_constraints(execute(self.describer.connection, revising.constraints())):
+            found.setdefault(each.table, {})[each.name] = each
         for name, table in tables.items():
-            rows = found.get(name, {})
+            there = found.get(name, {})
             checks = dict(self._checks(table))
             for check, expression in sorted(checks.items()):
-                self._check(name, check, expression, rows.get(check))
-            for row in rows.values():
-                if not row.valid and not self._is_in(name, row.name) and (not row.is_check or row.name in checks):
-                    statement = revising.validate(name, row.name)
+                self._check(table, check, expression, there.get(check))
+            for each in there.values():
+                is_theirs = each.expression is None or each.name in checks
+                if not each.valid and is_theirs and not self._is_in(name, each.name):
+                    statement = revising.validate(name, each.name)
                     self.upgrade.ops.append(
-                        ProtectOp(str(name), [], actions=[f"validate {row.name}"], finish=[statement])
+                        ProtectOp(str(name), [], actions=[f"validate {each.name}"], finish=[statement])
                     )
 
-    def _check(self, table: TableName, name: str, expression: str, row: Any) -> None:
-        before = None if row is None else row.expression
-        if not self._is_in(table, name) and (before is None or is_different(expression, before)):
-            self._replace(table, name, expression, before)
+    def _check(self, table: Table, name: str, expression: str, there: FoundConstraint | None) -> None:
+        before = None if there is None else there.expression
+        verbatim = self.describer.dialect.revising.verbatim
+        if before is not None and not is_different(expression, before, verbatim=verbatim):
+            return
+        named = self.describer.name(table.schema, table.name)
+        if not self._is_in(named, name):
+            self._replace(table, named, name, expression, before)
 
     def _checks(self, table: Table) -> Iterator[tuple[str, str]]:
         compiler = self.describer.compiler
@@ -128,13 +132,17 @@ class Comparison:
             if name is not None:
                 yield name, self.describer.written(each.sqltext)
 
-    def _replace(self, table: TableName, name: str, expression: str, before: str | None) -> None:
+    def _replace(self, table: Table, named: TableName, name: str, expression: str, before: str | None) -> None:
         revising = self.describer.dialect.revising
+        statements = revising.replace_check(named, name, expression)
+        if not statements:
+            self._modify(table, [ReplaceCheckOp(table.name, name, expression, before, schema=table.schema)])
+            return
         self.upgrade.ops.append(
             ProtectOp(
-                str(table),
-                revising.replace_check(table, name, expression),
-                revising.replace_check(table, name, before),
+                str(named),
+                statements,
+                revising.replace_check(named, name, before),
                 actions=[f"{'create' if before is None else 'replace'} check {name}"],
             )
         )

@@ -68,35 +68,40 @@ def tail(
     if consumer == "":
         raise click.UsageError("A consumer has a name.")
     database = settings.database()
-    with database.snapshot() as connection:
-        check_format(connection, database.dialect)
-    if wake is not None:
-        (enable_wake_up if wake else disable_wake_up)(database)
-        note(f"Commits {'now wake' if wake else 'no longer wake'} who follows the changes of this database.")
+    _prepare(database, wake)
     start: Start | None = "beginning" if from_start else since
     if start is None and after is None and consumer is None:
-        if wake is not None and not follow:
-            return
         if not follow:
+            if wake is not None:
+                return
             raise click.UsageError("From where? Give --from-start, --since, --after or --consumer; or --follow.")
         start = "now"
+    beginning = after if after is not None or start is None else cursor_at(database, start)
     wait = interval if follow else None
     if consumer is None:
-        first = after if after is not None else cursor_at(database, start or "now")
+        assert beginning is not None
         if accept_gap:
-            first = _past_gap(database, first, tables)
-        with Follower(database, first, tables=tables) as reader:
+            beginning = _past_gap(database, beginning, tables)
+        with Follower(database, beginning, tables=tables) as reader:
             for batch in reader.batches(wait):
                 _say(batch, as_json=as_json)
         return
     with Consumer(database, consumer, tables=tables) as kept:
-        if after is not None or start is not None:
-            kept.move_to(after if after is not None else cursor_at(database, start or "now"))
+        if beginning is not None:
+            kept.move_to(beginning)
         if accept_gap:
             kept.move_to(_past_gap(database, kept.cursor, tables))
         for delivery in kept.batches(wait):
             _say(delivery, as_json=as_json)
             delivery.acknowledge()
+
+
+def _prepare(database: Database, wake: bool | None) -> None:
+    with database.snapshot() as connection:
+        check_format(connection, database.dialect)
+    if wake is not None:
+        (enable_wake_up if wake else disable_wake_up)(database)
+        note(f"Commits {'now wake' if wake else 'no longer wake'} who follows the changes of this database.")
 
 
 def _past_gap(database: Database, cursor: str, tables: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""``holdfast tenants`` export, import, move, delete, manifest, ledger, reopen: one tenant as a whole."""
+"""``holdfast tenants`` export, import, move, delete, reopen: what is done to one tenant as a whole."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from holdfast.cli.failing import NO
 from holdfast.cli.planning import batch_option, confirm, refuse_json_that_asks, yes_option
-from holdfast.cli.printing import note, plural, printable, say, say_json, say_table
+from holdfast.cli.printing import note, plural, printable, say, say_json
 from holdfast.cli.progress import bar
 from holdfast.cli.tenant_options import (
     FILE,
@@ -22,7 +21,6 @@ from holdfast.cli.tenant_options import (
     schema_option,
     shared_option,
 )
-from holdfast.cli.times import local
 from holdfast.cli.undo import user
 from holdfast.database import Database
 from holdfast.tenant_life import (
@@ -30,41 +28,11 @@ from holdfast.tenant_life import (
     delete_tenant,
     export_tenant,
     import_tenant,
-    ledger,
     move_tenant,
     plan_deletion,
     plan_move,
-    read_manifest,
     reopen,
 )
-
-
-@click.command("manifest")
-@schema_option
-@shared_option
-@json_option
-@click.pass_context
-def show_manifest(ctx: click.Context, /, *, schema: str | None, shared: Any, as_json: bool) -> None:
-    """Which tables have rows of a tenant, and which might and say nothing about it.
-
-    Exit code 1 where a table says nothing.
-    """
-    where = place(ctx, schema, shared)
-    with where.database.snapshot() as connection:
-        found = read_manifest(connection, where.database.dialect, shared=where.shared, schema=schema)
-    if as_json:
-        say_json(found.as_json())
-    else:
-        document = found.as_json()
-        say_table(("table", "whose"), [(each["table"], each["column"] or "all") for each in document["tables"]])
-        for name, why in dict(shared).items():
-            say(f"Shared: {name} ({why})")
-        for each in found.unrelated:
-            say(f"Nothing connects it with a tenant: {each}")
-        for gap in found.gaps:
-            note(f"Not said whose: {gap.table} ({gap.why})")
-    if found.gaps:
-        ctx.exit(NO)
 
 
 @click.command("export")
@@ -212,27 +180,6 @@ def delete(ctx: click.Context, /, *, tenant: str, keep_history: bool, reason: st
     _say_deletion(done, would=False, as_json=given["as_json"])
 
 
-@click.command("ledger")
-@click.argument("tenant")
-@schema_option
-@shared_option
-@json_option
-@click.pass_context
-def show_ledger(ctx: click.Context, /, *, tenant: str, schema: str | None, shared: Any, as_json: bool) -> None:
-    """What was done to a tenant as a whole, and how far it came; exit code 1 where there was nothing."""
-    entries = ledger(place(ctx, schema, shared), tenant)
-    if as_json:
-        say_json([each.as_json() for each in entries])
-    elif entries:
-        say_table(
-            ("when", "who", "what", "step", "why"),
-            [(local(e.at), e.actor or "-", e.kind.removeprefix("tenant_"), e.step, e.reason or "-") for e in entries],
-        )
-    else:
-        note("Nothing was done to that tenant as a whole.")
-        ctx.exit(NO)
-
-
 @click.command("reopen")
 @click.argument("tenant")
 @reason_option
@@ -245,7 +192,7 @@ def open_again(ctx: click.Context, /, *, tenant: str, reason: str, schema: str |
     say(f"Open again: {tenant}.")
 
 
-COMMANDS = (show_manifest, export, bring, move, delete, show_ledger, open_again)
+COMMANDS = (export, bring, move, delete, open_again)
 
 
 def _in_all(rows: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from sqlalchemy import create_engine, make_url
 
-from holdfast.cli import tenant_life
+from holdfast.cli import tenant_life, tenant_record
 from holdfast.cli.failing import FAILED, refuse_unconfirmed
 from holdfast.cli.opening import Settings, config_option, settings_of
 from holdfast.cli.planning import yes_option
@@ -182,5 +182,5 @@ def _migrations(ctx: click.Context) -> TenantMigrations:
     return TenantMigrations(tenants, given["config"], given["control"] or _url(ctx))
 
 
-for _command in tenant_life.COMMANDS:
+for _command in (*tenant_life.COMMANDS, *tenant_record.COMMANDS):
     tenants.add_command(_command)

@@ -148,9 +148,12 @@ class Evidence(ABC):
         """installing, and how many interventions there ever were: while protection is changed, facts are not of one
         moment."""
 
-    @abstractmethod
     def interventions(self) -> str:
         """id, at, kind, actor, reason, details (JSON text), in order."""
+        return (
+            "select i.id, i.at, i.kind, i.actor, i.reason, cast(i.details as text) as details\n"
+            f"from {self.intervention_table} as i order by i.id"
+        )
 
     # ------------------------------------------------------------------ what stands for what is gone
 

@@ -31,6 +31,8 @@ class LogFilter:
     limit: int | None = 50
     above: int | None = None
     """Only changes with a higher number than this."""
+    before: datetime | None = None
+    """No change is of this time, or of a later one: whatever is kept for those need not be asked."""
 
 
 class Log(ABC):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from holdfast.dialects.query import Query
 from holdfast.journal import Relation
@@ -22,6 +23,16 @@ class SpelledType:
     kind: TypeKind = "base"
 
 
+@dataclass(frozen=True, slots=True)
+class FoundConstraint:
+    """A constraint that has a name; ``expression`` is the condition of a CHECK, as the database keeps it."""
+
+    table: TableName
+    name: str
+    valid: bool
+    expression: str | None
+
+
 class Revising(ABC):
     """How the catalog will describe what is yet to be made, and statements that a migration runs beside the objects'."""
 
@@ -29,6 +40,8 @@ class Revising(ABC):
     """Where a table lies that names no schema; None where the database says so."""
     autoindexes: bool
     """Whether the database names the index of a constraint itself, by table and number."""
+    verbatim: bool
+    """Whether the database keeps the condition of a CHECK as it was written."""
 
     # ------------------------------------------------------------------ how it will be described
 
@@ -93,12 +106,15 @@ class Revising(ABC):
         predicate as the database spells it, NULL for none."""
 
     @abstractmethod
-    def checks(self) -> str | None:
-        """schema_name, table_name, name, valid, expression of every CHECK of the users'; None where they have no names
-        that could be asked for."""
+    def constraints(self) -> str:
+        """What ``read_constraints`` reads: rows about every CHECK and foreign key of the users'."""
+
+    @abstractmethod
+    def read_constraints(self, rows: Iterable[Any]) -> Iterator[FoundConstraint]:
+        """Those that have a name."""
 
     def replace_check(self, table: TableName, name: str, expression: str | None) -> tuple[str, ...]:
-        """Gives a CHECK another expression, or takes it away."""
+        """Gives a CHECK another expression, or takes it away; nothing where the table has to be made anew for that."""
         return ()
 
     def validate(self, table: TableName, name: str) -> str:

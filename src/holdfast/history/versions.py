@@ -21,7 +21,7 @@ from holdfast.journal import OPERATIONS, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Timestamps
 from holdfast.policies import Version as Counted
-from holdfast.timeline import document, loads, moment, names_of, shown
+from holdfast.timeline import document, journal_end, loads, moment, names_of, shown
 
 if TYPE_CHECKING:
     from holdfast.database import AnyRow
@@ -91,7 +91,8 @@ def versions_of(
     connection: Connection, dialect: Dialect, inventory: Inventory, stored: StoredRelation, key: str
 ) -> list[Version]:
     """``versions``, within a connection and for a key as JSON."""
-    wanted = LogFilter(table=stored.table, relations=(stored.id,), key=key, limit=None)
+    before = journal_end(inventory)
+    wanted = LogFilter(table=stored.table, relations=(stored.id,), key=key, limit=None, before=before)
     rows = [row for row in execute(connection, dialect.log.changes(wanted)) if row.relation == stored.id]
     called = names_of(connection, dialect, {stored.id}).get(stored.id)
     present = inventory.find(stored)

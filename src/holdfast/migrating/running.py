@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ from holdfast.errors import (
     ConstraintError,
     DeadlockError,
     HoldfastError,
-    LockedError,
     LockTimeoutError,
     MigrationError,
 )
-from holdfast.migrating.blocking import blockers, warn_of_long_transactions
+from holdfast.migrating.attempts import Attempts, head
+from holdfast.migrating.blocking import warn_of_long_transactions
 from holdfast.migrating.foreign_keys import BrokenKeys, broken_keys, described, refuse_broken
 from holdfast.migrating.indexes import invalid_indexes, mend
 from holdfast.migrating.locking import MigratorLock
@@ -41,16 +40,6 @@ class _WithoutKeysError(Exception):
 
 _AGAIN = (LockTimeoutError, DeadlockError, BusyError)
 """What passes by itself: everything else would fail the same way once more."""
-_PAUSE = (0.1, 4.0)
-"""Seconds: the first pause at the most, and every one."""
-_HEAD = 200
-
-
-def pause_after(attempt: int, chance: random.Random | None = None) -> float:
-    """Seconds to wait after the attempt of that number, the first being 1: longer each time, by how much is chance."""
-    most: float = min(_PAUSE[0] * 2 ** min(attempt - 1, 10), _PAUSE[1])
-    # Two migrators that met would meet again.
-    return most * (chance or random.Random()).uniform(0.5, 1)
 
 
 class MigrationRun:
@@ -71,9 +60,7 @@ class MigrationRun:
         self._version_table = version_table
         self._lock: MigratorLock | None = None
         self._broken: BrokenKeys = BrokenKeys()
-        self._step = "The migration"
-        self._attempt = 0
-        self._first_failure = 0.0
+        self._attempts = Attempts(connection, self.dialect, settings, self.statements, say)
         self._later: list[tuple[str, tuple[str, ...]]] = []
 
     @contextmanager
@@ -98,8 +85,7 @@ class MigrationRun:
             self._lock.check()
         self.statements.begin_step()
         self._later.clear()
-        if step != self._step:
-            self._step, self._attempt = step, 0
+        self._attempts.begin(step)
         if self.statements.without_keys:
             self._broken = broken_keys(self.connection, self.dialect)
             if self._broken:
@@ -136,7 +122,7 @@ class MigrationRun:
                     raise
                 raise MigrationError(
                     "HF460",
-                    f"{self._step} is done, and rows of {table} that were there before break what it added: "
+                    f"{self._attempts.step} is done, and rows of {table} that were there before break what it added: "
                     f"{ours.message}",
                     "It holds for new rows. Find and mend the others, and let alembic revision --autogenerate write "
                     "what is left to do: it sees what is not valid.",
@@ -150,7 +136,7 @@ class MigrationRun:
         if self.statements.without_keys or autocommits(self.connection):
             raise MigrationError(
                 "HF470",
-                f"{self._step}: foreign keys are enforced, and stay so.",
+                f"{self._attempts.step}: foreign keys are enforced, and stay so.",
                 "Let the revision have a transaction: no AUTOCOMMIT, and no autocommit_block around the batch.",
             )
         raise _WithoutKeysError
@@ -158,7 +144,7 @@ class MigrationRun:
     def check_keys(self) -> None:
         """Before the commit; HF472 where a revision that ran without foreign keys broke one."""
         if self.statements.without_keys:
-            refuse_broken(broken_keys(self.connection, self.dialect) - self._broken, self._step)
+            refuse_broken(broken_keys(self.connection, self.dialect) - self._broken, self._attempts.step)
 
     def carry_out(self, attempt: Callable[[], None]) -> None:
         """Calls it until it passes, for as long as only locks are in its way.
@@ -186,65 +172,32 @@ class MigrationRun:
                     raise lost from error
                 if not isinstance(ours, _AGAIN):
                     raise
-                pause = self._pause(error)
+                pause = self._attempts.pause(error)
             else:
                 return
             time.sleep(pause)
 
     def carry_out_statement(self, attempt: Callable[[], T]) -> T:
         """The same for one statement that is a transaction of its own: what was committed before it stays."""
-        self._attempt = 0
+        self._attempts.begin_anew()
         while True:
             try:
                 result = attempt()
             except Exception as error:
                 if not isinstance(self._explained(error), _AGAIN):
                     raise
-                pause = self._pause(error)
+                pause = self._attempts.pause(error)
             else:
-                self._attempt = 0
+                self._attempts.begin_anew()
                 return result
             time.sleep(pause)
 
-    def _pause(self, error: Exception) -> float:
-        """How long to wait before the next attempt; tells who was in the way."""
-        now = time.monotonic()
-        self._attempt += 1
-        if self._attempt == 1:
-            self._first_failure = now
-        pause = pause_after(self._attempt)
-        statement = " ".join(self.statements.last.split())[:_HEAD]
-        found = blockers(self.connection, self.dialect, self.statements.last)
-        in_the_way = "".join(f"\n  {each}" for each in found) or "\n  whoever it was is gone by now"
-        if now + pause - self._first_failure > self.settings.deadline.total_seconds():
-            raise self._too_late(statement, in_the_way) from error
-        self.say(
-            f"{self._step}: attempt {self._attempt} did not get its lock for: {statement}\nIn the way:{in_the_way}\n"
-            f"Nothing of it is lost; next attempt in {pause:.1f} s."
-        )
-        return pause
-
-    def _too_late(self, statement: str, in_the_way: str) -> HoldfastError:
-        if self.dialect.migrating.begin is not None:
-            return LockedError(
-                "HF455",
-                "Another connection kept the database locked for too long.",
-                "Wait until it is done, and run the migration again.",
-            )
-        return MigrationError(
-            "HF457",
-            f"{self._step} did not get its lock in {self._attempt} attempts for: {statement}\n"
-            f"In the way:{in_the_way}.\n",
-            "It is rolled back, and the revisions before it are done. End what is in the way (pg_terminate_backend), "
-            "or run the migration again when there is less to do; --deadline allows more time.",
-        )
-
     def _in_part(self, error: Exception) -> MigrationError:
-        done = "".join(f"\n  {' '.join(each.split())[:_HEAD]};" for each in self.statements.committed)
+        done = "".join(f"\n  {head(each)};" for each in self.statements.committed)
         reason = error.message if isinstance(error, HoldfastError) else str(error).splitlines()[0]
         return MigrationError(
             "HF458",
-            f"{self._step} failed after a part of it was committed: {reason}",
+            f"{self._attempts.step} failed after a part of it was committed: {reason}",
             f"These statements are done, and would be done again:{done}\n"
             "Undo them, or take them out of the revision; then run the migration again.",
         )
@@ -257,7 +210,7 @@ class MigrationRun:
             error = error.__context__
         return ConnectionLostError(
             "HF615",
-            f"{self._step}: the connection to the database was lost"
+            f"{self._attempts.step}: the connection to the database was lost"
             + (f" ({str(error.orig).splitlines()[0]})." if error is not None else "."),
             "Run the migration again: the revisions before are done, and it goes on with this one.",
         )

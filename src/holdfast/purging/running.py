@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -64,19 +65,7 @@ def purge(
         total, held = execute(connection, dialect.purging.count(protection, before))[0]
     with database.connect() as connection:
         run = _Run(connection, dialect, protections, protection, before, batch, dry_run, actor)
-        looked_at, after = 0, None
-        while True:
-
-            def attempt(after: Any = after) -> list[Any]:
-                return run.batch_after(after)
-
-            rows = patiently(shown(protection.table.name), attempt, deadline)
-            looked_at += len(rows)
-            if progress is not None:
-                progress(looked_at, max(total - held, looked_at))
-            if len(rows) < batch:
-                break
-            after = rows[-1]
+        looked_at = run.to_the_end(deadline, total - held, progress)
     dealt_with = looked_at if dry_run else run.purged[protection.table.name] + run.left_rows
     return Purged(
         shown(protection.table.name),
@@ -136,6 +125,18 @@ class _Run:
     left_rows: int = 0
     seen: set[Node] = field(default_factory=set)
     """What a dry run has counted already, since it is still there."""
+
+    def to_the_end(self, deadline: float, expected: int, progress: Progress | None) -> int:
+        """Batch after batch; how many rows were looked at."""
+        looked_at, after = 0, None
+        while True:
+            rows = patiently(shown(self.protection.table.name), partial(self.batch_after, after), deadline)
+            looked_at += len(rows)
+            if progress is not None:
+                progress(looked_at, max(expected, looked_at))
+            if len(rows) < self.size:
+                return looked_at
+            after = rows[-1]
 
     def batch_after(self, after: Any) -> list[Any]:
         """The rows that were looked at, the last of which says where to go on."""

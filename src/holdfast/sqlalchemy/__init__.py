@@ -29,15 +29,9 @@ from holdfast.sqlalchemy.past import as_of, async_as_of
 from holdfast.sqlalchemy.repository import Repository
 from holdfast.sqlalchemy.restoring import hard_delete, restore
 from holdfast.sqlalchemy.retrying import async_retry, retry
-from holdfast.sqlalchemy.scopes import (
-    async_read_snapshot,
-    async_savepoint,
-    async_session_scope,
-    read_snapshot,
-    savepoint,
-    session_scope,
-)
+from holdfast.sqlalchemy.scopes import async_savepoint, async_session_scope, savepoint, session_scope
 from holdfast.sqlalchemy.session import AsyncSession, Session, bind
+from holdfast.sqlalchemy.snapshots import async_read_snapshot, read_snapshot
 from holdfast.sqlalchemy.soft_delete import include_deleted, only_deleted
 from holdfast.sqlalchemy.tables import policies_of
 from holdfast.sqlalchemy.times import UTCDateTime

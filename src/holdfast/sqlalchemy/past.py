@@ -28,8 +28,9 @@ from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 from holdfast.sqlalchemy.declaring import metadata_of
 from holdfast.sqlalchemy.explaining import explained
-from holdfast.sqlalchemy.scopes import refuse_autocommit, refuse_writes
+from holdfast.sqlalchemy.scopes import refuse_autocommit
 from holdfast.sqlalchemy.session import AsyncSession, Session, refuse_unbound
+from holdfast.sqlalchemy.snapshots import refuse_writes
 from holdfast.sqlalchemy.tables import table_in
 from holdfast.tables import TableName
 from holdfast.timeline import shown

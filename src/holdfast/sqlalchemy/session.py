@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy.ext.asyncio
@@ -22,7 +23,14 @@ from holdfast.signing import SigningKey
 from holdfast.sqlalchemy.deleting import flushing, mark_instead
 from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.locking import stale_copy, stale_write, writes_of
-from holdfast.sqlalchemy.soft_delete import filter_rows, include_deleted, is_hidden, names_dead, passes_by, revived
+from holdfast.sqlalchemy.soft_delete import (
+    filter_rows,
+    filtered_select,
+    include_deleted,
+    is_hidden,
+    names_dead,
+    revived,
+)
 from holdfast.sqlalchemy.stamps import fetch_stamps, renew_stamps, stamped_by
 from holdfast.sqlalchemy.tenants import check_tenants, hold_to_tenant, tenant_of
 
@@ -57,12 +65,13 @@ def bind(engine: Engine | AsyncEngine, *, signing_key: SigningKey | None = None)
 
 
 class _Asked:
-    """An execution of which the only listener was asked already, as SQLAlchemy sees it."""
+    """For SQLAlchemy an execution whose only listener has been asked already."""
 
     _remaining_events = staticmethod(tuple[()])
 
 
 _ASKED = _Asked()
+_MAY_BE_ASKED_BEFORE = "_parent_execute_state" in signature(sqlalchemy.orm.Session.execute).parameters
 
 
 class Session(sqlalchemy.orm.Session):
@@ -75,34 +84,19 @@ class Session(sqlalchemy.orm.Session):
 
     if not TYPE_CHECKING:
 
-        def _execute_internal(
-            self,
-            statement: Any,
-            params: Any = None,
-            *,
-            execution_options: Mapping[str, Any] | None = None,
-            bind_arguments: Mapping[str, Any] | None = None,
-            _parent_execute_state: Any = None,
-            _add_event: Any = None,
-            **more: Any,
-        ) -> Any:
-            # What SQLAlchemy prepares for a listener costs a plain statement more than all that we do with it.
+        def _execute_internal(self, statement: Any, params: Any = None, **given: Any) -> Any:
+            # What SQLAlchemy prepares for listeners costs a statement more than all that ours does with it. It is no
+            # part of its documented interface: where it is not as expected the listener sees to everything.
             if (
-                _parent_execute_state is None
-                and _add_event is None
+                _MAY_BE_ASKED_BEFORE
+                and given.get("_parent_execute_state") is None
+                and given.get("_add_event") is None
                 and len(self.dispatch.do_orm_execute) == 1
-                and passes_by(statement, execution_options, bind_arguments)
             ):
-                _parent_execute_state = _ASKED
-            return super()._execute_internal(
-                statement,
-                params,
-                execution_options=execution_options,
-                bind_arguments=bind_arguments,
-                _parent_execute_state=_parent_execute_state,
-                _add_event=_add_event,
-                **more,
-            )
+                filtered = filtered_select(self, statement, given.get("execution_options"), given.get("bind_arguments"))
+                if filtered is not None:
+                    statement, given["_parent_execute_state"] = filtered, _ASKED
+            return super()._execute_internal(statement, params, **given)
 
     def get(
         self, entity: type[_T] | Mapper[_T], ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any

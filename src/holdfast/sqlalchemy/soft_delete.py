@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Insert, Select, Table, inspect
-from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState
+from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
 from holdfast.errors import DeclarationError
@@ -47,26 +47,29 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
     return RowsOption("dead", _mappers(entities))
 
 
-def passes_by(statement: Any, options: Mapping[str, Any] | None, bound: Mapping[str, Any] | None) -> bool:
-    """Whether it is a SELECT that ``filter_rows`` would leave as it is: asked before SQLAlchemy prepares a listener.
+def filtered_select(
+    session: Session, statement: Any, options: Mapping[str, Any] | None, bound: Mapping[str, Any] | None
+) -> Any:
+    """A SELECT as ``filter_rows`` would leave it, without a listener that SQLAlchemy prepares for; None where it takes one.
 
     ``options`` and ``bound`` are the execution options and the bind arguments that it is executed with.
     """
     if not isinstance(statement, Select) or statement._memoized_select_entities:
-        return False
+        return None
     if options and ("yield_per" in options or "sa_top_level_orm_context" in options):
-        return False
+        return None
     for option in statement._with_options:
         if isinstance(option, RowsOption):
-            return False
+            return None
     subject = statement._propagate_attrs.get("plugin_subject")
-    if subject is not None:
-        mapper = subject if subject.is_mapper else subject.mapper
-    else:
-        mapper = bound.get("mapper") if bound else None
-    metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
-    marks = marks_of(metadata) if metadata is not None else None
-    return marks is None or not (mapper in marks.mappers or marks.are_met_by(statement, mapper))
+    mapper = subject.mapper if subject is not None else bound.get("mapper") if bound else None
+    marks = _marks_for(statement, mapper)
+    if marks is None or not (mapper in marks.mappers or marks.are_met_by(statement, mapper)):
+        return statement
+    if mapper is None:
+        return None
+    filtered = statement.options(_usual(session, marks, mapper, statement))
+    return None if marks.leave_open(filtered) else filtered
 
 
 def filter_rows(state: ORMExecuteState) -> None:
@@ -75,25 +78,37 @@ def filter_rows(state: ORMExecuteState) -> None:
         # SQLAlchemy 2.0 hands it down wherever anybody listens, and then refuses it.
         state.update_execution_options(yield_per=None)
     mapper, statement = state.bind_mapper, state.statement
-    metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
-    marks = marks_of(metadata) if metadata is not None else None
+    marks = _marks_for(statement, mapper)
     if marks is None or (isinstance(statement, Insert) and statement.select is None):
         return
     wanted = _said(state)
     if not (wanted or mapper in marks.mappers or marks.are_met_by(statement, mapper)):
         return
-    across = ACROSS in state.session.info
-    if marks.tenanted and not across and _has_tenant(marks, mapper, statement):
-        hold_to_tenant(state.session)
+    rows = _usual(state.session, marks, mapper, statement)
+    across = rows is marks.filter_across
+    said: Mapping[Table, Rows]
     if wanted:
         rows, said = _wanted(state, marks, wanted, across)
     else:
-        rows = marks.filter_across if across else marks.filter
         said = marks.as_they_are if mapper is None and marks.is_core(statement) else {}
     filtered = statement.options(rows)
     if not state.is_column_load and (wanted or said or marks.leave_open(filtered)):
         filtered = narrowed(getattr(filtered, "_resolved", filtered), said, across=across)
     state.statement = filtered
+
+
+def _marks_for(statement: Any, mapper: Mapper[Any] | None) -> Marks | None:
+    metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
+    return marks_of(metadata) if metadata is not None else None
+
+
+def _usual(session: Session, marks: Marks, mapper: Mapper[Any] | None, statement: Any) -> RowsFilter:
+    """The filter where a statement does not say which rows it means; the session is held to its tenant."""
+    if ACROSS in session.info:
+        return marks.filter_across
+    if marks.tenanted and _has_tenant(marks, mapper, statement):
+        hold_to_tenant(session)
+    return marks.filter
 
 
 def _said(state: ORMExecuteState) -> list[RowsOption]:

@@ -45,7 +45,8 @@ def policies_of(table: FromClause) -> tuple[Policy, ...]:
 
 
 def policy_of(table: FromClause, kind: type[P]) -> P | None:
-    return find(policies_of(table), kind)
+    policies = policies_of(table)
+    return find(policies, kind) if policies else None
 
 
 def column_keys(mapper: Mapper[Any], names: Iterable[str]) -> Mapping[str, str]:

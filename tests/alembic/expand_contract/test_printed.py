@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations.ops import UpgradeOps
 from click.testing import CliRunner
 
+from holdfast import Audit
 from holdfast.alembic.operations import (
     BackfillOp,
     ContractColumnOp,
@@ -30,6 +31,7 @@ from holdfast.migrating import BatchSettings
 from holdfast.tables import Expansion
 from tests.alembic.expand_contract.people import RETYPE, TABLES, UPGRADES
 from tests.alembic.scripts import Scripts, rows, run, schema
+from tests.harness import Protected
 from tests.servers import PsqlError, psql
 
 
@@ -67,6 +69,22 @@ def test_a_script_does_the_same(postgresql_database: str, migrations: Callable[.
     psql(url, scripts.sql("c:e"))
     assert schema(url) == wanted
     assert rows(url, "select version_num from alembic_version") == [("e",)]
+
+
+def test_a_script_stops_where_protection_would_have_to_follow(
+    postgresql_database: str, migrations: Callable[..., Scripts]
+) -> None:
+    """And runs where another table of the database is protected."""
+    url = postgresql_database
+    scripts = migrations(url, "pass", RETYPE[0].format("amount"), UPGRADES[0])
+    run(url, TABLES)
+    protected = Protected(url)
+    protected.protect({"teams": [Audit()]})
+    psql(url, scripts.sql("a:b"))
+    assert rows(url, "select amount_new from people where id = 1") == [(None,)]
+    protected.protect({"people": [Audit()]})
+    with pytest.raises(PsqlError, match=r"HF466.*its protection has to follow"):
+        psql(url, scripts.sql("b:c"))
 
 
 def test_the_operations_can_be_printed() -> None:

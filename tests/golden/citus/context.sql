@@ -49,7 +49,7 @@ $holdfast$;
 revoke all on function holdfast.set_context(text, text, text, jsonb) from public;
 
 create or replace function holdfast.record_transaction()
-returns void
+returns xid8
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $holdfast$
@@ -65,7 +65,7 @@ begin
         session_user, nullif(current_setting('application_name'), ''), inet_client_addr()
     )
     on conflict (xid, at) do nothing;
-    perform set_config('holdfast.xid', pg_current_xact_id()::text, true);
+    return set_config('holdfast.xid', pg_current_xact_id()::text, true)::xid8;
 end
 $holdfast$;
 

@@ -20,7 +20,7 @@ begin
         return null;
     end if;
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-        perform holdfast.record_transaction();
+        v_xid := holdfast.record_transaction();
     end if;
     if not v_several then
         v_xid := pg_current_xact_id();
@@ -78,7 +78,7 @@ begin
         if not (v_old."id" = v_new."id") then
             -- The row went from one key to another: it left the one and came to the other.
             if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-                perform holdfast.record_transaction();
+                v_xid := holdfast.record_transaction();
             end if;
             insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
             values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
@@ -111,32 +111,32 @@ begin
             return null;
         end if;
         if v_old."status" is distinct from v_new."status" then
-            v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status")::text, 'null'));
-            v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status")::text, 'null'));
+            v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"), 'null'));
+            v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"), 'null'));
         end if;
-        if row(v_old."total")::record *<> row(v_new."total")::record then
-            v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total")::text, 'null'));
-            v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total")::text, 'null'));
+        if v_old."total" is distinct from v_new."total" then
+            v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total"), 'null'));
+            v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total"), 'null'));
         end if;
         if row(v_old."note")::record *<> row(v_new."note")::record then
-            v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text)::text, 'null'));
-            v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text)::text, 'null'));
+            v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text), 'null'));
+            v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text), 'null'));
         end if;
         if v_old."email" is distinct from v_new."email" then
             v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
             v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
         end if;
         if v_old."deleted_at" is distinct from v_new."deleted_at" then
-            v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at")::text, 'null'));
-            v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at")::text, 'null'));
+            v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'));
+            v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'));
         end if;
         if v_old."created_at" is distinct from v_new."created_at" then
-            v_before := concat(v_before, ',"8":', coalesce(to_json(v_old."created_at")::text, 'null'));
-            v_after := concat(v_after, ',"8":', coalesce(to_json(v_new."created_at")::text, 'null'));
+            v_before := concat(v_before, ',"8":', coalesce(to_json(v_old."created_at"), 'null'));
+            v_after := concat(v_after, ',"8":', coalesce(to_json(v_new."created_at"), 'null'));
         end if;
         if v_old."updated_at" is distinct from v_new."updated_at" then
-            v_before := concat(v_before, ',"9":', coalesce(to_json(v_old."updated_at")::text, 'null'));
-            v_after := concat(v_after, ',"9":', coalesce(to_json(v_new."updated_at")::text, 'null'));
+            v_before := concat(v_before, ',"9":', coalesce(to_json(v_old."updated_at"), 'null'));
+            v_after := concat(v_after, ',"9":', coalesce(to_json(v_new."updated_at"), 'null'));
         end if;
         if v_old."version" is distinct from v_new."version" then
             v_before := concat(v_before, ',"10":', coalesce(v_old."version"::text, 'null'));
@@ -146,7 +146,7 @@ begin
             return null;
         end if;
         if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
+            v_xid := holdfast.record_transaction();
         end if;
         v_xid := pg_current_xact_id();
         v_at := now();
@@ -171,17 +171,17 @@ begin
             ',"9":', to_json(o."updated_at"),
             ',"10":', o."version"::text, '}'
         )
-        else concat('{', concat_ws(',',
+        else '{' || concat_ws(',',
             case when o."id" is distinct from n."id" then '"1":' || coalesce(o."id"::text, 'null') end,
             case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status")::text, 'null') end,
-            case when row(o."total")::record *<> row(n."total")::record then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
             case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end,
             case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(o."created_at")::text, 'null') end,
             case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(o."updated_at")::text, 'null') end,
             case when o."version" is distinct from n."version" then '"10":' || coalesce(o."version"::text, 'null') end
-        ), '}') end,
+        ) || '}' end,
         case when n."id" is null then null
         when o."id" is null then concat(
             '{"1":', n."id"::text,
@@ -194,24 +194,24 @@ begin
             ',"9":', to_json(n."updated_at"),
             ',"10":', n."version"::text, '}'
         )
-        else concat('{', concat_ws(',',
+        else '{' || concat_ws(',',
             case when o."id" is distinct from n."id" then '"1":' || coalesce(n."id"::text, 'null') end,
             case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status")::text, 'null') end,
-            case when row(o."total")::record *<> row(n."total")::record then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
             case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end,
             case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(n."created_at")::text, 'null') end,
             case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(n."updated_at")::text, 'null') end,
             case when o."version" is distinct from n."version" then '"10":' || coalesce(n."version"::text, 'null') end
-        ), '}') end
+        ) || '}' end
     from old_rows as o
     full join new_rows as n on o."id" = n."id"
     where o."id" is null or n."id" is null
-       or row(o."id", o."status", o."email", o."deleted_at", o."created_at", o."updated_at", o."version") is distinct from row(n."id", n."status", n."email", n."deleted_at", n."created_at", n."updated_at", n."version") or row(o."total", o."note")::record *<> row(n."total", n."note")::record;
+       or row(o."id", o."status", o."total", o."email", o."deleted_at", o."created_at", o."updated_at", o."version") is distinct from row(n."id", n."status", n."total", n."email", n."deleted_at", n."created_at", n."updated_at", n."version") or row(o."note")::record *<> row(n."note")::record;
     if found then
         if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
+            v_xid := holdfast.record_transaction();
         end if;
     end if;
     return null;
@@ -228,6 +228,8 @@ set search_path = pg_catalog, pg_temp
 as $holdfast$
 -- Records each delete of public.orders.
 #variable_conflict use_variable
+declare
+    v_xid xid8;
 begin
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
     select pg_current_xact_id(), now(), 1, 'D', o."id"::text, null,
@@ -246,7 +248,7 @@ begin
     from old_rows as o;
     if found then
         if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
+            v_xid := holdfast.record_transaction();
         end if;
     end if;
     return null;
@@ -266,6 +268,7 @@ as $holdfast$
 #variable_conflict use_variable
 declare
     v_rows bigint;
+    v_xid xid8;
 begin
     execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
 select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
@@ -285,7 +288,7 @@ from only %I.%I as o', tg_table_schema, tg_table_name);
     get diagnostics v_rows = row_count;
     if v_rows > 0 then
         if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
+            v_xid := holdfast.record_transaction();
         end if;
     end if;
     return null;

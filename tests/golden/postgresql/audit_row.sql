@@ -6,24 +6,31 @@ set search_path = pg_catalog, pg_temp
 as $holdfast$
 -- Records each insert of public.orders.
 #variable_conflict use_variable
+declare
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;
+    v_after text;
 begin
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-        perform holdfast.record_transaction();
+        v_xid := holdfast.record_transaction();
     end if;
+    v_xid := pg_current_xact_id();
+    v_at := now();
+    v_key := new."id"::text;
+    v_after := concat(
+        '{"1":', new."id"::text,
+        ',"2":', to_json(new."status"),
+        ',"3":', coalesce(to_json(new."total"), 'null'),
+        ',"4":', coalesce(to_json(new."note"::text), 'null'),
+        ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
+        ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
+        ',"8":', to_json(new."created_at"),
+        ',"9":', to_json(new."updated_at"),
+        ',"10":', new."version"::text, '}'
+    );
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-    values (pg_current_xact_id(), now(), 1, 'I', new."id"::text, null,
-        null,
-        concat(
-            '{"1":', new."id"::text,
-            ',"2":', to_json(new."status"),
-            ',"3":', coalesce(to_json(new."total"), 'null'),
-            ',"4":', coalesce(to_json(new."note"::text), 'null'),
-            ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
-            ',"8":', to_json(new."created_at"),
-            ',"9":', to_json(new."updated_at"),
-            ',"10":', new."version"::text, '}'
-        ));
+    values (v_xid, v_at, 1, 'I', v_key, null, null, v_after);
     return null;
 end
 $holdfast$;
@@ -48,7 +55,7 @@ begin
     if not (old."id" = new."id") then
         -- The row went from one key to another: it left the one and came to the other.
         if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
+            v_xid := holdfast.record_transaction();
         end if;
         insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
         values (pg_current_xact_id(), now(), 1, 'U', old."id"::text, null,
@@ -81,32 +88,32 @@ begin
         return null;
     end if;
     if old."status" is distinct from new."status" then
-        v_before := concat(v_before, ',"2":', coalesce(to_json(old."status")::text, 'null'));
-        v_after := concat(v_after, ',"2":', coalesce(to_json(new."status")::text, 'null'));
+        v_before := concat(v_before, ',"2":', coalesce(to_json(old."status"), 'null'));
+        v_after := concat(v_after, ',"2":', coalesce(to_json(new."status"), 'null'));
     end if;
-    if row(old."total")::record *<> row(new."total")::record then
-        v_before := concat(v_before, ',"3":', coalesce(to_json(old."total")::text, 'null'));
-        v_after := concat(v_after, ',"3":', coalesce(to_json(new."total")::text, 'null'));
+    if old."total" is distinct from new."total" then
+        v_before := concat(v_before, ',"3":', coalesce(to_json(old."total"), 'null'));
+        v_after := concat(v_after, ',"3":', coalesce(to_json(new."total"), 'null'));
     end if;
     if row(old."note")::record *<> row(new."note")::record then
-        v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text)::text, 'null'));
-        v_after := concat(v_after, ',"4":', coalesce(to_json(new."note"::text)::text, 'null'));
+        v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text), 'null'));
+        v_after := concat(v_after, ',"4":', coalesce(to_json(new."note"::text), 'null'));
     end if;
     if old."email" is distinct from new."email" then
         v_before := concat(v_before, ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'));
         v_after := concat(v_after, ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'));
     end if;
     if old."deleted_at" is distinct from new."deleted_at" then
-        v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at")::text, 'null'));
-        v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at")::text, 'null'));
+        v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at"), 'null'));
+        v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at"), 'null'));
     end if;
     if old."created_at" is distinct from new."created_at" then
-        v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at")::text, 'null'));
-        v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at")::text, 'null'));
+        v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at"), 'null'));
+        v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at"), 'null'));
     end if;
     if old."updated_at" is distinct from new."updated_at" then
-        v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at")::text, 'null'));
-        v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at")::text, 'null'));
+        v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at"), 'null'));
+        v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at"), 'null'));
     end if;
     if old."version" is distinct from new."version" then
         v_before := concat(v_before, ',"10":', coalesce(old."version"::text, 'null'));
@@ -116,7 +123,7 @@ begin
         return null;
     end if;
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-        perform holdfast.record_transaction();
+        v_xid := holdfast.record_transaction();
     end if;
     v_xid := pg_current_xact_id();
     v_at := now();
@@ -139,24 +146,31 @@ set search_path = pg_catalog, pg_temp
 as $holdfast$
 -- Records each delete of public.orders.
 #variable_conflict use_variable
+declare
+    v_xid xid8;
+    v_at timestamptz;
+    v_key text;
+    v_before text;
 begin
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-        perform holdfast.record_transaction();
+        v_xid := holdfast.record_transaction();
     end if;
+    v_xid := pg_current_xact_id();
+    v_at := now();
+    v_key := old."id"::text;
+    v_before := concat(
+        '{"1":', old."id"::text,
+        ',"2":', to_json(old."status"),
+        ',"3":', coalesce(to_json(old."total"), 'null'),
+        ',"4":', coalesce(to_json(old."note"::text), 'null'),
+        ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
+        ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
+        ',"8":', to_json(old."created_at"),
+        ',"9":', to_json(old."updated_at"),
+        ',"10":', old."version"::text, '}'
+    );
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-    values (pg_current_xact_id(), now(), 1, 'D', old."id"::text, null,
-        concat(
-            '{"1":', old."id"::text,
-            ',"2":', to_json(old."status"),
-            ',"3":', coalesce(to_json(old."total"), 'null'),
-            ',"4":', coalesce(to_json(old."note"::text), 'null'),
-            ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
-            ',"8":', to_json(old."created_at"),
-            ',"9":', to_json(old."updated_at"),
-            ',"10":', old."version"::text, '}'
-        ),
-        null);
+    values (v_xid, v_at, 1, 'D', v_key, null, v_before, null);
     return null;
 end
 $holdfast$;
@@ -174,6 +188,7 @@ as $holdfast$
 #variable_conflict use_variable
 declare
     v_rows bigint;
+    v_xid xid8;
 begin
     execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
 select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
@@ -193,7 +208,7 @@ from only %I.%I as o', tg_table_schema, tg_table_name);
     get diagnostics v_rows = row_count;
     if v_rows > 0 then
         if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            perform holdfast.record_transaction();
+            v_xid := holdfast.record_transaction();
         end if;
     end if;
     return null;

@@ -26,7 +26,7 @@ as $holdfast$
 #variable_conflict use_variable
 begin
     new."created_at" := old."created_at";
-    if row(old."id", old."status", old."email", old."card", old."deleted_at", old."version") is distinct from row(new."id", new."status", new."email", new."card", new."deleted_at", new."version") or row(old."total", old."note")::record *<> row(new."total", new."note")::record then
+    if row(old."id", old."status", old."total", old."email", old."card", old."deleted_at", old."version") is distinct from row(new."id", new."status", new."total", new."email", new."card", new."deleted_at", new."version") or row(old."note")::record *<> row(new."note")::record then
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
     else
         new."updated_at" := old."updated_at";

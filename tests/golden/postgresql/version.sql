@@ -32,7 +32,7 @@ begin
             detail = pg_catalog.json_build_object('key', old."id", 'expected', new."version", 'current', old."version")::text,
             hint = 'Read the row again and repeat the change on what it is now.';
     end if;
-    if row(old."id", old."status", old."email", old."card", old."deleted_at", old."created_at", old."updated_at") is distinct from row(new."id", new."status", new."email", new."card", new."deleted_at", new."created_at", new."updated_at") or row(old."total", old."note")::record *<> row(new."total", new."note")::record then
+    if row(old."id", old."status", old."total", old."email", old."card", old."deleted_at", old."created_at", old."updated_at") is distinct from row(new."id", new."status", new."total", new."email", new."card", new."deleted_at", new."created_at", new."updated_at") or row(old."note")::record *<> row(new."note")::record then
         new."version" := coalesce(old."version", 0) + 1;
     else
         new."version" := old."version";

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.dialects.postgresql.recording import RECORD_TRANSACTION, Recorder
 from holdfast.dialects.postgresql.sql import function, grant_reading, indent, literal, quote, revoke_reading, trigger
-from holdfast.dialects.postgresql.values import is_exact, pinned_settings
+from holdfast.dialects.postgresql.values import is_exact, json_value, pinned_settings
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, SoftDelete, Tenant
 from holdfast.tables import ColumnInfo
@@ -16,6 +16,7 @@ _ONE = """\
     v_key text;
 """
 _BOTH_SIDES = "    v_before text;\n    v_after text;\n"
+_TRANSACTION = "    v_xid xid8;\n"
 _NOW = "v_xid := pg_current_xact_id();\nv_at := now();\n"
 
 
@@ -45,8 +46,8 @@ class RecordingFunctions(Recorder):
             name = self.column_id(column)
             steps.append(
                 f"if {self.changed(old, new, [column])} then\n"
-                f"    v_before := concat(v_before, ',\"{name}\":', coalesce({self.value(column, old)}, 'null'));\n"
-                f"    v_after := concat(v_after, ',\"{name}\":', coalesce({self.value(column, new)}, 'null'));\n"
+                f"    v_before := concat(v_before, ',\"{name}\":', coalesce({self.value(column, old, json_value)}, 'null'));\n"
+                f"    v_after := concat(v_after, ',\"{name}\":', coalesce({self.value(column, new, json_value)}, 'null'));\n"
                 "end if;"
             )
         unchanged = "v_after is null"
@@ -58,10 +59,7 @@ class RecordingFunctions(Recorder):
             f"{_NOW}v_key := {self.key(old)};\n"
             "v_before := '{' || substr(v_before, 2) || '}';\nv_after := '{' || substr(v_after, 2) || '}';"
         )
-        steps.append(
-            f"{self.into}\nvalues (v_xid, v_at, {self.relation_id}, {self.operation(old, new)}, v_key, null,"
-            f" v_before, v_after{self.tenant(old)});"
-        )
+        steps.append(self._insert_prepared(self.operation(old, new), old, "v_before", "v_after"))
         return "\n".join(steps)
 
     def _compared_and_key(self) -> list[ColumnInfo]:
@@ -176,8 +174,7 @@ begin
 end"""
 
     def insert_by_row(self) -> str:
-        after = self.image("new") if self.policy.inserts == "full" else "null"
-        return self._by_row(self.insert_change("new", "'I'", self.key("new"), after=after))
+        return self._by_row("new", "'I'", after=self.image("new") if self.policy.inserts == "full" else "")
 
     def delete_by_statement(self) -> str:
         return self._by_statement(
@@ -185,14 +182,14 @@ end"""
         )
 
     def delete_by_row(self) -> str:
-        return self._by_row(self.insert_change("old", "'D'", self.key("old"), before=self.image("old")))
+        return self._by_row("old", "'D'", before=self.image("old"))
 
     def truncate(self) -> str:
         """Every row is recorded before it goes. The table is named at run time: it may be any partition."""
         statement = self.select_change("from only", ["o"], "'T'", self.key("o"), before=self.image("o"))
         template = statement.replace("%", "%%").removesuffix(";") + " %I.%I as o"
         return (
-            "declare\n    v_rows bigint;\nbegin\n"
+            f"declare\n    v_rows bigint;\n{_TRANSACTION}begin\n"
             f"    execute format({literal(template)}, tg_table_schema, tg_table_name);\n"
             "    get diagnostics v_rows = row_count;\n"
             "    if v_rows > 0 then\n" + indent(RECORD_TRANSACTION, " " * 8) + "\n    end if;\n    return null;\nend"
@@ -200,15 +197,29 @@ end"""
 
     def _by_statement(self, statement: str) -> str:
         return (
-            "begin\n"
+            f"declare\n{_TRANSACTION}begin\n"
             + indent(statement, "    ")
             + "\n    if found then\n"
             + indent(RECORD_TRANSACTION, " " * 8)
             + "\n    end if;\n    return null;\nend"
         )
 
-    def _by_row(self, statement: str) -> str:
-        return "begin\n" + indent(RECORD_TRANSACTION + "\n" + statement, "    ") + "\n    return null;\nend"
+    def _by_row(self, row: str, operation: str, before: str = "", after: str = "") -> str:
+        sides = {"v_before": before, "v_after": after}
+        steps = [RECORD_TRANSACTION, f"{_NOW}v_key := {self.key(row)};"]
+        steps += [f"{name} := {image};" for name, image in sides.items() if image]
+        steps.append(
+            self._insert_prepared(operation, row, *(name if image else "null" for name, image in sides.items()))
+        )
+        declared = "".join(f"    {name} text;\n" for name, image in sides.items() if image)
+        return f"declare\n{_ONE}{declared}begin\n" + indent("\n".join(steps), "    ") + "\n    return null;\nend"
+
+    def _insert_prepared(self, operation: str, row: str, before: str, after: str) -> str:
+        """One change, of what the variables hold by now."""
+        return (
+            f"{self.into}\nvalues (v_xid, v_at, {self.relation_id}, {operation}, v_key, null,"
+            f" {before}, {after}{self.tenant(row)});"
+        )
 
 
 def recording(

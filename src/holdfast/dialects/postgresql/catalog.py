@@ -187,6 +187,16 @@ select json_build_object(
     'readable', (select json_agg(c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
                  where n.nspname = 'holdfast' and c.relname in ('change', 'change_default', 'hold', 'role')
                      and has_table_privilege(c.oid, 'select')),
+    -- No change is later: the partitions for later ones are empty. NULL where that cannot be told.
+    'journal_end', (select case when count(*) = count(p.upper) and not exists (select from pg_extension as e where e.extname = 'citus')
+                               then nullif(greatest(max(p.upper), now() + interval '1 month'), 'infinity') end
+                    from (
+                        select (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO [(]''([^'']+)''[)]'))[1]::timestamptz as upper
+                        from pg_inherits as i
+                        join pg_class as c on c.oid = i.inhrelid
+                        where i.inhparent = to_regclass('holdfast.change')
+                            and (c.relkind <> 'r' or pg_relation_size(c.oid) > 0)
+                    ) as p),
     -- Whether a context counts only with a signature; whether tables may be spread over several servers.
     'signed', exists (select from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
                       where n.nspname = 'holdfast' and p.proname = 'signed_tenant'),

@@ -10,7 +10,7 @@ from holdfast.dialects.erasure import Erasure, RowKey, Span
 from holdfast.dialects.postgresql.interventions import LOCK, SHARE
 from holdfast.dialects.postgresql.sql import quote
 from holdfast.dialects.postgresql.undo_table import TableUndo
-from holdfast.dialects.postgresql.values import from_text, key_parts, key_spelled, key_text
+from holdfast.dialects.postgresql.values import covers, from_text, key_parts, key_spelled, key_text
 from holdfast.dialects.query import Query
 from holdfast.journal import Relation
 from holdfast.objects import Protection
@@ -97,10 +97,7 @@ class PostgreSQLErasure(Erasure):
     def known(self, relation: int, span: Span) -> Query:
         within = ""
         if span.key.kept.removeprefix("-").isdecimal():
-            within = (
-                " or c.key_last is not null and c.key_last >= cast(cast(:key as text) as bigint)"
-                " and cast(c.key as bigint) <= cast(cast(:key as text) as bigint)"
-            )
+            within = f" or {covers('cast(:key as text)', (relation,))}"
         return Query(
             f"select 1 from holdfast.change as c where c.relation = {relation} and (c.key = :key{within})\n"
             "    and c.id > cast(:later as bigint) and c.id <= cast(:until as bigint) limit 1",

@@ -186,12 +186,6 @@ class PostgreSQLEvidence(Evidence):
     def quiet(self) -> str:
         return QUIET
 
-    def interventions(self) -> str:
-        return (
-            "select i.id, i.at, i.kind, i.actor, i.reason, i.details::text as details\n"
-            "from holdfast.intervention as i order by i.id"
-        )
-
     # ------------------------------------------------------------------ what stands for what is gone
 
     def add_removed(self, intervention: int, kind: Kind, ids: Query) -> Query:

@@ -84,7 +84,7 @@ declare
 begin
     if exists (select from pg_class where oid = to_regclass('holdfast.relation')) then
         execute 'select ''its protection has to follow the column'' from holdfast.relation as r'
-            ' where r.protected and r.schema_name = $1 and r.name = $2'
+            ' where r.protected and r.schema_name = $1 and r.table_name = $2'
         into v_why
         using (select n.nspname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where c.oid = v_table),
             {literal(table.name)};

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.dialects.postgresql import signing, tenant, tenant_original
-from holdfast.dialects.postgresql.installed import OBJECTS
+from holdfast.dialects.postgresql.installed import ONE
 from holdfast.dialects.postgresql.sql import journal_function
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.objects import SCHEMA_VERSION
@@ -72,7 +72,10 @@ end"""
 
 NOTE_COMMIT = """\
 begin
-    update holdfast.transaction as t set committed = clock_timestamp() where t.id = new.id;
+    if new.at <> statement_timestamp() then
+        -- Nobody else has written the row since it was made, so it is where it was.
+        update holdfast.transaction as t set committed = clock_timestamp() where t.ctid = new.ctid;
+    end if;
     return null;
 end"""
 
@@ -111,12 +114,7 @@ begin
             execute format('revoke all on function holdfast.%I from %s', mark.name, v_grantee);
         end loop;
     end if;
-    select o.definition, o.target into strict v_definition, v_target
-    from (
-{OBJECTS}
-    ) as o
-    where o.kind = mark.kind and o.name = mark.name and coalesce(o.schema_name, '') = mark.schema_name
-        and coalesce(o.table_name, '') = mark.table_name;
+{ONE}
     execute format(
         'comment on %s is %L', v_target,
         concat('holdfast:', version, case when kind = 'schema' then ' schema={SCHEMA_VERSION}' end,

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.dialects.holds import Holds
 from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.dialects.postgresql.undo_table import TableUndo
-from holdfast.dialects.postgresql.values import key_spelled
+from holdfast.dialects.postgresql.values import covers, key_spelled
 from holdfast.dialects.query import Query
 from holdfast.objects import Protection
 
@@ -69,10 +69,7 @@ class PostgreSQLHolds(Holds):
         parameters: dict[str, Any] = {"relation": relation, "key": key_spelled(key)}
         run = ""
         if parameters["key"].removeprefix("-").isdecimal():
-            run = (
-                " or c.key_last is not null and c.key_last >= cast(cast(:key as text) as bigint)"
-                " and cast(c.key as bigint) <= cast(cast(:key as text) as bigint)"
-            )
+            run = f" or {covers('cast(:key as text)', (relation,))}"
         found = (
             "select cast(:key as text) as key where exists (\n"
             f"    select from holdfast.change as c where c.relation = :relation and (c.key = cast(:key as text){run}))"

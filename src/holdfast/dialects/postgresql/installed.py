@@ -7,7 +7,8 @@ from holdfast.dialects.postgresql.live_view import LIVE_VIEWS
 # Everything that is or may be ours. A definition is what was made of the rendered SQL, spelt so that neither a
 # session's search_path nor a dump and restore changes it; with it, whatever else makes the object safe: whose it
 # is, who else may call or write it.
-OBJECTS = """\
+_COLUMNS = "kind, name, schema_name, table_name, marker, definition, enabled, replaceable, per_table, ours, target"
+_TRIGGERS = """\
 select 'trigger' as kind, t.tgname as name, n.nspname as schema_name, c.relname as table_name,
     obj_description(t.oid, 'pg_trigger') as marker,
     concat_ws(' ',
@@ -30,8 +31,8 @@ cross join lateral (select pg_get_triggerdef(t.oid) as definition) as d
 join pg_proc as f on f.oid = t.tgfoid
 join pg_class as c on c.oid = t.tgrelid
 join pg_namespace as n on n.oid = c.relnamespace
-where not t.tgisinternal and t.tgparentid = 0
-union all
+where not t.tgisinternal and t.tgparentid = 0"""
+_FUNCTIONS = """\
 select 'function', p.proname, null, null, obj_description(p.oid, 'pg_proc'),
     concat_ws(' ', pg_get_functiondef(p.oid), p.proowner = n.nspowner,
         (select string_agg(coalesce(r.rolname, 'public'), ',' order by r.rolname)
@@ -48,8 +49,8 @@ join pg_namespace as n on n.oid = p.pronamespace
 cross join lateral (
     select p.pronargs = 0 and p.proname ~ '^(record|past|guard|stamp|soft_delete|tenant|permit)_([a-z_]+_)?[0-9]+(_[0-9]+)?$' as per_table
 ) as own
-where n.nspname = 'holdfast' and p.prokind = 'f'
-union all
+where n.nspname = 'holdfast' and p.prokind = 'f'"""
+_POLICIES = """\
 select 'policy', p.polname, n.nspname, c.relname, obj_description(p.oid, 'pg_policy'),
     concat_ws(' ', p.polcmd, p.polpermissive,
         -- The owner of a table may be another one tomorrow, and then the policy is for that one.
@@ -70,8 +71,8 @@ select 'policy', p.polname, n.nspname, c.relname, obj_description(p.oid, 'pg_pol
     format('policy %I on %I.%I', p.polname, n.nspname, c.relname)
 from pg_policy as p
 join pg_class as c on c.oid = p.polrelid
-join pg_namespace as n on n.oid = c.relnamespace
-union all
+join pg_namespace as n on n.oid = c.relnamespace"""
+_KEYS = """\
 -- Keys that have the tenant in front.
 select case k.contype when 'f' then 'foreign key' else 'unique key' end, k.conname, n.nspname, c.relname,
     obj_description(k.oid, 'pg_constraint'),
@@ -88,8 +89,8 @@ from pg_constraint as k
 join pg_class as c on c.oid = k.conrelid
 join pg_namespace as n on n.oid = c.relnamespace
 left join pg_class as f on f.oid = k.confrelid
-where k.contype in ('f', 'u') and k.conparentid = 0 and n.nspname <> 'holdfast'
-union all
+where k.contype in ('f', 'u') and k.conparentid = 0 and n.nspname <> 'holdfast'"""
+_INDEXES = """\
 select 'index', x.relname, n.nspname, c.relname, obj_description(x.oid, 'pg_class'),
     concat_ws(' ', i.indisunique, i.indisvalid, m.amname,
         (select string_agg(pg_get_indexdef(x.oid, u.position::integer, false), ',' order by u.position)
@@ -102,8 +103,8 @@ join pg_class as c on c.oid = i.indrelid
 join pg_namespace as n on n.oid = c.relnamespace
 join pg_am as m on m.oid = x.relam
 -- Of an index over a partitioned table those of the partitions are parts.
-where n.nspname not in ('holdfast', 'pg_catalog', 'pg_toast') and not x.relispartition
-union all
+where n.nspname not in ('holdfast', 'pg_catalog', 'pg_toast') and not x.relispartition"""
+_RELATIONS = """\
 select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then 'index' else 'table' end,
     c.relname, null, null, obj_description(c.oid, 'pg_class'),
     case when c.relkind = 'v' then replace(pg_get_viewdef(c.oid), 'holdfast.', '')
@@ -128,8 +129,8 @@ select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then '
         when 'I' then 'index' else 'table' end, c.relname)
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
-where n.nspname = 'holdfast' and c.relkind in ('r', 'p', 'v', 'i', 'I')
-union all
+where n.nspname = 'holdfast' and c.relkind in ('r', 'p', 'v', 'i', 'I')"""
+_SCHEMA = """\
 -- The schema stands for the rights: nobody else may make anything in it, or write any of it.
 select 'schema', n.nspname, null, null, obj_description(n.oid, 'pg_namespace'),
     concat_ws(' ',
@@ -148,6 +149,37 @@ select 'schema', n.nspname, null, null, obj_description(n.oid, 'pg_namespace'),
     true, true, false, false, format('schema %I', n.nspname)
 from pg_namespace as n
 where n.nspname = 'holdfast'"""
+OBJECTS = "\nunion all\n".join((_TRIGGERS, _FUNCTIONS, _POLICIES, _KEYS, _INDEXES, _RELATIONS, _SCHEMA))
+
+
+def _one_of(kind: str, *queries: str) -> str:
+    query = "\nunion all\n".join(queries)
+    return f"""\
+    if kind = '{kind}' then
+        select o.definition, o.target into strict v_definition, v_target
+        from (
+{query}
+        ) as o ({_COLUMNS})
+        where o.kind = mark.kind and o.name = mark.name and coalesce(o.schema_name, '') = mark.schema_name
+            and coalesce(o.table_name, '') = mark.table_name;
+    end if;"""
+
+
+# What the function that marks an object asks of it. Each kind has a query of its own, since a plan for all of them
+# takes longer to make, and to begin, than any of these takes to run.
+ONE = "\n".join(
+    (
+        _one_of("trigger", _TRIGGERS),
+        _one_of("function", _FUNCTIONS),
+        _one_of("policy", _POLICIES),
+        _one_of("foreign key", _KEYS),
+        _one_of("unique key", _KEYS),
+        _one_of("index", _INDEXES, _RELATIONS),
+        _one_of("view", _RELATIONS),
+        _one_of("table", _RELATIONS),
+        _one_of("schema", _SCHEMA),
+    )
+)
 
 INSTALLED = f"""\
 select o.kind, o.name, o.schema_name, o.table_name,

@@ -75,6 +75,9 @@ def _conditions(wanted: LogFilter) -> tuple[list[str], list[str], dict[str, Any]
     if wanted.until is not None:
         times.append("<= :until")
         parameters["until"] = wanted.until
+    if wanted.before is not None:
+        times.append("< :before")
+        parameters["before"] = wanted.before
     if wanted.operation is not None:
         conditions.append("c.operation::text = any (:operations)")
         parameters["operations"] = list(_OPERATIONS[wanted.operation])

@@ -138,8 +138,8 @@ class Recorder:
             )
         several = ["concat_ws(',',\n    " + ",\n    ".join(parts[i : i + 90]) + "\n)" for i in range(0, len(parts), 90)]
         if len(several) == 1:
-            return f"concat('{{', {several[0]}, '}}')"
-        return "concat('{', concat_ws(',', " + ", ".join(f"nullif({each}, '')" for each in several) + "), '}')"
+            return f"'{{' || {several[0]} || '}}'"
+        return "'{' || concat_ws(',', " + ", ".join(f"nullif({each}, '')" for each in several) + ") || '}'"
 
     def operation(self, old: str, new: str) -> str:
         """What an UPDATE is called: setting the mark is a delete, taking it away a restore."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from holdfast.dialects.migrating import KEPT
 from holdfast.dialects.postgresql.evidence import PostgreSQLEvidence
@@ -12,7 +13,7 @@ from holdfast.dialects.postgresql.journal import remove
 from holdfast.dialects.postgresql.live_view import LONGEST_NAME
 from holdfast.dialects.postgresql.sql import dollar, literal, qualified, quote
 from holdfast.dialects.query import Query
-from holdfast.dialects.revising import Revising, SpelledType
+from holdfast.dialects.revising import FoundConstraint, Revising, SpelledType
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject
 from holdfast.policies import Policy, Tenant, find
@@ -54,6 +55,7 @@ _OWN = """\
 class PostgreSQLRevising(Revising):
     default_schema = None
     autoindexes = False
+    verbatim = False
 
     # ------------------------------------------------------------------ how it will be described
 
@@ -172,14 +174,18 @@ join pg_namespace as n on n.oid = c.relnamespace
 where {_OWN}
     and not exists (select from pg_constraint as k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))"""
 
-    def checks(self) -> str | None:
+    def constraints(self) -> str:
         return f"""\
 select n.nspname as schema_name, c.relname as table_name, k.conname as name, k.convalidated as valid,
-    k.contype = 'c' as is_check, pg_get_expr(k.conbin, k.conrelid) as expression
+    pg_get_expr(k.conbin, k.conrelid) as expression
 from pg_constraint as k
 join pg_class as c on c.oid = k.conrelid
 join pg_namespace as n on n.oid = c.relnamespace
 where k.contype in ('c', 'f') and k.conparentid = 0 and {_OWN.strip()}"""
+
+    def read_constraints(self, rows: Iterable[Any]) -> Iterator[FoundConstraint]:
+        for schema, table, name, valid, expression in rows:
+            yield FoundConstraint(TableName(schema, table), name, valid, expression)
 
     def replace_check(self, table: TableName, name: str, expression: str | None) -> tuple[str, ...]:
         added = "" if expression is None else f",\n    add constraint {quote(name)} check ({expression})"

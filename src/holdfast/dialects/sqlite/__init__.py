@@ -84,7 +84,7 @@ class SQLite(Dialect):
             "refuses_reads": "a trigger knows nothing of a SELECT; the three writes are refused",
             "row_value_ranges": "the range ends before an INTEGER PRIMARY KEY, so a keyset page may take two statements",
             "signs_context": "whoever can write the file can write what would check the signature",
-            "keeps_digests": "no trigger of SQLite can make a digest: a changed value waits in the journal, as it is, until "
+            "keeps_digests": "SQLite has no function for it that every writer's trigger could call: a changed value waits in the journal, as it is, until "
             "the next holdfast maintain or seal; those who read through holdfast see the digest at once",
             "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
@@ -145,7 +145,11 @@ class SQLite(Dialect):
         documents = (list(table.key), to_json(protection.policies), list(protection.added))
         listed = ", ".join(literal(json.dumps(each, ensure_ascii=False)) for each in documents)
         values = ", ".join(f"({relation.column_id(c.name)}, {literal(c.name)})" for c in table.columns)
+        audit = protection.get(Audit)
+        # A journal of before had no use for them.
+        waiting = (digests.INDEX, *journal.TIMELINE_ANEW) if audit is not None and audit.large else ()
         return (
+            *waiting,
             "insert into main.holdfast_relation (id, name, key_columns, policies, added_columns, protected, since)\n"
             f"values ({relation.id}, {literal(table.name.name)}, {listed}, 1, {NOW})\n"
             "on conflict (id) do update set name = excluded.name, key_columns = excluded.key_columns,\n"

@@ -1,5 +1,6 @@
-"""Columns of which a digest is kept. No trigger of SQLite can make one, so the value waits in the journal until
-holdfast comes by; whoever reads the journal through holdfast is shown the digest from the first moment.
+"""Columns of which a digest is kept. SQLite has no function for it that the triggers of every writer could call, and
+worked out in SQL it takes a second for some kilobytes; so the value waits in the journal until holdfast comes by.
+Whoever reads the journal through holdfast is shown the digest from the first moment.
 """
 
 from __future__ import annotations

@@ -143,11 +143,6 @@ class SQLiteEvidence(Evidence):
         """Always: nobody else writes meanwhile, and a reader sees one state."""
         return "select 0 as installing, 0 as interventions"
 
-    def interventions(self) -> str:
-        return (
-            "select i.id, i.at, i.kind, i.actor, i.reason, i.details from main.holdfast_intervention as i order by i.id"
-        )
-
     # ------------------------------------------------------------------ what stands for what is gone
 
     def add_removed(self, intervention: int, kind: Kind, ids: Query) -> Query:

@@ -157,6 +157,8 @@ join holdfast_relation as r on r.id = c.relation
 left join holdfast_value as v on v.change = c.id
 left join holdfast_column as n on n.relation = c.relation and n.id = v.column_id"""
 
+TIMELINE_ANEW = ("drop view if exists main.holdfast_timeline", TIMELINE)
+
 _MAINTENANCE = "not exists (select 1 from holdfast_context where maintenance)"
 _SAME_ROW = {
     "transaction": "id = new.id",
@@ -196,8 +198,7 @@ def install(version: str) -> tuple[str, ...]:
         "select 1, 0, '', -1, 0, 3 where not exists (select 1 from main.holdfast_statement)",
         feed.ORIGIN,
         *_append_only(),
-        "drop view if exists main.holdfast_timeline",
-        TIMELINE,
+        *TIMELINE_ANEW,
         # Read from the catalog alone: a query over a table that may not be there cannot be prepared.
         "drop view if exists main.holdfast_version",
         f"create view main.holdfast_version as select {literal(f'holdfast:{version} schema={SCHEMA_VERSION}')} as marker",

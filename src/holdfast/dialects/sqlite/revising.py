@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from holdfast.dialects.revising import Revising, SpelledType
+from holdfast.dialects.revising import FoundConstraint, Revising, SpelledType
 from holdfast.dialects.sqlite.catalog import PRESENT_NAME
+from holdfast.dialects.sqlite.definition import Clause
 from holdfast.dialects.sqlite.journal import remove
+from holdfast.dialects.sqlite.parser import parse
 from holdfast.dialects.sqlite.sql import literal, quote
 from holdfast.dialects.sqlite.statement import NOW
+from holdfast.dialects.sqlite.tokens import tokens
 from holdfast.journal import Relation
 from holdfast.objects import DatabaseObject
 from holdfast.tables import TableName
@@ -18,6 +22,7 @@ from holdfast.tables import TableName
 class SQLiteRevising(Revising):
     default_schema = "main"
     autoindexes = True
+    verbatim = True
 
     # ------------------------------------------------------------------ how it will be described
 
@@ -93,5 +98,31 @@ select 'main' as schema_name, s.tbl_name as table_name, s.name, true as valid,
 from main.sqlite_schema as s, pragma_index_list(s.tbl_name, 'main') as l
 where s.type = 'index' and s.sql is not null and l.name = s.name and s.name not glob 'holdfast_*'"""
 
-    def checks(self) -> str | None:
-        return None
+    def constraints(self) -> str:
+        return """\
+select name, sql from main.sqlite_schema
+where type = 'table' and sql like '%constraint%check%' and name not glob 'holdfast_*'"""
+
+    def read_constraints(self, rows: Iterable[Any]) -> Iterator[FoundConstraint]:
+        for name, sql in rows:
+            table = TableName("main", name)
+            for check in _checks(sql):
+                if check.name is not None:
+                    yield FoundConstraint(table, check.name, True, _condition(check.text))
+
+
+def _checks(sql: str) -> list[Clause]:
+    try:
+        definition = parse(sql)
+    except ValueError:
+        # A virtual table says something else in these words.
+        return []
+    clauses = (*definition.constraints, *(clause for column in definition.columns for clause in column.clauses))
+    return [each for each in clauses if each.kind == "CHECK"]
+
+
+def _condition(check: str) -> str:
+    """What stands between its parentheses."""
+    words = tokens(check)
+    opening = next(i for i, each in enumerate(words) if each.word == "CHECK") + 1
+    return check[words[opening].end : words[-1].start].strip()

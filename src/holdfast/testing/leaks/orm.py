@@ -38,6 +38,9 @@ class _Model:
         self.tenant: Any = getattr(self.entity, self.key)
         self.first: Any = mapper.primary_key[0]
 
+    def key_of(self, row: Any) -> tuple[Any, ...]:
+        return tuple(row[each.key] for each in self.mapper.primary_key if isinstance(each, sa.Column))
+
     def own(self, instances: Iterable[Any]) -> list[Any]:
         return [getattr(each, self.key) for each in instances]
 
@@ -145,8 +148,7 @@ def _check(stage: Stage, model: _Model, instances: Iterable[Any], said: str) -> 
 
 def another_is_not_got_by_its_key(stage: Stage, table: Table) -> None:
     model = _Model(stage, table)
-    row = stage.row_of(table, stage.b)
-    key = tuple(row[each.key] for each in model.mapper.primary_key if isinstance(each, sa.Column))
+    key = model.key_of(stage.row_of(table, stage.b))
     with stage.application(stage.a), _session(stage) as session:
         if session.get(model.entity, key) is not None:
             raise Leaked(f"session.get() of {model.entity.__name__} gives another tenant's row.", _SESSION)
@@ -167,8 +169,7 @@ def without_a_tenant_it_is_told(stage: Stage, table: Table) -> None:
 
 def session_keeps_its_tenant(stage: Stage, table: Table) -> None:
     model = _Model(stage, table)
-    row = stage.row_of(table, stage.a)
-    key = tuple(row[each.key] for each in model.mapper.primary_key if isinstance(each, sa.Column))
+    key = model.key_of(stage.row_of(table, stage.a))
     with stage.application(stage.a), _session(stage) as session:
         if session.get(model.entity, key) is None:
             raise DoesNotApplyError(f"The application sees no row of its own in {table.fullname}.")
