@@ -22,6 +22,7 @@ from tests.servers import (
     available,
     build_chinook_postgresql,
     build_chinook_sqlite,
+    opened,
 )
 
 ALL_VERSIONS = bool(os.environ.get("HOLDFAST_TEST_ALL_VERSIONS"))
@@ -112,8 +113,7 @@ def database(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
 
 
 def _template(request: pytest.FixtureRequest, servers: Servers, server: Server) -> str:
-    build = _build(request)
-    return "template0" if build is None else servers.template(server, build)
+    return servers.template(server, _build(request) or opened)
 
 
 def _build(request: pytest.FixtureRequest) -> Callable[[str], object] | None:

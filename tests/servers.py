@@ -154,6 +154,12 @@ def available() -> dict[int, pathlib.Path]:
     return dict(sorted(found.items(), reverse=True))
 
 
+def opened(url: str) -> None:
+    """An empty database as template0 is, but for what the first connection to it leaves for the later ones."""
+    with psycopg.connect(libpq_url(url)):
+        pass
+
+
 def build_chinook_postgresql(url: str) -> None:
     script = (CHINOOK / "Chinook_PostgreSql_SerialPKs.sql").read_text(encoding="utf-8")
     psql(

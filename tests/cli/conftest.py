@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import holdfast
 from holdfast.cli import main
 from tests.harness import Protected
 
@@ -64,10 +63,7 @@ class Shop:
 
     def run_as(self, actor: str, *statements: str) -> None:
         """All statements in one transaction, which says who does it."""
-        engine = self.protected.database.engine
-        holdfast.bind(engine)
-        with holdfast.context(actor=actor):
-            self.run(*statements)
+        self.protected.write(*statements, actor=actor)
 
     def rows(self, sql: str) -> list[Any]:
         return self.protected.rows(sql)

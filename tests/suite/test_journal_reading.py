@@ -12,12 +12,12 @@ from holdfast.policies import Audit
 from tests.harness import Protected
 from tests.servers import libpq_url
 
-CHANGES = 80_000
+CHANGES = 90_000
 BUFFERS = {
     # Each partition's index is asked, and each change's transaction looked up; of the runs of keys that begin after
     # this one nothing is read.
     "the last 50 changes of one row": 330,
-    "a transaction's changes": 100,
+    "a transaction's changes": 120,
     # A day's part of the transactions and of the changes: no more than a hundredth of either.
     "an actor's day": 150,
     # The last thousand transactions, and what the indexes of the months before tell of them.

@@ -216,13 +216,13 @@ SPAN = "box(point({0}relation, {0}key::bigint), point({0}relation, {0}key_last))
 def covers(key: str, relations: Iterable[int] | None) -> str:
     """A condition on the change ``c``: it is a run, and this integer key is of it."""
     number = f"cast({key} as bigint)"
-    condition = f"c.key_last >= {number} and c.key::bigint <= {number}"
     places = [f"point({int(each)}, {number})" for each in relations or ()]
-    if not places:
-        return condition
-    # Said once more, exactly: an area has no more than 53 bits of a number.
     areas = " or ".join(f"{SPAN.format('c.')} @> box({place}, {place})" for place in places)
-    return f"({areas}) and {condition}"
+    # First what every other change fails: its key need not be an integer. An area has but 53 bits of a number.
+    return (
+        f"c.key_last is not null and c.key_last >= {number}{f' and ({areas})' if areas else ''}"
+        f" and c.key::bigint <= {number}"
+    )
 
 
 def key_spelled(text: str) -> str:
