@@ -37,25 +37,23 @@ begin
     end loop;
 end
 $$"""
-# Three changes for each transaction, two hundred actors, and sixty changes for each row, in no order of the keys.
+# Three changes for each transaction, two hundred actors, and sixty changes for each row, in no order of the keys. Each
+# tenth transaction brings three new rows by one statement, which is one change.
 TRANSACTIONS = """\
 insert into holdfast.transaction (xid, at, committed, actor, session_user_name)
 select (i + 1000000)::text::xid8, w.at, w.at + interval '1 ms', 'user' || i % 200, 'app'
 from generate_series(1, {transactions}) as i
 cross join lateral (select now() - interval '{days} days' + i * (interval '{days} days' / {transactions}) as at) as w"""
 CHANGES = """\
-insert into holdfast.change (xid, at, relation, operation, key, before, after)
-select (i + 1000000)::text::xid8, now() - interval '{days} days' + i * (interval '{days} days' / {transactions}),
-    1, 'U', ((i::bigint * 7919 + k * 104729) % {rows} + 1)::text,
-    '{{"2":"pending","3":"' || repeat('x', 20) || '"}}', '{{"2":"shipped","3":"' || repeat('y', 20) || '"}}'
+insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+select (i + 1000000)::text::xid8, now() - interval '{days} days' + i * (interval '{days} days' / {transactions}), 1,
+    case when k < 4 then 'U' else 'I' end,
+    case when k < 4 then (i::bigint * 7919 + k * 104729) % {rows} + 1 else {rows} + i end::text,
+    case when k = 4 then {rows} + i + 2 end,
+    case when k < 4 then '{{"2":"pending","3":"' || repeat('x', 20) || '"}}' end,
+    case when k < 4 then '{{"2":"shipped","3":"' || repeat('y', 20) || '"}}' end
 from generate_series(1, {transactions}) as i
-cross join generate_series(1, 3) as k"""
-# Rows come several at a time, those of one statement as one change.
-RUNS = """\
-insert into holdfast.change (xid, at, relation, operation, key, key_last)
-select (i + 1000000)::text::xid8, now() - interval '{days} days' + i * (interval '{days} days' / {transactions}),
-    1, 'I', ({rows} + i)::text, {rows} + i + 2
-from generate_series(5, {transactions}, 10) as i"""
+cross join lateral generate_series(1, case when i % 10 = 5 then 4 else 3 end) as k"""
 TABLE = TableName("public", "orders")
 
 
@@ -70,7 +68,6 @@ def fill(connection: sa.Connection, changes: int) -> None:
     # A tree of keys in no order is made much faster when all of them are there.
     execute(connection, "drop index holdfast.change_row")
     execute(connection, CHANGES.format(**sizes))
-    execute(connection, RUNS.format(**sizes))
     execute(connection, "set local maintenance_work_mem = '256MB'")
     execute(connection, INDEXES["change_row"])
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection
 
+from holdfast.context import current
 from holdfast.database import Database, execute
 from holdfast.dialects.log import LogFilter
 from holdfast.inspector import inspect
@@ -118,9 +119,9 @@ class Protected:
         """All statements in one transaction, errors made ours."""
         if any(statement.startswith(("alter database", "alter role")) for statement in statements):
             forget()
-        # What they set is for as long as the connection lasts.
-        lasting = any(statement.startswith(("pragma", "attach")) for statement in statements)
-        with (self.database if lasting else self.writer).begin() as connection:
+        # What these set is for as long as the connection lasts; and a test binds a context to the database's own engine.
+        own = current() or any(statement.startswith(("pragma", "attach")) for statement in statements)
+        with (self.database if own else self.writer).begin() as connection:
             for statement in statements:
                 execute(connection, statement)
 

@@ -123,12 +123,10 @@ def metadata_of(models: Models, dialect: str) -> sa.MetaData:
         if model.live_index and live:
             columns.append(index_live(*model.live_index, name=f"alive_{name}"))
         columns += [_index(each, index, model, hides) for each, index in model.indexes.items()]
-        if hides:
-            # SQLite's are not compared.
-            columns += [
-                sa.CheckConstraint(f"{column} <> {_odd(model.columns[column].family)} OR {bound} > 1", name=each)
-                for each, (column, bound) in model.checks.items()
-            ]
+        columns += [
+            sa.CheckConstraint(f"{column} <> {_odd(model.columns[column].family)} OR {bound} > 1", name=each)
+            for each, (column, bound) in model.checks.items()
+        ]
         table = sa.Table(name, metadata, *columns, schema=schema)
         if model.policies:
             protect(*(_policy(each, model, hides) for each in model.policies))(table)
@@ -162,8 +160,8 @@ def _reference(models: Models, name: str, model: Model, hides: bool) -> list[Any
 def _index(name: str, index: Index, model: Model, hides: bool) -> sa.Index:
     where = (None, "id > 10", f"id < 99 AND {index.columns[0]} IS NOT NULL")[index.where]
     told = None if where is None else sa.text(where)
-    # A policy puts the tenant in front, but where there is a condition.
-    columns = ("tenant_id", *index.columns) if index.unique and where else index.columns
+    # A policy puts the tenant in front, but where there is a condition, and not on SQLite.
+    columns = ("tenant_id", *index.columns) if index.unique and (where or not hides) else index.columns
     options: dict[str, Any] = {"postgresql_where": told, "sqlite_where": told}
     if index.include is not None and hides:
         options["postgresql_include"] = [index.include]

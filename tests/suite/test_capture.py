@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.context import bind, context
+from holdfast import bind, context
 from holdfast.journal import Change
 from holdfast.policies import Audit
 from tests.harness import Prepared, Protected, journal
@@ -49,9 +49,10 @@ def walk(protected: Protected, path: Path, audit: Audit) -> tuple[list[Change], 
     if protected.inventory().relations == {}:
         protection(path, audit)(protected.url)
     before = snapshot(protected, path.tables)
-    bind(protected.database.engine)
+    writer = Protected(protected.url, kept=False)
+    bind(writer.database.engine)
     with context(actor="writer"):
-        protected.run(*path.writes)
+        writer.run(*path.writes)
     return protected.log(), before, snapshot(protected, path.tables)
 
 

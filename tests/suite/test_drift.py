@@ -206,7 +206,7 @@ ALTERATIONS = {
     ),
     "column retyped": (
         "alter table orders alter column total type text",
-        ("public.orders", "function record_update_2", "outdated"),
+        ("public.orders", "function past_2", "outdated"),
     ),
     "column retyped to the same family": (
         "alter table orders alter column total type numeric(20, 4)",

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-
-from sqlalchemy import Connection
 
 from holdfast.dialects.base import Dialect
 from holdfast.errors import HoldfastError, LockedError, MigrationError
 from holdfast.migrating.blocking import blockers
-from holdfast.migrating.settings import MigrationSettings
 from holdfast.migrating.statements import Statements
 
 _PAUSE = (0.1, 4.0)
@@ -33,16 +29,9 @@ def head(statement: str) -> str:
 class Attempts:
     """The attempts at one step, until it has its locks or the deadline has passed."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        dialect: Dialect,
-        settings: MigrationSettings,
-        statements: Statements,
-        say: Callable[[str], None],
-    ) -> None:
-        self._connection, self._dialect, self._settings = connection, dialect, settings
-        self._statements, self._say = statements, say
+    def __init__(self, statements: Statements, dialect: Dialect) -> None:
+        self._statements = statements
+        self._dialect = dialect
         self._number = 0
         self._first_failure = 0.0
         self.step = "The migration"
@@ -62,11 +51,11 @@ class Attempts:
             self._first_failure = now
         pause = pause_after(self._number)
         statement = head(self._statements.last)
-        found = blockers(self._connection, self._dialect, self._statements.last)
+        found = blockers(self._statements.connection, self._dialect, self._statements.last)
         in_the_way = "".join(f"\n  {each}" for each in found) or "\n  whoever it was is gone by now"
-        if now + pause - self._first_failure > self._settings.deadline.total_seconds():
+        if now + pause - self._first_failure > self._statements.settings.deadline.total_seconds():
             raise self._too_late(statement, in_the_way) from error
-        self._say(
+        self._statements.say(
             f"{self.step}: attempt {self._number} did not get its lock for: {statement}\nIn the way:{in_the_way}\n"
             f"Nothing of it is lost; next attempt in {pause:.1f} s."
         )

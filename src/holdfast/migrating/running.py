@@ -60,7 +60,7 @@ class MigrationRun:
         self._version_table = version_table
         self._lock: MigratorLock | None = None
         self._broken: BrokenKeys = BrokenKeys()
-        self._attempts = Attempts(connection, self.dialect, settings, self.statements, say)
+        self._attempts = Attempts(self.statements, self.dialect)
         self._later: list[tuple[str, tuple[str, ...]]] = []
 
     @contextmanager

@@ -50,7 +50,7 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
 def filtered_select(
     session: Session, statement: Any, options: Mapping[str, Any] | None, bound: Mapping[str, Any] | None
 ) -> Any:
-    """A SELECT as ``filter_rows`` would leave it, without a listener that SQLAlchemy prepares for; None where it takes one.
+    """A SELECT as ``filter_rows`` would leave it; None where it takes the listener, for which SQLAlchemy prepares much.
 
     ``options`` and ``bound`` are the execution options and the bind arguments that it is executed with.
     """
