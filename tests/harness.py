@@ -119,7 +119,7 @@ class Protected:
         """All statements in one transaction, errors made ours."""
         if any(statement.startswith(("alter database", "alter role")) for statement in statements):
             forget()
-        # What these set is for as long as the connection lasts; and a test binds a context to the database's own engine.
+        # What these set is for as long as the connection lasts; and a context is bound to the database's own engine.
         own = current() or any(statement.startswith(("pragma", "attach")) for statement in statements)
         with (self.database if own else self.writer).begin() as connection:
             for statement in statements:

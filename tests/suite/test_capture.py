@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast import bind, context
+from holdfast.context import bind, context
 from holdfast.journal import Change
 from holdfast.policies import Audit
 from tests.harness import Prepared, Protected, journal

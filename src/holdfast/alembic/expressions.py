@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from holdfast.alembic.conditions import TOKEN, NotUnderstoodError, parse
@@ -28,6 +29,11 @@ def is_different(model: str | None, database: str | None, *, verbatim: bool = Fa
     except NotUnderstoodError:
         differ = None
     return verbatim if differ is None else differ
+
+
+def mentions(condition: str, names: Iterable[str]) -> bool:
+    """Whether one of the names stands in the condition."""
+    return not {each.lower() for each in _words(condition)}.isdisjoint(each.lower() for each in names)
 
 
 def _words(condition: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Index, Table, text
 
 from holdfast.alembic.describing import Describer
-from holdfast.alembic.expressions import is_different, predicate_of
+from holdfast.alembic.expressions import is_different, mentions, predicate_of
 from holdfast.alembic.protecting import ProtectOp
 from holdfast.alembic.replacing_check import ReplaceCheckOp
 from holdfast.database import execute
@@ -105,6 +105,8 @@ class Comparison:
             checks = dict(self._checks(table))
             for check, expression in sorted(checks.items()):
                 self._check(table, check, expression, there.get(check))
+            if revising.verbatim:
+                self._without_their_columns(table, [each for each in there.values() if each.name not in checks])
             for each in there.values():
                 is_theirs = each.expression is None or each.name in checks
                 if not each.valid and is_theirs and not self._is_in(name, each.name):
@@ -112,6 +114,25 @@ class Comparison:
                     self.upgrade.ops.append(
                         ProtectOp(str(name), [], actions=[f"validate {each.name}"], finish=[statement])
                     )
+
+    def _without_their_columns(self, table: Table, checks: Iterable[FoundConstraint]) -> None:
+        """Where a table is made anew, what is in no model goes with a column that it is about."""
+        dropped = [
+            str(each.column_name)
+            for modified in self.upgrade.ops
+            if isinstance(modified, ops.ModifyTableOps)
+            and (modified.schema, modified.table_name) == (table.schema, table.name)
+            for each in modified.ops
+            if isinstance(each, ops.DropColumnOp)
+        ]
+        for each in checks:
+            if (
+                each.expression is not None
+                and mentions(each.expression, dropped)
+                and not self._is_in(each.table, each.name)
+            ):
+                gone = ReplaceCheckOp(table.name, each.name, None, each.expression, schema=table.schema)
+                self._modify(table, [gone])
 
     def _check(self, table: Table, name: str, expression: str, there: FoundConstraint | None) -> None:
         before = None if there is None else there.expression

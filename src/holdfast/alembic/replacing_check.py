@@ -27,7 +27,7 @@ class ReplaceCheckOp(MigrateOperation):
         return ReplaceCheckOp(self.table_name, self.constraint_name, self.before, self.condition, schema=self.schema)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        verb = "create" if self.before is None else "replace"
+        verb = "drop" if self.condition is None else "create" if self.before is None else "replace"
         return (f"{verb} check {self.constraint_name}", self.schema, self.table_name)
 
 

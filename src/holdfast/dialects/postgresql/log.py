@@ -20,24 +20,17 @@ _OPERATIONS = {"insert": "I", "update": "U", "delete": "DS", "restore": "R", "tr
 
 # One row for each row that was changed: a run of inserted keys is one change.
 _EACH = """\
-e as materialized (
-    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after, k.key, k.number
-    from c
-    cross join lateral (
-        select c.key as key, null::bigint as number where c.key_last is null
-        union all
-        select run.key::text, run.key
-        from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
-    ) as k
-    order by c.id desc, k.number desc{limit}
-)"""
+cross join lateral (
+    select c.key as key, null::bigint as number where c.key_last is null
+    union all
+    select run.key::text, run.key
+    from generate_series(c.key_last, case when c.key_last is not null then c.key::bigint end, -1) as run (key)
+) as k"""
 # Of one row there is one in each.
 _ONE = """\
-e as (
-    select c.id, c.xid, c.at, c.relation, c.operation::text as operation, c.before, c.after,
-        case when c.key_last is null then c.key else :key end as key, null::bigint as number
-    from c
-)"""
+cross join lateral (
+    select case when c.key_last is null then c.key else :key end as key, null::bigint as number
+) as k"""
 
 # The numbers of transactions are in the order of their first writes, so about in that of their times.
 _UNTIL = """\
@@ -143,13 +136,18 @@ with c as materialized (
     where {" and ".join(chosen) or "true"}
     order by c.id desc{limit}
 ),
-{_EACH.format(limit=limit) if wanted.key is None else _ONE}
-select e.id, coalesce(t.id::text, 'x' || e.xid::text) as transaction, e.at, t.actor, t.tenant, t.reason, e.relation,
-    r.schema_name, r.table_name, e.key, e.operation, coalesce(t.committed, e.at) as committed, e.before, e.after
-from e
-join holdfast.relation as r on r.id = e.relation
-left join holdfast.transaction as t on t.xid = e.xid and t.at = e.at
-order by e.id desc, e.number desc""",
+joined as materialized (
+    select c.*, t.id as transaction_id, t.actor, t.tenant as acted_for, t.reason, t.committed
+    from c
+    left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at
+)
+select c.id, coalesce(c.transaction_id::text, 'x' || c.xid::text) as transaction, c.at, c.actor,
+    c.acted_for as tenant, c.reason, c.relation, r.schema_name, r.table_name, k.key, c.operation::text as operation,
+    coalesce(c.committed, c.at) as committed, c.before, c.after
+from joined as c
+join holdfast.relation as r on r.id = c.relation
+{_EACH if wanted.key is None else _ONE}
+order by c.id desc, k.number desc{limit}""",
             parameters,
         )
 

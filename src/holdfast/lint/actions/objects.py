@@ -12,7 +12,6 @@ from holdfast.tables import TableName
 @dataclass(frozen=True, slots=True)
 class CreateTrigger(OnTable):
     name: str
-    or_replace: bool = False
     words: Words = ()
 
 

@@ -14,7 +14,6 @@ class CreateTable(OnTable):
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     if_not_exists: bool = False
-    temporary: bool = False
     partitioned: bool = False
     partition_of: TableName | None = None
     query: Words = ()
@@ -114,7 +113,6 @@ class SwitchTrigger(OnTable):
 @dataclass(frozen=True, slots=True)
 class AttachPartition(OnTable):
     partition: TableName
-    bounds: Words = ()
 
 
 @dataclass(frozen=True, slots=True)

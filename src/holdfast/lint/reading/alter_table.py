@@ -237,7 +237,8 @@ def _force(cursor: Cursor, table: TableName) -> Actions:
 
 def _attach(cursor: Cursor, table: TableName) -> Actions:
     cursor.expect("PARTITION")
-    yield AttachPartition(table, cursor.name(), cursor.until())
+    yield AttachPartition(table, cursor.name())
+    cursor.until()
 
 
 def _detach(cursor: Cursor, table: TableName) -> Actions:

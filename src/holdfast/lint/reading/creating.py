@@ -33,18 +33,17 @@ _HARMLESS = {
 
 def read_create(cursor: Cursor) -> Actions:
     """After CREATE."""
-    or_replace = cursor.take("OR", "REPLACE|ALTER")
-    temporary = False
+    cursor.take("OR", "REPLACE|ALTER")
     while cursor.sees("TEMP|TEMPORARY|GLOBAL|LOCAL|UNLOGGED|RECURSIVE|CONSTRAINT|TRUSTED|PROCEDURAL|VIRTUAL|DEFAULT"):
-        temporary = cursor.skip().is_("TEMP", "TEMPORARY") or temporary
+        cursor.skip()
     if cursor.take("TABLE"):
-        yield _table(cursor, temporary)
+        yield _table(cursor)
         return
     if cursor.sees("UNIQUE|INDEX|CLUSTERED|NONCLUSTERED|FULLTEXT|SPATIAL"):
         yield _index(cursor)
         return
     if cursor.take("TRIGGER"):
-        yield _trigger(cursor, or_replace)
+        yield _trigger(cursor)
         return
     kind = cursor.skip().text.upper()
     if kind in _KINDS:
@@ -62,7 +61,7 @@ def read_create(cursor: Cursor) -> Actions:
         cursor.refuse("What CREATE makes is not known")
 
 
-def _table(cursor: Cursor, temporary: bool) -> Action:
+def _table(cursor: Cursor) -> Action:
     if_not_exists = cursor.take("IF", "NOT", "EXISTS")
     table = cursor.name()
     if cursor.take("PARTITION", "OF"):
@@ -90,7 +89,6 @@ def _table(cursor: Cursor, temporary: bool) -> Action:
         columns=tuple(columns),
         constraints=tuple(constraints),
         if_not_exists=if_not_exists,
-        temporary=temporary,
         partitioned=has(rest, "PARTITION", "BY"),
         query=query,
     )
@@ -162,7 +160,7 @@ def _domain(cursor: Cursor) -> Action:
     return CreateDomain(name, has(rest, "CHECK") or has(rest, "NOT", "NULL"))
 
 
-def _trigger(cursor: Cursor, or_replace: bool) -> Action:
+def _trigger(cursor: Cursor) -> Action:
     cursor.take("IF", "NOT", "EXISTS")
     name = cursor.name().name
     start = cursor.at
@@ -171,7 +169,7 @@ def _trigger(cursor: Cursor, or_replace: bool) -> Action:
     cursor.expect("ON")
     table = cursor.name()
     cursor.rest()
-    return CreateTrigger(table, name, or_replace, tuple(cursor.words[start:]))
+    return CreateTrigger(table, name, tuple(cursor.words[start:]))
 
 
 def _policy(cursor: Cursor) -> Action:
