@@ -19,10 +19,10 @@ from holdfast.dialects.retention import Part, Rules
 from holdfast.errors import InvalidCursorError, LockedError, UnsupportedError
 from holdfast.feed import cursor_at, moment_of
 from holdfast.feed_cursor import decode
-from holdfast.holding import follow_holds
 from holdfast.inspector import inspect
 from holdfast.install import patiently
 from holdfast.inventory import Inventory
+from holdfast.moving_holds import follow_holds
 from holdfast.policies import Audit, find
 from holdfast.removing import Progress, Removed, Remover
 from holdfast.steps import LOCK_TIMEOUT

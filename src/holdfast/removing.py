@@ -19,9 +19,9 @@ from holdfast.dialects.retention import Part, Rules
 from holdfast.errors import LockTimeoutError, SerializationError, UnsupportedError
 from holdfast.evidence import keep_removed, seal_lock
 from holdfast.exporting import Exports
+from holdfast.holds import freeze
 from holdfast.install import patiently
 from holdfast.inventory import Inventory
-from holdfast.retention import freeze
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.timeline import shown
 

@@ -15,10 +15,10 @@ from holdfast.erasure import erase, erase_row, erasures
 from holdfast.errors import CheckError, ErasureError, HeldError, UndoConflictError, UnsupportedError
 from holdfast.evidence import seal, verify
 from holdfast.history import as_of, revert, rows_as_of, versions
+from holdfast.holds import hold
 from holdfast.inspector import inspect
 from holdfast.journal import ERASED
 from holdfast.policies import Audit, Inserts, Policy, SoftDelete, Timestamps, Version
-from holdfast.retention import hold
 from tests.harness import Protected, journal
 from tests.kept import kept
 from tests.suite.test_undo_failures import wait_for, waiting

@@ -12,10 +12,10 @@ from holdfast.errors import DriftError
 from holdfast.evidence import seal, verify
 from holdfast.feed import cursor_at
 from holdfast.following import Follower
+from holdfast.holds import hold
 from holdfast.inspector import inspect
 from holdfast.objects import SCHEMA_VERSION
 from holdfast.policies import Audit
-from holdfast.retention import hold
 from holdfast.status import status
 from tests.harness import Protected
 

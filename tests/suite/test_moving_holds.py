@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.holding import follow_holds
+from holdfast.holds import hold, holds, release
 from holdfast.inspector import inspect
 from holdfast.maintaining import maintain
+from holdfast.moving_holds import follow_holds
 from holdfast.policies import Audit, SoftDelete
 from holdfast.purging import purge
-from holdfast.retention import hold, holds, release
 from tests.harness import Protected
 from tests.suite.test_purge import dead, ids
 from tests.suite.test_retention import age, write_all

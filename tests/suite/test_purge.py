@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import UnsupportedError
+from holdfast.holds import hold, release
 from holdfast.policies import Audit, Guard, SoftDelete
 from holdfast.purging import Purged, purge
-from holdfast.retention import hold, release
 from tests.harness import Protected, journal
 from tests.suite.test_retention import Killed, killed_at
 

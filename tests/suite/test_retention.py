@@ -25,11 +25,11 @@ from holdfast.database import Database, execute
 from holdfast.durations import duration
 from holdfast.errors import HeldError, LockedError, UnsupportedError
 from holdfast.evidence import seal, verify
+from holdfast.holds import hold, release
 from holdfast.inspector import inspect
 from holdfast.journal import Change
 from holdfast.maintaining import Maintained, maintain
 from holdfast.policies import Audit
-from holdfast.retention import hold, release
 from tests.harness import Protected, journal
 
 KEEP: Mapping[str, str | None] = {"short": "30d", "middle": "100d", "ever": None}

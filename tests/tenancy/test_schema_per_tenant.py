@@ -342,7 +342,7 @@ def test_a_new_tenant_is_whole_or_not_there(new_engine: NewEngine) -> None:
 
 def test_a_row_under_legal_hold_keeps_its_schema(new_engine: NewEngine, schemas_url: str) -> None:
     from holdfast.database import Database
-    from holdfast.retention import hold
+    from holdfast.holds import hold
 
     hold(Database(schemas_url), "tenant_acme.notes", 1, reason="a claim")
     tenants = SchemaPerTenant(new_engine(), Base)

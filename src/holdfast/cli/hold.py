@@ -14,8 +14,8 @@ from holdfast.cli.printing import key_text, note, say, say_json, say_table
 from holdfast.cli.times import local
 from holdfast.cli.undo import user
 from holdfast.database import Database
-from holdfast.retention import hold as place
-from holdfast.retention import holds, release
+from holdfast.holds import hold as place
+from holdfast.holds import holds, release
 from holdfast.timeline import shown
 
 

@@ -18,10 +18,10 @@ from holdfast.erasure.keys import EVER, Found, RowKeys, value_of
 from holdfast.erasure.results import Erased, Erasing
 from holdfast.errors import ErasureError
 from holdfast.evidence import after_erasing, before_erasing, seal_lock
+from holdfast.holds import refuse_held
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory, StoredRelation
 from holdfast.objects import Protection
-from holdfast.retention import refuse_held
 from holdfast.timeline import moment, shown
 
 

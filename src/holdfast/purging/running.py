@@ -16,15 +16,15 @@ from holdfast.declaration import protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.durations import Duration, duration
 from holdfast.errors import UnsupportedError
-from holdfast.holding import follow_holds
+from holdfast.holds import freeze
 from holdfast.inspector import inspect
 from holdfast.install import patiently
 from holdfast.inventory import Inventory
+from holdfast.moving_holds import follow_holds
 from holdfast.objects import Protection, Protections
 from holdfast.policies import SoftDelete
 from holdfast.purging.family import Family, Node
 from holdfast.purging.results import Left, Purged
-from holdfast.retention import freeze
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.tables import TableName
 from holdfast.timeline import loads, moment, shown

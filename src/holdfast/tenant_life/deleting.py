@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from holdfast.database import execute
 from holdfast.dialects.tenant_life import Rows
 from holdfast.errors import HeldError, TenantError, UnsupportedError
-from holdfast.holding import follow_holds
+from holdfast.holds import freeze
 from holdfast.install import patiently
-from holdfast.retention import freeze
+from holdfast.moving_holds import follow_holds
 from holdfast.tables import TableName
 from holdfast.tenant_life.certificate import certificate_of, check_file, written
 from holdfast.tenant_life.exporting import Progress, count_all

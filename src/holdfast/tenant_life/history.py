@@ -12,8 +12,8 @@ from holdfast.dialects.base import Dialect
 from holdfast.dialects.retention import Part, Rules
 from holdfast.errors import UnsupportedError
 from holdfast.evidence import keep_removed, seal, seal_lock
+from holdfast.holds import freeze
 from holdfast.install import patiently
-from holdfast.retention import freeze
 from holdfast.steps import LOCK_TIMEOUT
 from holdfast.tenant_life.place import Place, Work
 

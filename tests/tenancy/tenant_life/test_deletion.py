@@ -11,8 +11,8 @@ import pytest
 from holdfast.database import Database, execute
 from holdfast.errors import HeldError, HoldfastError, RequestError, TenantError, UnsupportedError
 from holdfast.evidence import seal, verify
+from holdfast.holds import hold, release
 from holdfast.policies import Audit, Tenant
-from holdfast.retention import hold, release
 from holdfast.tenant_life import Place, delete_tenant, export_tenant, ledger, plan_deletion, reopen
 from tests.harness import Protected
 from tests.tenancy.tenant_life.shop import HOSTILE, QUOTED, contents, place

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import HeldError, TenantError, UnsupportedError
+from holdfast.holds import hold, release
 from holdfast.policies import Audit
-from holdfast.retention import hold, release
 from holdfast.tenant_life import delete_tenant, move_tenant, plan_move, reopen
 from tests.harness import Protected
 from tests.tenancy.tenant_life.shop import DDL, HOSTILE, contents, place

@@ -12,7 +12,7 @@ from typing import Any
 from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.log import transaction_number
 from holdfast.dialects.sqlite.sql import qualified, quote
-from holdfast.dialects.sqlite.undo_checks import Checks
+from holdfast.dialects.sqlite.undo_conflicts import Checks
 from holdfast.dialects.sqlite.undo_table import TableUndo
 from holdfast.dialects.sqlite.undo_verify import Proof
 from holdfast.dialects.sqlite.values import json_text, key_is

@@ -42,8 +42,8 @@ def hold(database: Database, table: str, key: Any, *, reason: str, actor: str | 
     """Puts the row under legal hold: it is not purged nor erased, and its history stays; False if it was so already.
 
     ``key`` is a value, or a list of values for a key of several columns. A row may be held for several reasons. Where
-    its key changes, or has changed, the hold goes with the row (``holdfast.holding.follow_holds``). HF422 where neither
-    the table nor the journal has the row.
+    its key changes, or has changed, the hold goes with the row (``holdfast.moving_holds.follow_holds``). HF422 where
+    neither the table nor the journal has the row.
     """
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
@@ -68,7 +68,9 @@ def release(
     database: Database, table: str, key: Any, *, reason: str | None = None, actor: str | None = None
 ) -> list[str]:
     """Ends the row's holds, or that for ``reason`` alone, and gives the reasons of those that it ended."""
-    from holdfast.holding import follow_holds  # which looks where the rows are, as an erasure does, that asks for holds
+    from holdfast.moving_holds import (
+        follow_holds,  # which looks where the rows are, as an erasure does, that asks for holds
+    )
 
     with database.snapshot() as connection:
         dialect, inventory = inspect(connection, database.dialect)
