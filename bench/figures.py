@@ -22,11 +22,11 @@ where c.relnamespace = 'holdfast'::regnamespace and c.relkind in ('r', 'i', 't')
 
 
 def context_lines(bench: Bench) -> list[Line]:
-    """What carrying a context adds to a transaction."""
+    """What carrying a context adds to a transaction: round trips, and the server's work."""
     plain = bench.subjects["plain"]
     subject = bench.subjects["audit"]
     samples = interleaved(
-        bench.sizes.rounds,
+        3 * bench.sizes.rounds,
         {
             "without": partial(statements.transactions, subject, bench.sizes, bound=False),
             "with": partial(statements.transactions, subject, bench.sizes, bound=True),
@@ -34,7 +34,7 @@ def context_lines(bench: Bench) -> list[Line]:
     )
     added = Spread.of(
         [
-            ((with_.wall or 0) - (without.wall or 0)) * 1e6
+            ((with_.cpu or 0) - (without.cpu or 0)) / bench.sizes.committed * 1e6
             for with_, without in zip(samples["with"], samples["without"], strict=True)
         ]
     )

@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.cases import Line, shown
-from bench.sampling import Sample, interleaved, measured, ratios
+from bench.sampling import Sample, Spread, interleaved, measured, ratios
 from bench.subjects import Bench
 from holdfast.database import Database
 from holdfast.inspector import inspect
@@ -49,10 +49,10 @@ def lines(bench: Bench) -> list[Line]:
             turns = min(TURNS[kind], rows // 10)
             runs[f"plain {kind}"] = partial(_turned, plain, kind, rows, turns)
             runs[f"ours {kind}"] = partial(_turned, app, kind, rows, turns)
-        turns = min(TURNS["point"], rows // 10)
-        runs["bare"] = partial(_transactions, app, turns, bound=False)
-        runs["bound"] = partial(_transactions, app, turns, bound=True)
         samples = interleaved(bench.sizes.rounds, runs)
+        turns = min(TURNS["point"], rows // 10)
+        bound = {bound: partial(_transactions, app, turns, bound=bound) for bound in (False, True)}
+        contexts = interleaved(3 * bench.sizes.rounds, bound)
     subject.connection.execute("drop owned by bench_tenants_app")
     subject.connection.execute("drop role bench_tenants_app")
     found = []
@@ -60,15 +60,14 @@ def lines(bench: Bench) -> list[Line]:
         spread = ratios(samples[f"ours {kind}"], samples[f"plain {kind}"], "cpu")
         told = f"Tenants: {title}, under row security, against a WHERE by hand; {rows:,} rows, {TENANTS:,} tenants"
         found.append(Line(told, f"{GOAL:g}x", shown(spread), spread.median <= GOAL, {}))
-    costs = [
-        (ours.cpu - bare.cpu) / turns * 1e6
-        for ours, bare in zip(samples["bound"], samples["bare"], strict=True)
-        if ours.cpu is not None and bare.cpu is not None
-    ]
-    middle = sorted(costs)[len(costs) // 2]
-    told = f"{middle:.0f} µs ({min(costs):.0f}–{max(costs):.0f})"
-    found.append(Line("Tenants: the context of a transaction", f"{CONTEXT_GOAL} µs", told, middle <= CONTEXT_GOAL, {}))
-    return found
+    added = Spread.of(
+        [
+            ((with_.cpu or 0) - (without.cpu or 0)) / turns * 1e6
+            for with_, without in zip(contexts[True], contexts[False], strict=True)
+        ]
+    )
+    title, goal = "Tenants: the context of a transaction", f"{CONTEXT_GOAL} µs"
+    return [*found, Line(title, goal, shown(added, " µs"), added.median <= CONTEXT_GOAL)]
 
 
 def _fill(connection: Connection, rows: int) -> None:
