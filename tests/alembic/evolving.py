@@ -127,7 +127,7 @@ class Evolution:
     def context(self) -> MigrationContext:
         options = {
             "target_metadata": self.metadata, "include_schemas": self.hides, "holdfast_roles_apart": False,
-            "compare_server_default": True, "include_name": _is_theirs,
+            "compare_server_default": True, "include_name": _is_theirs, "transaction_per_migration": True,
         }  # fmt: skip
         return MigrationContext.configure(self.connection, opts=options)
 
@@ -138,10 +138,12 @@ class Evolution:
         return found
 
     def run(self, half: str) -> None:
-        space: dict[str, Any] = {"op": Operations(self.context())}
+        context = self.context()
+        space: dict[str, Any] = {"op": Operations(context)}
         exec(compile(half, "<revision>", "exec"), space)
-        space["run"]()
-        self.connection.commit()
+        # As Alembic does where each revision has a transaction of its own: some commit in between.
+        with context.begin_transaction(_per_migration=True):
+            space["run"]()
 
     def drift(self) -> list[Any]:
         return self._compare().as_diffs()

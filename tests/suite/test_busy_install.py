@@ -28,6 +28,7 @@ from holdfast.plan import Plan, plan_unprotect
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from tests.alembic.scripts import until
 from tests.harness import Protected
+from tests.readers import forget
 from tests.servers import libpq_url
 
 DECLARED = {
@@ -272,6 +273,7 @@ apply(installer.database, plan)
 
 
 def nobody_else_is_connected(database: Protected) -> bool:
+    forget(database.database.url.database)
     own = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     return database.name == "sqlite" or database.rows(own) == [(0,)]
 

@@ -26,17 +26,16 @@ create or replace function holdfast.set_context(actor text default null, tenant 
 returns void
 language plpgsql
 as $holdfast$
-declare
-    v_present constant text := nullif(current_setting('holdfast.tenant', true), '');
 begin
-    if tenant <> v_present or tenant = '' then
+    if tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then
         -- What the transaction has read of the one must not be written to the other.
         raise exception using errcode = 'HF203',
             message = case when tenant = '' then 'An empty text names no tenant.'
-                           else format('This transaction is of tenant %s, and cannot go over to %s.', v_present, tenant) end,
+                           else format('This transaction is of tenant %s, and cannot go over to %s.',
+                                       current_setting('holdfast.tenant', true), tenant) end,
             hint = 'Begin another transaction for another tenant.';
     end if;
-    if tenant is not null and v_present is null then
+    if tenant is not null then
         execute format('set local holdfast.tenant = %L', tenant);
     end if;
     execute format(

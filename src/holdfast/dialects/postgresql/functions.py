@@ -11,41 +11,44 @@ from holdfast.objects import SCHEMA_VERSION
 _REFUSE_ANOTHER = """\
 raise exception using errcode = 'HF203',
             message = case when tenant = '' then 'An empty text names no tenant.'
-                           else format('This transaction is of tenant %s, and cannot go over to %s.', v_present, tenant) end,
+                           else format('This transaction is of tenant %s, and cannot go over to %s.',
+                                       current_setting('holdfast.tenant', true), tenant) end,
             hint = 'Begin another transaction for another tenant.';"""
 
 # Any client calls this once in its transaction; what it sets ends with the transaction. Each transaction pays for it, so
 # it is made of few expressions with few functions in them: each is made ready anew in each transaction.
 SET_CONTEXT = f"""\
 declare
-    v_present constant text := nullif(current_setting('holdfast.tenant', true), '');
     v_set text;
 begin
-    if tenant <> v_present or tenant = '' then
+    if (case
+        when tenant is null then false
         -- What the transaction has read of the one must not be written to the other.
+        when tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then true
+        else set_config('holdfast.tenant', tenant, true) is null
+    end) then
         {_REFUSE_ANOTHER}
     end if;
-    if tenant is not null and v_present is null then
-        v_set := set_config('holdfast.tenant', tenant, true);
-    end if;
-    if context is not null then
-        v_set := set_config('holdfast.context',
-            (jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || context)::text, true);
-    elsif actor is not null or reason is not null or current_setting('holdfast.context', true) <> '' then
-        v_set := set_config('holdfast.context', json_build_object('actor', actor, 'reason', reason)::text, true);
+    if actor is not null or reason is not null or context is not null
+        or current_setting('holdfast.context', true) <> ''
+    then
+        if context is null then
+            v_set := set_config('holdfast.context', json_build_object('actor', actor, 'reason', reason)::text, true);
+        else
+            v_set := set_config('holdfast.context',
+                (jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || context)::text, true);
+        end if;
     end if;
 end"""
 
 # SET LOCAL is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
 SET_CONTEXT_DISTRIBUTED = f"""\
-declare
-    v_present constant text := nullif(current_setting('holdfast.tenant', true), '');
 begin
-    if tenant <> v_present or tenant = '' then
+    if tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then
         -- What the transaction has read of the one must not be written to the other.
         {_REFUSE_ANOTHER}
     end if;
-    if tenant is not null and v_present is null then
+    if tenant is not null then
         execute format('set local holdfast.tenant = %L', tenant);
     end if;
     execute format(
