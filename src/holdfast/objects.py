@@ -14,7 +14,7 @@ from holdfast.tables import ForeignKey, TableInfo, TableName
 Kind = Literal["schema", "table", "view", "index", "function", "trigger", "policy", "unique key", "foreign key"]
 State = Literal["current", "missing", "outdated", "altered", "disabled", "orphaned"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Counts up when the journal's own tables change; a database with a higher one is left alone."""
 
 

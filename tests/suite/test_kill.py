@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import psycopg
 
-from holdfast.dialects.postgresql.values import SPAN
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from tests.harness import Protected
 from tests.servers import libpq_url
@@ -251,11 +250,6 @@ CHECKS = [
         "set local enable_seqscan = off",
         True,
         "select plan('relation = 1 and key_last > 4 and key_last is not null') ~ '(?n)Index Cond: .*key_last'",
-    ),
-    Check(
-        "set local enable_seqscan = off",
-        True,
-        f"select plan('key_last is not null and {SPAN.format('')} @> box(point(1, 4))') ~ '(?n)Index Cond: .*@>'",
     ),
     Check("set local enable_seqscan = off", True, "select plan('at > now()') ~ '(?n)Index Cond: .*at >'"),
     Check("set local enable_seqscan = off", True, "select plan('id > 7') ~ 'change_[0-9]+_at_id_idx'"),

@@ -277,6 +277,17 @@ def test_a_run_of_inserted_keys_is_one_change_for_each(house: Protected) -> None
     assert [change.key for change in newest_first(house, limit=3)] == [71, 70, 59]
 
 
+def test_a_long_run_of_inserted_keys_is_found_by_each(house: Protected) -> None:
+    """It is kept in blocks of 1024 keys, below zero too."""
+    series = "with recursive s (n) as (select -1500 union all select n + 1 from s where n < 1500)"
+    house.run(f"{series} insert into cats (id, lives) select n, n from s" if house.name == "sqlite" else
+              "insert into cats (id, lives) select n, n from generate_series(-1500, 1500) as n")  # fmt: skip
+    for key in (-1500, -1025, -1024, -1, 0, 1, 1023, 1024, 1500):
+        assert [change.key for change in house.log("cats", key=str(key))] == [key]
+    assert house.log("cats", key="-1501") == house.log("cats", key="1501") == []
+    assert [change.key for change in newest_first(house, limit=3)] == [1500, 1499, 1498]
+
+
 def test_the_log_can_be_read_of_a_connection_that_is_in_use(house: Protected) -> None:
     """What the transaction in hand has written is in what it reads."""
     with context(actor="ada"), house.database.begin() as connection:

@@ -41,10 +41,13 @@ begin
             from new_rows as n
             where v_last::numeric - v_first + 1 <> v_rows
         ) as island
-        group by island.run
+        group by island.run, island.key >> 10
         union all
-        select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
-    ) as run;
+        select greatest(v_first, block.number << 10), least(v_last, block.number << 10 | 1023)
+        from generate_series(v_first >> 10, v_last >> 10) as block (number)
+        where v_last::numeric - v_first + 1 = v_rows
+    ) as run
+    order by run.first_key;
     return null;
 end
 $holdfast$;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.dialects.postgresql.recording import RECORD_TRANSACTION, Recorder
 from holdfast.dialects.postgresql.sql import function, grant_reading, indent, literal, quote, revoke_reading, trigger
-from holdfast.dialects.postgresql.values import is_exact, json_value, pinned_settings
+from holdfast.dialects.postgresql.values import RUN_BITS, is_exact, json_value, pinned_settings
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, SoftDelete, Tenant
 from holdfast.tables import ColumnInfo
@@ -122,7 +122,7 @@ class RecordingFunctions(Recorder):
         return self._by_statement(self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"), after=after))
 
     def _insert_runs(self) -> str:
-        """Integer keys, kept as runs: a statement that inserts 1 to 100,000 is one change."""
+        """Integer keys, kept as runs: a statement that inserts 1 to 1,000 is one change."""
         key = quote(self.protection.table.key[0])
         relation = self.relation_id
         policy = self.protection.get(Tenant)
@@ -166,10 +166,13 @@ begin
             from new_rows as n
             where v_last::numeric - v_first + 1 <> v_rows
         ) as island
-        group by island.run
+        group by island.run, island.key >> {RUN_BITS}
         union all
-        select v_first, v_last where v_last::numeric - v_first + 1 = v_rows
-    ) as run;
+        select greatest(v_first, block.number << {RUN_BITS}), least(v_last, block.number << {RUN_BITS} | {2**RUN_BITS - 1})
+        from generate_series(v_first >> {RUN_BITS}, v_last >> {RUN_BITS}) as block (number)
+        where v_last::numeric - v_first + 1 = v_rows
+    ) as run
+    order by run.first_key;
     return null;
 end"""
 

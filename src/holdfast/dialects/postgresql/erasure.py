@@ -97,7 +97,7 @@ class PostgreSQLErasure(Erasure):
     def known(self, relation: int, span: Span) -> Query:
         within = ""
         if span.key.kept.removeprefix("-").isdecimal():
-            within = f" or {covers('cast(:key as text)', (relation,))}"
+            within = f" or {covers('cast(:key as text)')}"
         return Query(
             f"select 1 from holdfast.change as c where c.relation = {relation} and (c.key = :key{within})\n"
             "    and c.id > cast(:later as bigint) and c.id <= cast(:until as bigint) limit 1",

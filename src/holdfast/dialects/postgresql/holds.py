@@ -69,7 +69,7 @@ class PostgreSQLHolds(Holds):
         parameters: dict[str, Any] = {"relation": relation, "key": key_spelled(key)}
         run = ""
         if parameters["key"].removeprefix("-").isdecimal():
-            run = f" or {covers('cast(:key as text)', (relation,))}"
+            run = f" or {covers('cast(:key as text)')}"
         found = (
             "select cast(:key as text) as key where exists (\n"
             f"    select from holdfast.change as c where c.relation = :relation and (c.key = cast(:key as text){run}))"

@@ -20,7 +20,6 @@ from holdfast.dialects.postgresql import (
 from holdfast.dialects.postgresql.functions import DISTRIBUTED_FUNCTIONS, FUNCTIONS, SIGNED_FUNCTIONS
 from holdfast.dialects.postgresql.isolation import Isolation
 from holdfast.dialects.postgresql.sql import literal, mark, quote
-from holdfast.dialects.postgresql.values import SPAN
 from holdfast.objects import DatabaseObject, Kind
 from holdfast.tables import TableName
 
@@ -108,11 +107,6 @@ INDEXES = {
 create index if not exists change_row on holdfast.change (relation, key, id) with (deduplicate_items = off)""",
     "change_run": """\
 create index if not exists change_run on holdfast.change (relation, key_last) where key_last is not null""",
-    # The runs around a key; the one above would be read from the key on to its end. That one stays for who is held back
-    # by row security: such a role may compare integers by an index, but not areas.
-    "change_span": f"""\
-create index if not exists change_span on holdfast.change using gist (({SPAN.format("")}))
-    where key_last is not null""",
     # Times and numbers both grow as rows are written, so a span of either lies together. One index for the two: each
     # costs every change that is written.
     "change_at": """\

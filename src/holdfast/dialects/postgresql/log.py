@@ -93,7 +93,7 @@ def _of_row(wanted: LogFilter, chosen: list[str], parameters: dict[str, Any]) ->
     single = " and ".join([*chosen, "c.key = :key and c.key_last is null"])
     parts = [f"    (select c.* from holdfast.change as c where {single}{few})"]
     if key.removeprefix("-").isdecimal() and abs(int(key)) < 2**63:
-        runs = " and ".join([*chosen, covers(":key", wanted.relations)])
+        runs = " and ".join([*chosen, covers(":key")])
         parts.append(f"    select c.* from holdfast.change as c where {runs}")
     return "\n    union all\n".join(parts)
 

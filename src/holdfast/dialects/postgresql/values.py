@@ -209,18 +209,16 @@ class _Number(str):
     """A number as it was written, of any length."""
 
 
-SPAN = "box(point({0}relation, {0}key::bigint), point({0}relation, {0}key_last))"
-"""A run of inserted keys as an area, for an index that finds those around a key: they may lie within one another."""
+RUN_BITS = 10
+"""A run of inserted keys is of one block of 1024: whoever looks for the runs around a key looks no further."""
 
 
-def covers(key: str, relations: Iterable[int] | None) -> str:
+def covers(key: str) -> str:
     """A condition on the change ``c``: it is a run, and this integer key is of it."""
     number = f"cast({key} as bigint)"
-    places = [f"point({int(each)}, {number})" for each in relations or ()]
-    areas = " or ".join(f"{SPAN.format('c.')} @> box({place}, {place})" for place in places)
-    # First what every other change fails: its key need not be an integer. An area has but 53 bits of a number.
+    # First what every other change fails: its key need not be an integer.
     return (
-        f"c.key_last is not null and c.key_last >= {number}{f' and ({areas})' if areas else ''}"
+        f"c.key_last is not null and c.key_last >= {number} and c.key_last <= ({number} | {2**RUN_BITS - 1})"
         f" and c.key::bigint <= {number}"
     )
 
