@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A test waits for its server about as often as it computes.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 PIP_OPTIONS := --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 
@@ -21,7 +23,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED)  ## lint and every test, side by side; the last lines say what was not tested
 	@found=$$(mktemp); trap 'rm -f "$$found"' EXIT; \
 	{ $(MAKE) --no-print-directory lint >"$$found" 2>&1; linted=$$?; cat "$$found"; exit $$linted; } & linting=$$!; \
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal; tested=$$?; \
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal; tested=$$?; \
 	wait $$linting || { cat "$$found"; echo "make lint failed" >&2; exit 1; }; \
 	exit $$tested
 

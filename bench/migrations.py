@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 import threading
@@ -144,12 +143,9 @@ def _queue(subject: Subject, rows: int, seconds: int) -> Line:
 
 @contextmanager
 def watched(subject: Subject, rows: int) -> Iterator[Stalls]:
-    """One reader and one writer, in loops, for as long as the block takes.
-
-    What was written before is on the disk by then, so that nobody waits for the run before.
-    """
+    """One reader and one writer, in loops, for as long as the block takes."""
+    # What was written before is on the disk by then, so that nobody waits for the run before.
     subject.connection.execute("checkpoint")
-    os.sync()
     stalls, over = Stalls(), threading.Event()
     at_work = threading.Barrier(3)
     statements = {
