@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import sqlalchemy
@@ -16,6 +18,8 @@ _CATALOG = dialect_for("postgresql").catalog
 # A plan for any of these takes longer to make than to run, and what they read is always there.
 _PLANNED = {text: f"read_{number}" for number, text in enumerate((_CATALOG.tables, _CATALOG.state, _CATALOG.installed))}
 _kept: dict[tuple[str, URL], tuple[Database, int]] = {}
+# Two threads of a test that come first would both make one, and nobody would close the one that is replaced.
+_keeping_one = Lock()
 
 
 def reader(database: Database) -> Database:
@@ -30,13 +34,17 @@ def writer(database: Database) -> Database:
 
 def forget(name: str | None = None) -> None:
     """Closes what was kept of that database, or of all: it is to be dropped or copied, or its settings are new."""
-    for key in [each for each in _kept if name in (None, each[1].database)]:
-        _kept.pop(key)[0].engine.dispose()
+    _close(lambda url: name in (None, url.database))
 
 
 def forget_files() -> None:
-    for key in [each for each in _kept if each[1].get_backend_name() == "sqlite"]:
-        _kept.pop(key)[0].engine.dispose()
+    _close(lambda url: url.get_backend_name() == "sqlite")
+
+
+def _close(chosen: Callable[[URL], bool]) -> None:
+    with _keeping_one:
+        for key in [each for each in _kept if chosen(each[1])]:
+            _kept.pop(key)[0].engine.dispose()
 
 
 def _of(database: Database, purpose: str) -> Database:
@@ -46,14 +54,15 @@ def _of(database: Database, purpose: str) -> Database:
         return database
     # A file may be another one now, under the same name.
     key, number = (purpose, database.url), path.stat().st_ino if in_file else 0
-    if key in _kept and _kept[key][1] != number:
-        _kept.pop(key)[0].engine.dispose()
-    if key not in _kept:
-        kept = _keeping_file(database) if in_file else _keeping(database)
-        if not in_file:
-            _plan_once(kept) if purpose == "reader" else _renew(kept)
-        _kept[key] = kept, number
-    return _kept[key][0]
+    with _keeping_one:
+        if key in _kept and _kept[key][1] != number:
+            _kept.pop(key)[0].engine.dispose()
+        if key not in _kept:
+            kept = _keeping_file(database) if in_file else _keeping(database)
+            if not in_file:
+                _plan_once(kept) if purpose == "reader" else _renew(kept)
+            _kept[key] = kept, number
+        return _kept[key][0]
 
 
 def _keeping_file(database: Database) -> Database:
