@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bench import statements
 from bench.cases import Line, shown
-from bench.sampling import Spread, interleaved
+from bench.sampling import Spread, added, interleaved
 from bench.subjects import Bench, Subject
 from holdfast import bind, context
 
@@ -32,16 +32,11 @@ def context_lines(bench: Bench) -> list[Line]:
             "with": partial(statements.transactions, subject, bench.sizes, bound=True),
         },
     )
-    added = Spread.of(
-        [
-            ((with_.cpu or 0) - (without.cpu or 0)) / bench.sizes.committed * 1e6
-            for with_, without in zip(samples["with"], samples["without"], strict=True)
-        ]
-    )
+    cost = Spread.of(added(samples["with"], samples["without"], bench.sizes.committed))
     trips = _round_trips(subject, bound=True) - _round_trips(plain, bound=False)
     return [
         Line("Context of a transaction: round trips", "1", str(trips), trips <= 1),
-        Line("Context of a transaction: time added", "100 µs", shown(added, " µs"), added.median <= 100),
+        Line("Context of a transaction: time added", "100 µs", shown(cost, " µs"), cost.median <= 100),
     ]
 
 

@@ -9,7 +9,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.cases import Line, shown
-from bench.sampling import Sample, Spread, interleaved, measured
+from bench.sampling import Sample, Spread, added, interleaved, measured
 from bench.subjects import Bench, Subject
 from holdfast.database import Database
 from holdfast.inspector import inspect
@@ -40,15 +40,9 @@ def lines(bench: Bench) -> list[Line]:
     for subject in (plain, permitted):
         subject.connection.execute(f"drop owned by {ROLE}")
     plain.connection.execute(f"drop role {ROLE}")
-    added = Spread.of(
-        [
-            (ours.cpu - theirs.cpu) / turns * 1e6
-            for ours, theirs in zip(samples["asking"], samples["free"], strict=True)
-            if ours.cpu is not None and theirs.cpu is not None
-        ]
-    )
+    cost = Spread.of(added(samples["asking"], samples["free"], turns))
     return [
-        Line("A permission in a policy: time added to a write", f"{GOAL} µs", shown(added, " µs"), added.median <= GOAL)
+        Line("A permission in a policy: time added to a write", f"{GOAL} µs", shown(cost, " µs"), cost.median <= GOAL)
     ]
 
 

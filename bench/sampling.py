@@ -68,3 +68,8 @@ def ratios(samples: Sequence[Sample], base: Sequence[Sample], quantity: str, pat
     return Spread.of(
         [getattr(ours, quantity) / getattr(theirs, quantity) for ours, theirs in zip(samples, base, strict=True)]
     )
+
+
+def added(samples: Sequence[Sample], base: Sequence[Sample], turns: int) -> list[float]:
+    """Round by round, how much longer than the other run's one of a run's ``turns`` took to compute: microseconds."""
+    return [((ours.cpu or 0) - (theirs.cpu or 0)) / turns * 1e6 for ours, theirs in zip(samples, base, strict=True)]

@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.cases import Line, shown
-from bench.sampling import Sample, Spread, interleaved, measured
+from bench.sampling import Sample, Spread, added, interleaved, measured
 from bench.subjects import Bench, Subject
 from holdfast.database import Database
 from holdfast.dialects.postgresql import PostgreSQL
@@ -52,18 +52,11 @@ def lines(bench: Bench) -> list[Line]:
     for subject in (plain, signed):
         subject.connection.execute(f"drop owned by {ROLE}")
     plain.connection.execute(f"drop role {ROLE}")
-    cost = {
-        reads: [
-            (ours.cpu - theirs.cpu) / turns * 1e6
-            for ours, theirs in zip(samples[f"signed {reads}"], samples[f"plain {reads}"], strict=True)
-            if ours.cpu is not None and theirs.cpu is not None
-        ]
-        for reads in (1, 2)
-    }
-    added = Spread.of(cost[1])
-    further = Spread.of([two - one for one, two in zip(cost[1], cost[2], strict=True)])
+    once, twice = (added(samples[f"signed {reads}"], samples[f"plain {reads}"], turns) for reads in (1, 2))
+    cost = Spread.of(once)
+    further = Spread.of([two - one for one, two in zip(once, twice, strict=True)])
     return [
-        Line("Signed context: time added to a transaction", f"{GOAL} µs", shown(added, " µs"), added.median <= GOAL),
+        Line("Signed context: time added to a transaction", f"{GOAL} µs", shown(cost, " µs"), cost.median <= GOAL),
         Line("Signed context: time added to each further statement", "", shown(further, " µs"), None),
     ]
 

@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.cases import Line, shown
-from bench.sampling import Sample, Spread, interleaved, measured, ratios
+from bench.sampling import Sample, Spread, added, interleaved, measured, ratios
 from bench.subjects import Bench
 from holdfast.database import Database
 from holdfast.inspector import inspect
@@ -60,14 +60,9 @@ def lines(bench: Bench) -> list[Line]:
         spread = ratios(samples[f"ours {kind}"], samples[f"plain {kind}"], "cpu")
         told = f"Tenants: {title}, under row security, against a WHERE by hand; {rows:,} rows, {TENANTS:,} tenants"
         found.append(Line(told, f"{GOAL:g}x", shown(spread), spread.median <= GOAL, {}))
-    added = Spread.of(
-        [
-            ((with_.cpu or 0) - (without.cpu or 0)) / turns * 1e6
-            for with_, without in zip(contexts[True], contexts[False], strict=True)
-        ]
-    )
+    cost = Spread.of(added(contexts[True], contexts[False], turns))
     title, goal = "Tenants: the context of a transaction", f"{CONTEXT_GOAL} µs"
-    return [*found, Line(title, goal, shown(added, " µs"), added.median <= CONTEXT_GOAL)]
+    return [*found, Line(title, goal, shown(cost, " µs"), cost.median <= CONTEXT_GOAL)]
 
 
 def _fill(connection: Connection, rows: int) -> None:

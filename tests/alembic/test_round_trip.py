@@ -81,12 +81,7 @@ def test_models_that_change_at_random_on_sqlite(tmp_path: Path, seed: int) -> No
         go_through_changes(f"sqlite:///{folder}/test.db", seed)
 
 
-@settings(
-    max_examples=EXAMPLES or 2,
-    derandomize=not EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=EXAMPLES or 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_models_that_change_at_random_on_postgresql(postgresql: Any, seed: int) -> None:
     with postgresql.new_database() as url:

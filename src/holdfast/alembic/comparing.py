@@ -11,6 +11,7 @@ from sqlalchemy import Table
 
 from holdfast.alembic.building import BuildOp
 from holdfast.alembic.describing import Describer
+from holdfast.alembic.dropping import drop_in_order
 from holdfast.alembic.foreseeing import Foreseen, flat
 from holdfast.alembic.indexing import Comparison
 from holdfast.alembic.leaving import leave_made, leave_ours
@@ -41,6 +42,7 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Iterable[
     tables = _tables(context, describer)
     declared = {name: policies_of(table) for name, table in tables.items()}
     leave_ours(upgrade, describer)
+    drop_in_order(upgrade, describer, inventory)
     _import_types(context, upgrade)
     Comparison(describer, upgrade, inventory).compare(tables)
     if not inventory.has_journal and not any(declared.values()):

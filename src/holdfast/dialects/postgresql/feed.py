@@ -15,6 +15,7 @@ from datetime import datetime
 from holdfast.dialects.feed import EVERYTHING, Dropped, Feed, Origin, Position
 from holdfast.dialects.postgresql import feed_origin
 from holdfast.dialects.postgresql.feed_snapshots import Snapshot, above, between, not_in, worth_keeping
+from holdfast.dialects.postgresql.sql import journal_function
 from holdfast.dialects.query import Query
 
 TABLES: dict[str, str] = {
@@ -32,19 +33,13 @@ create table if not exists holdfast.consumer (
 }
 
 # The trigger that calls it is there only where somebody wants to be woken: it makes commits queue.
-WAKE_UP = """\
-create or replace function holdfast.wake_up()
-returns trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $holdfast$
+_WAKE_UP = """\
 begin
     perform pg_notify('holdfast', '');
     return null;
-end
-$holdfast$"""
+end"""
 
-FUNCTIONS = {**feed_origin.FUNCTIONS, "wake_up()": WAKE_UP}
+FUNCTIONS = {**feed_origin.FUNCTIONS, "wake_up()": journal_function("wake_up()", "trigger", _WAKE_UP)}
 
 _TRIGGER_ON = """\
 create or replace trigger wake_up after insert on holdfast.transaction

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql.sql import journal_function
+
 TABLES: dict[str, str] = {
     # Where the journal has lived: each cluster counts its transactions from anew, and the changes that were brought
     # along by a dump have numbers that mean nothing here.
@@ -16,12 +18,7 @@ create table if not exists holdfast.origin (
 }
 
 # While nobody writes. What was recorded here is younger than the triggers, and a restore makes those after the rows.
-BEGIN_ORIGIN = """\
-create or replace function holdfast.begin_origin()
-returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $holdfast$
+_BEGIN_ORIGIN = """\
 declare
     v_system bigint := (select c.system_identifier from pg_control_system() as c);
     v_last holdfast.origin;
@@ -43,8 +40,7 @@ begin
             (select min(c.id) from holdfast.change as c where age(c.xmin) < v_triggers),
             nextval('holdfast.change_id')));
     end if;
-end
-$holdfast$"""
+end"""
 
-FUNCTIONS = {"begin_origin()": BEGIN_ORIGIN}
+FUNCTIONS = {"begin_origin()": journal_function("begin_origin()", "void", _BEGIN_ORIGIN)}
 ORIGIN = "select holdfast.begin_origin()"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from holdfast.dialects.postgresql.exporting import exported
 from holdfast.dialects.postgresql.partitions import PARTITIONS, gaps, make_partition
 from holdfast.dialects.postgresql.sql import literal, quote
 from holdfast.dialects.query import Query
@@ -20,6 +21,9 @@ exists (
     where h.relation = c.relation and (h.key = c.key or c.key_last is not null and case
         when h.key ~ '^-?[0-9]{1,18}$' then h.key::bigint between c.key::bigint and c.key_last end)
 )"""
+
+# Not for a tenant, who is given what its rows were and not from where they were written.
+_WRITER = "'session_user', t.session_user_name, 'application', t.application_name, 'client', host(t.client_address)"
 
 _PAGES_HOLD = 40
 """How many changes a page of the journal has, about."""
@@ -116,19 +120,7 @@ where {_within(piece)}c.at < rule.until and coalesce(t.committed, c.at) < rule.u
             else self._going(part, rules)
         )
         return Query(
-            f"""\
-select json_build_object(
-    'id', c.id, 'transaction', coalesce(t.id::text, 'x' || c.xid::text), 'at', c.at, 'committed', t.committed,
-    'actor', t.actor, 'tenant', t.tenant, 'reason', t.reason, 'context', t.context,
-    'session_user', t.session_user_name, 'application', t.application_name, 'client', host(t.client_address),
-    'table', (select concat(r.schema_name, '.', r.table_name) from holdfast.relation as r where r.id = c.relation),
-    'operation', case c.operation
-        when 'I' then 'insert' when 'U' then 'update' when 'D' then 'delete' when 'S' then 'delete'
-        when 'R' then 'restore' when 'T' then 'truncate' end,
-    'key', c.key::json, 'last_key', c.key_last,
-    'before', holdfast.named(c.relation, c.before), 'after', holdfast.named(c.relation, c.after)
-)::text
-{source}""",
+            f"select {exported(_WRITER)}\n{source}",
             parameters(rules) if rules is not None else {},
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holdfast.dialects.postgresql.exporting import exported
 from holdfast.dialects.postgresql.sql import quote
 from holdfast.dialects.query import Query
 from holdfast.dialects.retention import Part
@@ -16,15 +17,6 @@ _UNOWNED = """\
 c.tenant is null and exists (
         select from holdfast.change as o
         where o.relation = c.relation and o.key = c.key and o.tenant = :tenant)"""
-
-_LINE = """\
-json_build_object(
-    'id', c.id, 'transaction', coalesce(t.id::text, 'x' || c.xid::text), 'at', c.at, 'committed', t.committed,
-    'actor', t.actor, 'tenant', t.tenant, 'reason', t.reason, 'context', t.context,
-    'table', (select concat(r.schema_name, '.', r.table_name) from holdfast.relation as r where r.id = c.relation),
-    'operation', c.operation, 'key', c.key::json, 'last_key', c.key_last,
-    'before', holdfast.named(c.relation, c.before), 'after', holdfast.named(c.relation, c.after)
-)::text"""
 
 
 class PostgreSQLTenantHistory(TenantHistory):
@@ -62,7 +54,7 @@ class PostgreSQLTenantHistory(TenantHistory):
 
     def lines(self, tenant: str, relations: Sequence[int]) -> Query:
         return Query(
-            f"select {_LINE}\nfrom holdfast.change as c\n"
+            f"select {exported()}\nfrom holdfast.change as c\n"
             "left join holdfast.transaction as t on t.xid = c.xid and t.at = c.at\n"
             f"where {_OWNED} or {_UNOWNED}\norder by c.id",
             {"tenant": tenant, "relations": list(relations)},
