@@ -44,9 +44,8 @@ def bind_permissions(engine: Engine | AsyncEngine) -> None:
     """
     target = sync_engine(engine)
     holdfast.permissions.bind_permissions(target)
-    if not event.contains(target, "before_execute", check_statement):
-        # Before a DELETE of marked rows becomes an UPDATE.
-        event.listen(target, "before_execute", check_statement, insert=True)
+    # Before a DELETE of marked rows becomes an UPDATE. Where it listens already this changes nothing.
+    event.listen(target, "before_execute", check_statement, insert=True)
 
 
 async def async_require(permission: str, source: AsyncSession | AsyncConnection) -> None:

@@ -129,8 +129,8 @@ class _Whole:
             return
         refuse_autocommit(connection)
         _begin_late(connection)
-        if not event.contains(connection.engine, "handle_error", _note_failure):
-            event.listen(connection.engine, "handle_error", _note_failure)
+        # Where it listens already this changes nothing. (Not event.contains(), which goes by the address of an engine.)
+        event.listen(connection.engine, "handle_error", _note_failure)
         self.connections.append(connection)
 
     def failed(self) -> list[Connection]:

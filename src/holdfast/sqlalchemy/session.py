@@ -48,7 +48,7 @@ def bind(engine: Engine | AsyncEngine, *, signing_key: SigningKey | None = None)
     bound without it already, and for a database that cannot ask.
     """
     target = sync_engine(engine)
-    if event.contains(target, "before_execute", mark_instead):
+    if _marks_instead(target):
         if signing_key is not None and target.get_execution_options().get(_SIGNS) is not signing_key:
             raise UnsupportedError(
                 "HF476",
@@ -197,12 +197,17 @@ def _check_bound(session: Session, transaction: SessionTransaction, connection: 
 
 def refuse_unbound(engine: Engine) -> None:
     """HF416 where ``bind`` was not called."""
-    if not event.contains(engine, "before_execute", mark_instead):
+    if not _marks_instead(engine):
         raise UnsupportedError(
             "HF416",
             "This session's engine is not bound, so a delete would be reported wrongly and nobody would be its actor.",
             "Say once, after create_engine: holdfast.sqlalchemy.bind(engine).",
         )
+
+
+def _marks_instead(engine: Engine) -> bool:
+    # SQLAlchemy's event.contains() goes by the address of an engine, and one that is gone may have had the same.
+    return mark_instead in engine.dispatch.before_execute
 
 
 def _is_deleted(instance: object) -> ProtectedError:

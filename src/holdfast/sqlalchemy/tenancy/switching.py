@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import SessionTransaction
@@ -12,6 +13,8 @@ from holdfast.context import current
 from holdfast.database import OWN
 from holdfast.errors import TenantError
 from holdfast.sqlalchemy.tenants import TENANT, keep_to, switched
+
+_kept: WeakSet[Any] = WeakSet()
 
 
 def bind_tenant(connection: Connection, tenant: str) -> None:
@@ -45,8 +48,10 @@ def keep_to_one_tenant(target: Any) -> None:
 
     What it has loaded is the first one's. Sessions of ``holdfast.sqlalchemy.Session`` are kept so anyway.
     """
-    if not event.contains(target, "after_begin", _check_session):
+    # Not event.contains(), which goes by the address of a target: one that is gone may have had the same.
+    if target not in _kept:
         event.listen(target, "after_begin", _check_session)
+        _kept.add(target)
 
 
 def _check_statement(
