@@ -31,9 +31,9 @@ def rooms(postgresql_database: str) -> Protected:
 
 
 @contextmanager
-def role(protected: Protected, *rights: str) -> Iterator[str]:
+def role(protected: Protected, *rights: str, kind: str = "app") -> Iterator[str]:
     """A role with no more than these rights, for as long as the block lasts."""
-    name = f"app_{protected.database.url.database}"
+    name = f"{kind}_{protected.database.url.database}"
     protected.run(f"create role {name}", *(f"grant {right} to {name}" for right in rights))
     try:
         yield name
@@ -284,7 +284,50 @@ def test_tables_that_inherit(postgresql_database: str) -> None:
     assert house.rows("select count(*) from rooms where deleted_at is not null") == [(3,)]
 
 
+@pytest.mark.parametrize("parts", ["", "partition by range (id)", "under row security"])
+def test_a_renamed_table_marks_its_own_rows_whoever_has_its_name(postgresql_database: str, parts: str) -> None:
+    """In a session that has deleted from it before, until somebody protects it anew."""
+    rooms = Protected(postgresql_database)
+    partitions = parts if parts.startswith("partition") else ""
+    rooms.run(f"create table rooms (id int primary key, deleted_at timestamptz) {partitions}")
+    if partitions:
+        rooms.run("create table rooms_1 partition of rooms for values from (0) to (100)")
+    rooms.run("create table keys (id int primary key, room int references rooms, deleted_at timestamptz)")
+    rooms.run("insert into rooms select g from generate_series(1, 6) as g")
+    rooms.protect({"rooms": SOFT, "keys": SOFT})
+    with role(rooms, "all on rooms", "select on keys") as name:
+        if parts == "under row security":
+            rooms.run("alter table rooms enable row level security", "create policy everything on rooms using (true)")
+            rooms.protect({})
+        rooms.run(f"set local role {name}", "delete from rooms where id = 1")
+        rooms.run(
+            "alter table rooms rename to rooms_old", "create table rooms as select * from rooms_old order by id desc"
+        )
+        rooms.run(f"set local role {name}", *(f"delete from rooms_old where id in ({ids})" for ids in ("2", "3, 4")))
+        assert (living(rooms, "rooms_old"), living(rooms, "rooms")) == ([5, 6], [2, 3, 4, 5, 6])
+        rooms.run("drop table rooms")
+        rooms.run(f"set local role {name}", "delete from rooms_old where id = 5")
+        assert living(rooms, "rooms_old") == [6]
+        assert [each.key for each in rooms.log(operation="delete")] == [1, 2, 3, 4, 5]
+
+
 # ---------------------------------------------------------------------- roles
+
+
+def test_a_table_that_got_another_owner_is_told_and_mended(rooms: Protected) -> None:
+    """What marks the rows has the rights of the owner that the table had, who has lost them."""
+    with role(rooms) as seller, role(rooms, kind="buyer") as buyer:
+        rooms.run(f"alter table rooms owner to {seller}")
+        rooms.protect({})
+        rooms.run(f"set local role {seller}", "delete from rooms where id = 1")
+        rooms.run(f"alter table rooms owner to {buyer}")
+        assert ("function soft_delete_flush_1", "altered") in {(each.object, each.state) for each in rooms.drift()}
+        rooms.protect({})
+        assert rooms.drift() == []
+        rooms.run(f"set local role {buyer}", "delete from rooms where id = 2")
+        assert living(rooms, "rooms") == [3, 4, 5]
+        rooms.run("alter table rooms owner to current_user")
+        rooms.protect({})
 
 
 def test_a_role_that_may_delete_but_not_update(rooms: Protected) -> None:

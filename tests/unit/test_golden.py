@@ -231,7 +231,8 @@ def test_golden_of_stamps_on_citus() -> None:
     sql = "\n".join(f"{statement.rstrip()};\n" for each in made for statement in each.create)
     golden("citus", "stamps", sql)
     assert "security definer" not in sql
-    assert not re.search(r"\b(select|insert into|delete from|perform|statement)\b", sql)
+    of_the_row = re.compile(r"\n *select [^;]*?\n *from \(select \(\$1\)\.\*\) as o, \(select \(\$2\)\.\*\) as n\n")
+    assert not re.search(r"\b(select|insert into|delete from|perform|statement)\b", of_the_row.sub("", sql))
     assert 'new."shop_id" :=' not in sql
 
 

@@ -26,17 +26,29 @@ language plpgsql
 as $holdfast$
 -- Keeps times and version on each update of public.orders.
 #variable_conflict use_variable
+declare
+    v_changed boolean;
 begin
     -- A writer that gives a version says which one it has read: that one, or the one after it.
     if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
         raise exception using errcode = 'HF202',
             message = pg_catalog.format('orders was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
             schema = 'public', table = 'orders',
-            detail = pg_catalog.json_build_object('key', pg_catalog.json_build_array(old."shop_id", old."id"), 'expected', new."version", 'current', old."version")::text,
+            detail = pg_catalog.json_build_object('key', pg_catalog.json_build_array(pg_catalog.to_json(old) -> 'shop_id', pg_catalog.to_json(old) -> 'id'), 'expected', new."version", 'current', old."version")::text,
             hint = 'Read the row again and repeat the change on what it is now.';
     end if;
     new."created_at" := old."created_at";
-    if row(old."shop_id", old."id", old."email", old."deleted_at", old."customer_id") is distinct from row(new."shop_id", new."id", new."email", new."deleted_at", new."customer_id") then
+    begin
+        v_changed := row(old."shop_id", old."id", old."email", old."deleted_at", old."customer_id") is distinct from row(new."shop_id", new."id", new."email", new."deleted_at", new."customer_id");
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select row(o."shop_id", o."id", o."email", o."deleted_at", o."customer_id") is distinct from row(n."shop_id", n."id", n."email", n."deleted_at", n."customer_id")
+        from (select ($1).*) as o, (select ($2).*) as n
+        $query$
+        into v_changed using old, new;
+    end;
+    if v_changed then
         new."version" := coalesce(old."version", 0) + 1;
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
     else
@@ -91,17 +103,29 @@ language plpgsql
 as $holdfast$
 -- Keeps times and version on each update of public.customers.
 #variable_conflict use_variable
+declare
+    v_changed boolean;
 begin
     -- A writer that gives a version says which one it has read: that one, or the one after it.
     if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
         raise exception using errcode = 'HF202',
             message = pg_catalog.format('customers was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
             schema = 'public', table = 'customers',
-            detail = pg_catalog.json_build_object('key', pg_catalog.json_build_array(old."shop_id", old."id"), 'expected', new."version", 'current', old."version")::text,
+            detail = pg_catalog.json_build_object('key', pg_catalog.json_build_array(pg_catalog.to_json(old) -> 'shop_id', pg_catalog.to_json(old) -> 'id'), 'expected', new."version", 'current', old."version")::text,
             hint = 'Read the row again and repeat the change on what it is now.';
     end if;
     new."created_at" := old."created_at";
-    if row(old."shop_id", old."id", old."email", old."deleted_at") is distinct from row(new."shop_id", new."id", new."email", new."deleted_at") then
+    begin
+        v_changed := row(old."shop_id", old."id", old."email", old."deleted_at") is distinct from row(new."shop_id", new."id", new."email", new."deleted_at");
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select row(o."shop_id", o."id", o."email", o."deleted_at") is distinct from row(n."shop_id", n."id", n."email", n."deleted_at")
+        from (select ($1).*) as o, (select ($2).*) as n
+        $query$
+        into v_changed using old, new;
+    end;
+    if v_changed then
         new."version" := coalesce(old."version", 0) + 1;
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
     else

@@ -70,6 +70,7 @@ declare
     v_key text;
     v_before text;
     v_after text;
+    v_operation "char";
 begin
     perform 1 from new_rows offset 1;
     if not found then
@@ -78,75 +79,50 @@ begin
             return null;
         end if;
         select * into v_new from new_rows;
-        if not (v_old."id" = v_new."id") then
-            -- The row went from one key to another: it left the one and came to the other.
+        begin
+            if v_old."id" = v_new."id" then
+                if v_old."status" is distinct from v_new."status" then
+                    v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"), 'null'));
+                    v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"), 'null'));
+                end if;
+                if v_old."total" is distinct from v_new."total" then
+                    v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total"), 'null'));
+                    v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total"), 'null'));
+                end if;
+                if row(v_old."note")::record *<> row(v_new."note")::record then
+                    v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text), 'null'));
+                    v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text), 'null'));
+                end if;
+                if v_old."email" is distinct from v_new."email" then
+                    v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
+                    v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
+                end if;
+                if v_old."deleted_at" is distinct from v_new."deleted_at" then
+                    v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'));
+                    v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'));
+                end if;
+                if v_after is null then
+                    return null;
+                end if;
+                v_key := v_old."id"::text;
+                v_operation := case when v_old."deleted_at" is null and v_new."deleted_at" is not null then 'S' when v_old."deleted_at" is not null and v_new."deleted_at" is null then 'R' else 'U' end;
+                v_before := '{' || substr(v_before, 2) || '}';
+                v_after := '{' || substr(v_after, 2) || '}';
+            end if;
+        exception when datatype_mismatch then
+            -- A column's type was changed while this session lasts, and its expressions are of the old one.
+            v_key := null;
+        end;
+        if v_key is not null then
             if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
                 v_xid := holdfast.record_transaction();
             end if;
+            v_xid := pg_current_xact_id();
+            v_at := now();
             insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-            values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
-                concat(
-                    '{"1":', v_old."id"::text,
-                    ',"2":', to_json(v_old."status"),
-                    ',"3":', coalesce(to_json(v_old."total"), 'null'),
-                    ',"4":', coalesce(to_json(v_old."note"::text), 'null'),
-                    ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'),
-                    ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'),
-                    ',"8":', to_json(v_old."created_at"),
-                    ',"9":', to_json(v_old."updated_at"),
-                    ',"10":', v_old."version"::text, '}'
-                ),
-                null);
-            insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-            values (pg_current_xact_id(), now(), 1, 'U', v_new."id"::text, null,
-                null,
-                concat(
-                    '{"1":', v_new."id"::text,
-                    ',"2":', to_json(v_new."status"),
-                    ',"3":', coalesce(to_json(v_new."total"), 'null'),
-                    ',"4":', coalesce(to_json(v_new."note"::text), 'null'),
-                    ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'),
-                    ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'),
-                    ',"8":', to_json(v_new."created_at"),
-                    ',"9":', to_json(v_new."updated_at"),
-                    ',"10":', v_new."version"::text, '}'
-                ));
+            values (v_xid, v_at, 1, v_operation, v_key, null, v_before, v_after);
             return null;
         end if;
-        if v_old."status" is distinct from v_new."status" then
-            v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"), 'null'));
-            v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"), 'null'));
-        end if;
-        if v_old."total" is distinct from v_new."total" then
-            v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total"), 'null'));
-            v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total"), 'null'));
-        end if;
-        if row(v_old."note")::record *<> row(v_new."note")::record then
-            v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text), 'null'));
-            v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text), 'null'));
-        end if;
-        if v_old."email" is distinct from v_new."email" then
-            v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
-            v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
-        end if;
-        if v_old."deleted_at" is distinct from v_new."deleted_at" then
-            v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'));
-            v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'));
-        end if;
-        if v_after is null then
-            return null;
-        end if;
-        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            v_xid := holdfast.record_transaction();
-        end if;
-        v_xid := pg_current_xact_id();
-        v_at := now();
-        v_key := v_old."id"::text;
-        v_before := '{' || substr(v_before, 2) || '}';
-        v_after := '{' || substr(v_after, 2) || '}';
-        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        values (v_xid, v_at, 1, case when v_old."deleted_at" is null and v_new."deleted_at" is not null then 'S' when v_old."deleted_at" is not null and v_new."deleted_at" is null then 'R' else 'U' end, v_key, null, v_before, v_after);
-        return null;
     end if;
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
     select pg_current_xact_id(), now(), 1, case when o."id" is null or n."id" is null then 'U' else case when o."deleted_at" is null and n."deleted_at" is not null then 'S' when o."deleted_at" is not null and n."deleted_at" is null then 'R' else 'U' end end, case when o."id" is null then n."id"::text else o."id"::text end, null,
@@ -467,7 +443,8 @@ declare
     v_noted text := current_setting('holdfast.deleted_1_a', true);
     v_places tid[];
     v_rows bigint := 1;
-    v_marked bigint;
+    v_marked bigint := 0;
+    v_more bigint;
     v_mark timestamptz;
 begin
     if v_noted <> '' then
@@ -485,12 +462,7 @@ begin
     v_noted := pg_catalog.set_config('holdfast.deleted_1_c', '', true);
     v_noted := pg_catalog.set_config('holdfast.deleted_1_b', '', true);
     v_noted := pg_catalog.set_config('holdfast.deleted_1_a', '', true);
-    if v_places[2] is null then
-        -- One row needs no plan that depends on how many there are.
-        update "public"."orders" as t
-        set "deleted_at" = v_mark
-        where t.ctid = v_places[1] and t."deleted_at" is null;
-    else
+    if v_places[2] is not null then
         v_rows := cardinality(v_places);
         if v_rows > 100 and not exists (
             select from unnest(string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) as a (word)
@@ -500,19 +472,28 @@ begin
                 message = concat('DELETE of public.orders would touch ', v_rows, ' rows; up to 100 are expected.'),
                 hint = concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', v_rows, '''');
         end if;
-        update "public"."orders" as t
-        set "deleted_at" = v_mark
-        where t.ctid = any (v_places) and t."deleted_at" is null;
     end if;
-    get diagnostics v_marked = row_count;
+    if to_regclass('"public"."orders"') = tg_relid then
+        if v_rows = 1 then
+            -- One row needs no plan that depends on how many there are.
+            update "public"."orders" as t
+            set "deleted_at" = v_mark
+            where t.ctid = v_places[1] and t."deleted_at" is null;
+        else
+            update "public"."orders" as t
+            set "deleted_at" = v_mark
+            where t.ctid = any (v_places) and t."deleted_at" is null;
+        end if;
+        get diagnostics v_marked = row_count;
+    end if;
     if v_marked < v_rows then
-        -- Another trigger of this very statement has updated some of them: find where they are now.
-        update "public"."orders" as t
-        set "deleted_at" = v_mark
-        where t."deleted_at" is null and t.ctid = any (array(
-            select currtid2('"public"."orders"', place) from unnest(v_places) as place
-        ));
-        if v_marked = 0 and not found and row_security_active('"public"."orders"') then
+        -- Another trigger of this very statement has updated some of them: find where they are now. Or the table was renamed.
+        execute format(
+            'update only %1$s as t set %2$I = $1 where t.%2$I is null and t.ctid = any (array('
+            'select currtid2(%1$L, place) from unnest($2) as place))', tg_relid::regclass, 'deleted_at')
+        using v_mark, v_places;
+        get diagnostics v_more = row_count;
+        if v_marked + v_more = 0 and row_security_active(tg_relid) then
             raise exception using errcode = 'HF203',
                 message = 'Rows of public.orders are to be marked, and row security hides them from its owner.',
                 hint = 'Name the tenant first: select holdfast.set_context(tenant => …). What is for all tenants asks for roles of their own: holdfast roles.';
@@ -550,6 +531,7 @@ as $holdfast$
 #variable_conflict use_variable
 declare
     v_rows bigint;
+    v_marked bigint := 0;
 begin
     if current_setting('holdfast.allow', true) like '%hard_delete%'
         and 'hard_delete' = any (string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) then
@@ -568,13 +550,32 @@ begin
             message = concat('DELETE of public.orders would touch ', 'at least ', v_rows, ' rows; up to 100 are expected.'),
             hint = concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', 'mass', '''');
     end if;
-    update "public"."orders" as t
-    set "deleted_at" = statement_timestamp()
-    where t.tableoid = tg_relid and t.ctid = old.ctid;
-    if not found and row_security_active(tg_relid) then
-        raise exception using errcode = 'HF203',
+    if to_regclass('"public"."orders"') = tg_relid then
+        update "public"."orders" as t
+        set "deleted_at" = statement_timestamp()
+        where t.tableoid = tg_relid and t.ctid = old.ctid;
+        get diagnostics v_marked = row_count;
+    end if;
+    if v_marked = 0 then
+        -- An IF of its own: a condition that holds a query is a query for each row.
+        if not exists (
+            with recursive above as (
+                select tg_relid as oid
+                union
+                select i.inhparent from above as a join pg_inherits as i on i.inhrelid = a.oid
+            )
+            select from above as a where a.oid = to_regclass('"public"."orders"')
+        ) then
+            execute format(
+                'update only %s as t set %I = statement_timestamp() where t.ctid = $1',
+                tg_relid::regclass, 'deleted_at') using old.ctid;
+            get diagnostics v_marked = row_count;
+        end if;
+        if v_marked = 0 and row_security_active(tg_relid) then
+            raise exception using errcode = 'HF203',
                 message = 'Rows of public.orders are to be marked, and row security hides them from its owner.',
                 hint = 'Name the tenant first: select holdfast.set_context(tenant => …). What is for all tenants asks for roles of their own: holdfast roles.';
+        end if;
     end if;
     return null;
 end
@@ -623,7 +624,12 @@ as $holdfast$
 declare
     v_xid bigint;
 begin
-    perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    if to_regclass('"public"."orders"') = tg_relid then
+        perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    end if;
+    if not found then
+        execute format('select from only %s as t where t.ctid = $1 for update', tg_relid::regclass) using old.ctid;
+    end if;
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         return new;
     end if;
@@ -793,17 +799,29 @@ language plpgsql
 as $holdfast$
 -- Keeps times and version on each update of public.orders.
 #variable_conflict use_variable
+declare
+    v_changed boolean;
 begin
     -- A writer that gives a version says which one it has read: that one, or the one after it.
     if new."version" is distinct from old."version" and new."version" is distinct from coalesce(old."version", 0) + 1 then
         raise exception using errcode = 'HF202',
             message = pg_catalog.format('orders was changed by somebody else: it is at version %s, and this write is for version %s.', old."version", new."version"),
             schema = 'public', table = 'orders',
-            detail = pg_catalog.json_build_object('key', old."id", 'expected', new."version", 'current', old."version")::text,
+            detail = pg_catalog.json_build_object('key', pg_catalog.to_json(old) -> 'id', 'expected', new."version", 'current', old."version")::text,
             hint = 'Read the row again and repeat the change on what it is now.';
     end if;
     new."created_at" := old."created_at";
-    if row(old."id", old."status", old."total", old."email", old."card", old."deleted_at") is distinct from row(new."id", new."status", new."total", new."email", new."card", new."deleted_at") or row(old."note")::record *<> row(new."note")::record then
+    begin
+        v_changed := row(old."id", old."status", old."total", old."email", old."card", old."deleted_at") is distinct from row(new."id", new."status", new."total", new."email", new."card", new."deleted_at") or row(old."note")::record *<> row(new."note")::record;
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select row(o."id", o."status", o."total", o."email", o."card", o."deleted_at") is distinct from row(n."id", n."status", n."total", n."email", n."card", n."deleted_at") or row(o."note")::record *<> row(n."note")::record
+        from (select ($1).*) as o, (select ($2).*) as n
+        $query$
+        into v_changed using old, new;
+    end;
+    if v_changed then
         new."version" := coalesce(old."version", 0) + 1;
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
     else

@@ -78,87 +78,61 @@ begin
             return null;
         end if;
         select * into v_new from new_rows;
-        if not (v_old."id" = v_new."id") then
-            -- The row went from one key to another: it left the one and came to the other.
+        begin
+            if v_old."id" = v_new."id" then
+                if v_old."status" is distinct from v_new."status" then
+                    v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"), 'null'));
+                    v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"), 'null'));
+                end if;
+                if v_old."total" is distinct from v_new."total" then
+                    v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total"), 'null'));
+                    v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total"), 'null'));
+                end if;
+                if row(v_old."note")::record *<> row(v_new."note")::record then
+                    v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text), 'null'));
+                    v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text), 'null'));
+                end if;
+                if v_old."email" is distinct from v_new."email" then
+                    v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
+                    v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
+                end if;
+                if v_old."deleted_at" is distinct from v_new."deleted_at" then
+                    v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'));
+                    v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'));
+                end if;
+                if v_old."created_at" is distinct from v_new."created_at" then
+                    v_before := concat(v_before, ',"8":', coalesce(to_json(v_old."created_at"), 'null'));
+                    v_after := concat(v_after, ',"8":', coalesce(to_json(v_new."created_at"), 'null'));
+                end if;
+                if v_old."updated_at" is distinct from v_new."updated_at" then
+                    v_before := concat(v_before, ',"9":', coalesce(to_json(v_old."updated_at"), 'null'));
+                    v_after := concat(v_after, ',"9":', coalesce(to_json(v_new."updated_at"), 'null'));
+                end if;
+                if v_old."version" is distinct from v_new."version" then
+                    v_before := concat(v_before, ',"10":', coalesce(v_old."version"::text, 'null'));
+                    v_after := concat(v_after, ',"10":', coalesce(v_new."version"::text, 'null'));
+                end if;
+                if v_after is null then
+                    return null;
+                end if;
+                v_key := v_old."id"::text;
+                v_before := '{' || substr(v_before, 2) || '}';
+                v_after := '{' || substr(v_after, 2) || '}';
+            end if;
+        exception when datatype_mismatch then
+            -- A column's type was changed while this session lasts, and its expressions are of the old one.
+            v_key := null;
+        end;
+        if v_key is not null then
             if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
                 v_xid := holdfast.record_transaction();
             end if;
+            v_xid := pg_current_xact_id();
+            v_at := now();
             insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-            values (pg_current_xact_id(), now(), 1, 'U', v_old."id"::text, null,
-                concat(
-                    '{"1":', v_old."id"::text,
-                    ',"2":', to_json(v_old."status"),
-                    ',"3":', coalesce(to_json(v_old."total"), 'null'),
-                    ',"4":', coalesce(to_json(v_old."note"::text), 'null'),
-                    ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'),
-                    ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'),
-                    ',"8":', to_json(v_old."created_at"),
-                    ',"9":', to_json(v_old."updated_at"),
-                    ',"10":', v_old."version"::text, '}'
-                ),
-                null);
-            insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-            values (pg_current_xact_id(), now(), 1, 'U', v_new."id"::text, null,
-                null,
-                concat(
-                    '{"1":', v_new."id"::text,
-                    ',"2":', to_json(v_new."status"),
-                    ',"3":', coalesce(to_json(v_new."total"), 'null'),
-                    ',"4":', coalesce(to_json(v_new."note"::text), 'null'),
-                    ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'),
-                    ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'),
-                    ',"8":', to_json(v_new."created_at"),
-                    ',"9":', to_json(v_new."updated_at"),
-                    ',"10":', v_new."version"::text, '}'
-                ));
+            values (v_xid, v_at, 1, 'U', v_key, null, v_before, v_after);
             return null;
         end if;
-        if v_old."status" is distinct from v_new."status" then
-            v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"), 'null'));
-            v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"), 'null'));
-        end if;
-        if v_old."total" is distinct from v_new."total" then
-            v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total"), 'null'));
-            v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total"), 'null'));
-        end if;
-        if row(v_old."note")::record *<> row(v_new."note")::record then
-            v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text), 'null'));
-            v_after := concat(v_after, ',"4":', coalesce(to_json(v_new."note"::text), 'null'));
-        end if;
-        if v_old."email" is distinct from v_new."email" then
-            v_before := concat(v_before, ',"5":', coalesce(case when v_old."email" is not null then '"***"' end, 'null'));
-            v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
-        end if;
-        if v_old."deleted_at" is distinct from v_new."deleted_at" then
-            v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'));
-            v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'));
-        end if;
-        if v_old."created_at" is distinct from v_new."created_at" then
-            v_before := concat(v_before, ',"8":', coalesce(to_json(v_old."created_at"), 'null'));
-            v_after := concat(v_after, ',"8":', coalesce(to_json(v_new."created_at"), 'null'));
-        end if;
-        if v_old."updated_at" is distinct from v_new."updated_at" then
-            v_before := concat(v_before, ',"9":', coalesce(to_json(v_old."updated_at"), 'null'));
-            v_after := concat(v_after, ',"9":', coalesce(to_json(v_new."updated_at"), 'null'));
-        end if;
-        if v_old."version" is distinct from v_new."version" then
-            v_before := concat(v_before, ',"10":', coalesce(v_old."version"::text, 'null'));
-            v_after := concat(v_after, ',"10":', coalesce(v_new."version"::text, 'null'));
-        end if;
-        if v_after is null then
-            return null;
-        end if;
-        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            v_xid := holdfast.record_transaction();
-        end if;
-        v_xid := pg_current_xact_id();
-        v_at := now();
-        v_key := v_old."id"::text;
-        v_before := '{' || substr(v_before, 2) || '}';
-        v_after := '{' || substr(v_after, 2) || '}';
-        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        values (v_xid, v_at, 1, 'U', v_key, null, v_before, v_after);
-        return null;
     end if;
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
     select pg_current_xact_id(), now(), 1, 'U', case when o."id" is null then n."id"::text else o."id"::text end, null,

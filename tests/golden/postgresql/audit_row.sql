@@ -15,20 +15,40 @@ begin
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
         v_xid := holdfast.record_transaction();
     end if;
+    begin
+        v_key := new."id"::text;
+        v_after := concat(
+            '{"1":', new."id"::text,
+            ',"2":', to_json(new."status"),
+            ',"3":', coalesce(to_json(new."total"), 'null'),
+            ',"4":', coalesce(to_json(new."note"::text), 'null'),
+            ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
+            ',"8":', to_json(new."created_at"),
+            ',"9":', to_json(new."updated_at"),
+            ',"10":', new."version"::text, '}'
+        );
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select r."id"::text,
+            concat(
+            '{"1":', r."id"::text,
+            ',"2":', to_json(r."status"),
+            ',"3":', coalesce(to_json(r."total"), 'null'),
+            ',"4":', coalesce(to_json(r."note"::text), 'null'),
+            ',"5":', coalesce(case when r."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(r."deleted_at"), 'null'),
+            ',"8":', to_json(r."created_at"),
+            ',"9":', to_json(r."updated_at"),
+            ',"10":', r."version"::text, '}'
+        )
+        from (select ($1).*) as r
+        $query$
+        into v_key, v_after using new;
+    end;
     v_xid := pg_current_xact_id();
     v_at := now();
-    v_key := new."id"::text;
-    v_after := concat(
-        '{"1":', new."id"::text,
-        ',"2":', to_json(new."status"),
-        ',"3":', coalesce(to_json(new."total"), 'null'),
-        ',"4":', coalesce(to_json(new."note"::text), 'null'),
-        ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
-        ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
-        ',"8":', to_json(new."created_at"),
-        ',"9":', to_json(new."updated_at"),
-        ',"10":', new."version"::text, '}'
-    );
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
     values (v_xid, v_at, 1, 'I', v_key, null, null, v_after);
     return null;
@@ -51,15 +71,14 @@ declare
     v_key text;
     v_before text;
     v_after text;
+    v_moved_to text;
+    v_unchanged boolean;
 begin
-    if not (old."id" = new."id") then
-        -- The row went from one key to another: it left the one and came to the other.
-        if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
-            v_xid := holdfast.record_transaction();
-        end if;
-        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        values (pg_current_xact_id(), now(), 1, 'U', old."id"::text, null,
-            concat(
+    begin
+        if not (old."id" = new."id") then
+            v_key := old."id"::text;
+            v_moved_to := new."id"::text;
+            v_before := concat(
                 '{"1":', old."id"::text,
                 ',"2":', to_json(old."status"),
                 ',"3":', coalesce(to_json(old."total"), 'null'),
@@ -69,12 +88,8 @@ begin
                 ',"8":', to_json(old."created_at"),
                 ',"9":', to_json(old."updated_at"),
                 ',"10":', old."version"::text, '}'
-            ),
-            null);
-        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-        values (pg_current_xact_id(), now(), 1, 'U', new."id"::text, null,
-            null,
-            concat(
+            );
+            v_after := concat(
                 '{"1":', new."id"::text,
                 ',"2":', to_json(new."status"),
                 ',"3":', coalesce(to_json(new."total"), 'null'),
@@ -84,52 +99,115 @@ begin
                 ',"8":', to_json(new."created_at"),
                 ',"9":', to_json(new."updated_at"),
                 ',"10":', new."version"::text, '}'
-            ));
-        return null;
-    end if;
-    if old."status" is distinct from new."status" then
-        v_before := concat(v_before, ',"2":', coalesce(to_json(old."status"), 'null'));
-        v_after := concat(v_after, ',"2":', coalesce(to_json(new."status"), 'null'));
-    end if;
-    if old."total" is distinct from new."total" then
-        v_before := concat(v_before, ',"3":', coalesce(to_json(old."total"), 'null'));
-        v_after := concat(v_after, ',"3":', coalesce(to_json(new."total"), 'null'));
-    end if;
-    if row(old."note")::record *<> row(new."note")::record then
-        v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text), 'null'));
-        v_after := concat(v_after, ',"4":', coalesce(to_json(new."note"::text), 'null'));
-    end if;
-    if old."email" is distinct from new."email" then
-        v_before := concat(v_before, ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'));
-        v_after := concat(v_after, ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'));
-    end if;
-    if old."deleted_at" is distinct from new."deleted_at" then
-        v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at"), 'null'));
-        v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at"), 'null'));
-    end if;
-    if old."created_at" is distinct from new."created_at" then
-        v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at"), 'null'));
-        v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at"), 'null'));
-    end if;
-    if old."updated_at" is distinct from new."updated_at" then
-        v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at"), 'null'));
-        v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at"), 'null'));
-    end if;
-    if old."version" is distinct from new."version" then
-        v_before := concat(v_before, ',"10":', coalesce(old."version"::text, 'null'));
-        v_after := concat(v_after, ',"10":', coalesce(new."version"::text, 'null'));
-    end if;
-    if v_after is null then
-        return null;
-    end if;
+            );
+        else
+            if old."status" is distinct from new."status" then
+                v_before := concat(v_before, ',"2":', coalesce(to_json(old."status"), 'null'));
+                v_after := concat(v_after, ',"2":', coalesce(to_json(new."status"), 'null'));
+            end if;
+            if old."total" is distinct from new."total" then
+                v_before := concat(v_before, ',"3":', coalesce(to_json(old."total"), 'null'));
+                v_after := concat(v_after, ',"3":', coalesce(to_json(new."total"), 'null'));
+            end if;
+            if row(old."note")::record *<> row(new."note")::record then
+                v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text), 'null'));
+                v_after := concat(v_after, ',"4":', coalesce(to_json(new."note"::text), 'null'));
+            end if;
+            if old."email" is distinct from new."email" then
+                v_before := concat(v_before, ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'));
+                v_after := concat(v_after, ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'));
+            end if;
+            if old."deleted_at" is distinct from new."deleted_at" then
+                v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at"), 'null'));
+                v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at"), 'null'));
+            end if;
+            if old."created_at" is distinct from new."created_at" then
+                v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at"), 'null'));
+                v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at"), 'null'));
+            end if;
+            if old."updated_at" is distinct from new."updated_at" then
+                v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at"), 'null'));
+                v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at"), 'null'));
+            end if;
+            if old."version" is distinct from new."version" then
+                v_before := concat(v_before, ',"10":', coalesce(old."version"::text, 'null'));
+                v_after := concat(v_after, ',"10":', coalesce(new."version"::text, 'null'));
+            end if;
+            if v_after is null then
+                return null;
+            end if;
+            v_key := old."id"::text;
+            v_before := '{' || substr(v_before, 2) || '}';
+            v_after := '{' || substr(v_after, 2) || '}';
+        end if;
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select o."id"::text,
+            case when not (o."id" = n."id") then n."id"::text end,
+            case when o."id" = n."id" then '{' || concat_ws(',',
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(o."id"::text, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status")::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
+            case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
+            case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(o."created_at")::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(o."updated_at")::text, 'null') end,
+            case when o."version" is distinct from n."version" then '"10":' || coalesce(o."version"::text, 'null') end
+        ) || '}' else concat(
+            '{"1":', o."id"::text,
+            ',"2":', to_json(o."status"),
+            ',"3":', coalesce(to_json(o."total"), 'null'),
+            ',"4":', coalesce(to_json(o."note"::text), 'null'),
+            ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
+            ',"8":', to_json(o."created_at"),
+            ',"9":', to_json(o."updated_at"),
+            ',"10":', o."version"::text, '}'
+        ) end,
+            case when o."id" = n."id" then '{' || concat_ws(',',
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(n."id"::text, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status")::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
+            case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
+            case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(n."created_at")::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(n."updated_at")::text, 'null') end,
+            case when o."version" is distinct from n."version" then '"10":' || coalesce(n."version"::text, 'null') end
+        ) || '}' else concat(
+            '{"1":', n."id"::text,
+            ',"2":', to_json(n."status"),
+            ',"3":', coalesce(to_json(n."total"), 'null'),
+            ',"4":', coalesce(to_json(n."note"::text), 'null'),
+            ',"5":', coalesce(case when n."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(n."deleted_at"), 'null'),
+            ',"8":', to_json(n."created_at"),
+            ',"9":', to_json(n."updated_at"),
+            ',"10":', n."version"::text, '}'
+        ) end,
+            not (row(o."id", o."status", o."total", o."email", o."deleted_at", o."created_at", o."updated_at", o."version") is distinct from row(n."id", n."status", n."total", n."email", n."deleted_at", n."created_at", n."updated_at", n."version") or row(o."note")::record *<> row(n."note")::record)
+        from (select ($1).*) as o, (select ($2).*) as n
+        $query$
+        into v_key, v_moved_to, v_before, v_after, v_unchanged using old, new;
+        if v_unchanged then
+            return null;
+        end if;
+    end;
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
         v_xid := holdfast.record_transaction();
     end if;
     v_xid := pg_current_xact_id();
     v_at := now();
-    v_key := old."id"::text;
-    v_before := '{' || substr(v_before, 2) || '}';
-    v_after := '{' || substr(v_after, 2) || '}';
+    if v_moved_to is not null then
+        -- The row went from one key to another: it left the one and came to the other.
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (v_xid, v_at, 1, 'U', v_key, null, v_before, null);
+        insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
+        values (v_xid, v_at, 1, 'U', v_moved_to, null, null, v_after);
+        return null;
+    end if;
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
     values (v_xid, v_at, 1, 'U', v_key, null, v_before, v_after);
     return null;
@@ -155,20 +233,40 @@ begin
     if current_setting('holdfast.xid', true) is distinct from pg_current_xact_id()::text then
         v_xid := holdfast.record_transaction();
     end if;
+    begin
+        v_key := old."id"::text;
+        v_before := concat(
+            '{"1":', old."id"::text,
+            ',"2":', to_json(old."status"),
+            ',"3":', coalesce(to_json(old."total"), 'null'),
+            ',"4":', coalesce(to_json(old."note"::text), 'null'),
+            ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
+            ',"8":', to_json(old."created_at"),
+            ',"9":', to_json(old."updated_at"),
+            ',"10":', old."version"::text, '}'
+        );
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select r."id"::text,
+            concat(
+            '{"1":', r."id"::text,
+            ',"2":', to_json(r."status"),
+            ',"3":', coalesce(to_json(r."total"), 'null'),
+            ',"4":', coalesce(to_json(r."note"::text), 'null'),
+            ',"5":', coalesce(case when r."email" is not null then '"***"' end, 'null'),
+            ',"7":', coalesce(to_json(r."deleted_at"), 'null'),
+            ',"8":', to_json(r."created_at"),
+            ',"9":', to_json(r."updated_at"),
+            ',"10":', r."version"::text, '}'
+        )
+        from (select ($1).*) as r
+        $query$
+        into v_key, v_before using old;
+    end;
     v_xid := pg_current_xact_id();
     v_at := now();
-    v_key := old."id"::text;
-    v_before := concat(
-        '{"1":', old."id"::text,
-        ',"2":', to_json(old."status"),
-        ',"3":', coalesce(to_json(old."total"), 'null'),
-        ',"4":', coalesce(to_json(old."note"::text), 'null'),
-        ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
-        ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
-        ',"8":', to_json(old."created_at"),
-        ',"9":', to_json(old."updated_at"),
-        ',"10":', old."version"::text, '}'
-    );
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
     values (v_xid, v_at, 1, 'D', v_key, null, v_before, null);
     return null;

@@ -34,7 +34,12 @@ as $holdfast$
 declare
     v_xid bigint;
 begin
-    perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    if to_regclass('"public"."orders"') = tg_relid then
+        perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    end if;
+    if not found then
+        execute format('select from only %s as t where t.ctid = $1 for update', tg_relid::regclass) using old.ctid;
+    end if;
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         return new;
     end if;

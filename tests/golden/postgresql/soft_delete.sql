@@ -98,7 +98,8 @@ declare
     v_noted text := current_setting('holdfast.deleted_1_a', true);
     v_places tid[];
     v_rows bigint := 1;
-    v_marked bigint;
+    v_marked bigint := 0;
+    v_more bigint;
     v_mark timestamptz;
 begin
     if v_noted <> '' then
@@ -116,26 +117,30 @@ begin
     v_noted := pg_catalog.set_config('holdfast.deleted_1_c', '', true);
     v_noted := pg_catalog.set_config('holdfast.deleted_1_b', '', true);
     v_noted := pg_catalog.set_config('holdfast.deleted_1_a', '', true);
-    if v_places[2] is null then
-        -- One row needs no plan that depends on how many there are.
-        update "public"."orders" as t
-        set "deleted_at" = v_mark
-        where t.ctid = v_places[1] and t."deleted_at" is null;
-    else
+    if v_places[2] is not null then
         v_rows := cardinality(v_places);
-        update "public"."orders" as t
-        set "deleted_at" = v_mark
-        where t.ctid = any (v_places) and t."deleted_at" is null;
     end if;
-    get diagnostics v_marked = row_count;
+    if to_regclass('"public"."orders"') = tg_relid then
+        if v_rows = 1 then
+            -- One row needs no plan that depends on how many there are.
+            update "public"."orders" as t
+            set "deleted_at" = v_mark
+            where t.ctid = v_places[1] and t."deleted_at" is null;
+        else
+            update "public"."orders" as t
+            set "deleted_at" = v_mark
+            where t.ctid = any (v_places) and t."deleted_at" is null;
+        end if;
+        get diagnostics v_marked = row_count;
+    end if;
     if v_marked < v_rows then
-        -- Another trigger of this very statement has updated some of them: find where they are now.
-        update "public"."orders" as t
-        set "deleted_at" = v_mark
-        where t."deleted_at" is null and t.ctid = any (array(
-            select currtid2('"public"."orders"', place) from unnest(v_places) as place
-        ));
-        if v_marked = 0 and not found and row_security_active('"public"."orders"') then
+        -- Another trigger of this very statement has updated some of them: find where they are now. Or the table was renamed.
+        execute format(
+            'update only %1$s as t set %2$I = $1 where t.%2$I is null and t.ctid = any (array('
+            'select currtid2(%1$L, place) from unnest($2) as place))', tg_relid::regclass, 'deleted_at')
+        using v_mark, v_places;
+        get diagnostics v_more = row_count;
+        if v_marked + v_more = 0 and row_security_active(tg_relid) then
             raise exception using errcode = 'HF203',
                 message = 'Rows of public.orders are to be marked, and row security hides them from its owner.',
                 hint = 'Name the tenant first: select holdfast.set_context(tenant => …). What is for all tenants asks for roles of their own: holdfast roles.';
@@ -173,6 +178,7 @@ as $holdfast$
 #variable_conflict use_variable
 declare
     v_rows bigint;
+    v_marked bigint := 0;
 begin
     if current_setting('holdfast.allow', true) like '%hard_delete%'
         and 'hard_delete' = any (string_to_array(replace(current_setting('holdfast.allow', true), ' ', ''), ',')) then
@@ -181,13 +187,32 @@ begin
     if old."deleted_at" is not null then
         return null;
     end if;
-    update "public"."orders" as t
-    set "deleted_at" = statement_timestamp()
-    where t.tableoid = tg_relid and t.ctid = old.ctid;
-    if not found and row_security_active(tg_relid) then
-        raise exception using errcode = 'HF203',
+    if to_regclass('"public"."orders"') = tg_relid then
+        update "public"."orders" as t
+        set "deleted_at" = statement_timestamp()
+        where t.tableoid = tg_relid and t.ctid = old.ctid;
+        get diagnostics v_marked = row_count;
+    end if;
+    if v_marked = 0 then
+        -- An IF of its own: a condition that holds a query is a query for each row.
+        if not exists (
+            with recursive above as (
+                select tg_relid as oid
+                union
+                select i.inhparent from above as a join pg_inherits as i on i.inhrelid = a.oid
+            )
+            select from above as a where a.oid = to_regclass('"public"."orders"')
+        ) then
+            execute format(
+                'update only %s as t set %I = statement_timestamp() where t.ctid = $1',
+                tg_relid::regclass, 'deleted_at') using old.ctid;
+            get diagnostics v_marked = row_count;
+        end if;
+        if v_marked = 0 and row_security_active(tg_relid) then
+            raise exception using errcode = 'HF203',
                 message = 'Rows of public.orders are to be marked, and row security hides them from its owner.',
                 hint = 'Name the tenant first: select holdfast.set_context(tenant => …). What is for all tenants asks for roles of their own: holdfast roles.';
+        end if;
     end if;
     return null;
 end
@@ -222,7 +247,12 @@ as $holdfast$
 declare
     v_xid bigint;
 begin
-    perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    if to_regclass('"public"."orders"') = tg_relid then
+        perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    end if;
+    if not found then
+        execute format('select from only %s as t where t.ctid = $1 for update', tg_relid::regclass) using old.ctid;
+    end if;
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         return new;
     end if;

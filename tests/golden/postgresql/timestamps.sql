@@ -24,9 +24,21 @@ language plpgsql
 as $holdfast$
 -- Keeps times and version on each update of public.orders.
 #variable_conflict use_variable
+declare
+    v_changed boolean;
 begin
     new."created_at" := old."created_at";
-    if row(old."id", old."status", old."total", old."email", old."card", old."deleted_at", old."version") is distinct from row(new."id", new."status", new."total", new."email", new."card", new."deleted_at", new."version") or row(old."note")::record *<> row(new."note")::record then
+    begin
+        v_changed := row(old."id", old."status", old."total", old."email", old."card", old."deleted_at", old."version") is distinct from row(new."id", new."status", new."total", new."email", new."card", new."deleted_at", new."version") or row(old."note")::record *<> row(new."note")::record;
+    exception when datatype_mismatch then
+        -- A column's type was changed while this session lasts, and its expressions are of the old one.
+        execute $query$
+        select row(o."id", o."status", o."total", o."email", o."card", o."deleted_at", o."version") is distinct from row(n."id", n."status", n."total", n."email", n."card", n."deleted_at", n."version") or row(o."note")::record *<> row(n."note")::record
+        from (select ($1).*) as o, (select ($2).*) as n
+        $query$
+        into v_changed using old, new;
+    end;
+    if v_changed then
         new."updated_at" := greatest(pg_catalog.clock_timestamp(), old."updated_at" + interval '1 microsecond');
     else
         new."updated_at" := old."updated_at";

@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-from holdfast.dialects.postgresql.recording import RECORD_TRANSACTION, Recorder
+from holdfast.dialects.postgresql.one_row import NOW, OneRow
+from holdfast.dialects.postgresql.recording import RECORD_TRANSACTION
+from holdfast.dialects.postgresql.retyped import unless_retyped
 from holdfast.dialects.postgresql.sql import function, grant_reading, indent, literal, quote, revoke_reading, trigger
-from holdfast.dialects.postgresql.values import RUN_BITS, is_exact, json_value, pinned_settings
+from holdfast.dialects.postgresql.values import RUN_BITS, pinned_settings
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, SoftDelete, Tenant
-from holdfast.tables import ColumnInfo
 
-# Of a change of one row: what the INSERT would have to compute is prepared anew each time it runs, unlike these.
-_ONE = """\
-    v_xid xid8;
-    v_at timestamptz;
-    v_key text;
-"""
-_BOTH_SIDES = "    v_before text;\n    v_after text;\n"
 _TRANSACTION = "    v_xid xid8;\n"
-_NOW = "v_xid := pg_current_xact_id();\nv_at := now();\n"
 
 
-class RecordingFunctions(Recorder):
+class RecordingFunctions(OneRow):
     """The bodies of the functions of one table."""
 
     __slots__ = ()
-
-    def update_one(self, old: str, new: str) -> str:
-        """One row: a chain of plain IFs, each a simple expression that starts no executor."""
-        moved = [
-            RECORD_TRANSACTION,
-            self.insert_change(old, "'U'", self.key(old), before=self.image(old)),
-            self.insert_change(new, "'U'", self.key(new), after=self.image(new)),
-            "return null;",
-        ]
-        steps = [
-            f"if not ({self.same_key(old, new)}) then\n"
-            "    -- The row went from one key to another: it left the one and came to the other.\n"
-            + indent("\n".join(moved), "    ")
-            + "\nend if;"
-        ]
-        same = [column for column in self.key_columns if is_exact(column)]
-        for column in self.compared:
-            if column in same:
-                continue
-            name = self.column_id(column)
-            steps.append(
-                f"if {self.changed(old, new, [column])} then\n"
-                f"    v_before := concat(v_before, ',\"{name}\":', coalesce({self.value(column, old, json_value)}, 'null'));\n"
-                f"    v_after := concat(v_after, ',\"{name}\":', coalesce({self.value(column, new, json_value)}, 'null'));\n"
-                "end if;"
-            )
-        unchanged = "v_after is null"
-        if hidden := [column for column in self.key_columns if column not in self.compared and column not in same]:
-            unchanged += f" and not ({self.changed(old, new, hidden)})"
-        steps.append(f"if {unchanged} then\n    return null;\nend if;")
-        steps.append(RECORD_TRANSACTION)
-        steps.append(
-            f"{_NOW}v_key := {self.key(old)};\n"
-            "v_before := '{' || substr(v_before, 2) || '}';\nv_after := '{' || substr(v_after, 2) || '}';"
-        )
-        steps.append(self._insert_prepared(self.operation(old, new), old, "v_before", "v_after"))
-        return "\n".join(steps)
-
-    def _compared_and_key(self) -> list[ColumnInfo]:
-        names = {column.name for column in self.compared}
-        return self.compared + [column for column in self.key_columns if column.name not in names]
 
     def update_many(self) -> str:
         """All rows of the statement. A FULL JOIN cannot be planned as a nested loop over the two transition
@@ -74,7 +26,7 @@ class RecordingFunctions(Recorder):
             "from old_rows as o\n"
             f"full join new_rows as n on {self.same_key('o', 'n')}\n"
             f"where o.{first} is null or n.{first} is null\n"
-            f"   or {self.changed('o', 'n', self._compared_and_key())}",
+            f"   or {self.changed('o', 'n', self.compared_and_key)}",
             ("o", "n"),
             f"case when o.{first} is null or n.{first} is null then 'U' else {self.operation('o', 'n')} end"
             if self.protection.get(SoftDelete)
@@ -89,30 +41,27 @@ class RecordingFunctions(Recorder):
     # ------------------------------------------------------------------ functions
 
     def update_by_statement(self) -> str:
+        one = (
+            f"if {self.same_key('v_old', 'v_new')} then\n"
+            + indent(self.update_one("v_old", "v_new"), "    ")
+            + "\nend if;"
+        )
         return (
-            "declare\n    v_old record;\n    v_new record;\n" + _ONE + _BOTH_SIDES + "begin\n"
+            "declare\n    v_old record;\n    v_new record;\n" + self.declared_for_update + "begin\n"
             # Not one query of whole rows: those would be fetched with all that is stored out of line.
             "    perform 1 from new_rows offset 1;\n"
             "    if not found then\n"
             "        select * into v_old from old_rows;\n"
             "        if not found then\n            return null;\n        end if;\n"
             "        select * into v_new from new_rows;\n"
-            + indent(self.update_one("v_old", "v_new"), " " * 8)
-            + "\n        return null;\n    end if;\n"
+            + indent(unless_retyped(one, "v_key := null;"), " " * 8)
+            + "\n        if v_key is not null then\n"
+            + indent(self.record_update(), " " * 12)
+            + "\n            return null;\n        end if;\n    end if;\n"
             + indent(self.update_many(), "    ")
             + "\n    if found then\n"
             + indent(RECORD_TRANSACTION, " " * 8)
             + "\n    end if;\n    return null;\nend"
-        )
-
-    def update_by_row(self) -> str:
-        return (
-            "declare\n"
-            + _ONE
-            + _BOTH_SIDES
-            + "begin\n"
-            + indent(self.update_one("old", "new"), "    ")
-            + "\n    return null;\nend"
         )
 
     def insert_by_statement(self) -> str:
@@ -129,7 +78,7 @@ class RecordingFunctions(Recorder):
         declared = one = into_one = found = into = value = several = ""
         if policy is not None:
             tenant = f"n.{quote(policy.column)}::text"
-            declared, value = "\n    v_tenant text;\n    v_other text;", ", v_tenant"
+            declared, value = "\n    v_other text;", ", v_tenant"
             one, into_one = f", {tenant}", ", v_tenant"
             found, into = f", min({tenant}), max({tenant})", ", v_tenant, v_other"
             each = self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"))
@@ -141,7 +90,7 @@ declare
     v_last bigint;
     v_rows bigint;
     v_several boolean;
-{_ONE.rstrip()}{declared}
+{self.declared().rstrip()}{declared}
 begin
     select n.{key}, exists (select from new_rows offset 1){one} into v_first, v_several{into_one} from new_rows as n;
     if not found then
@@ -149,7 +98,7 @@ begin
     end if;
 {indent(RECORD_TRANSACTION, "    ")}
     if not v_several then
-{indent(_NOW.rstrip(), "        ")}
+{indent(NOW, "        ")}
         v_key := v_first::text;
         {self.into}
         values (v_xid, v_at, {relation}, 'I', v_key, null, null, null{value});
@@ -176,16 +125,10 @@ begin
     return null;
 end"""
 
-    def insert_by_row(self) -> str:
-        return self._by_row("new", "'I'", after=self.image("new") if self.policy.inserts == "full" else "")
-
     def delete_by_statement(self) -> str:
         return self._by_statement(
             self.select_change("from old_rows as o", ["o"], "'D'", self.key("o"), before=self.image("o"))
         )
-
-    def delete_by_row(self) -> str:
-        return self._by_row("old", "'D'", before=self.image("old"))
 
     def truncate(self) -> str:
         """Every row is recorded before it goes. The table is named at run time: it may be any partition."""
@@ -205,23 +148,6 @@ end"""
             + "\n    if found then\n"
             + indent(RECORD_TRANSACTION, " " * 8)
             + "\n    end if;\n    return null;\nend"
-        )
-
-    def _by_row(self, row: str, operation: str, before: str = "", after: str = "") -> str:
-        sides = {"v_before": before, "v_after": after}
-        steps = [RECORD_TRANSACTION, f"{_NOW}v_key := {self.key(row)};"]
-        steps += [f"{name} := {image};" for name, image in sides.items() if image]
-        steps.append(
-            self._insert_prepared(operation, row, *(name if image else "null" for name, image in sides.items()))
-        )
-        declared = "".join(f"    {name} text;\n" for name, image in sides.items() if image)
-        return f"declare\n{_ONE}{declared}begin\n" + indent("\n".join(steps), "    ") + "\n    return null;\nend"
-
-    def _insert_prepared(self, operation: str, row: str, before: str, after: str) -> str:
-        """One change, of what the variables hold by now."""
-        return (
-            f"{self.into}\nvalues (v_xid, v_at, {self.relation_id}, {operation}, v_key, null,"
-            f" {before}, {after}{self.tenant(row)});"
         )
 
 

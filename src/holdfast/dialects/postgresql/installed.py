@@ -38,7 +38,16 @@ select 'function', p.proname, null, null, obj_description(p.oid, 'pg_proc'),
         (select string_agg(coalesce(r.rolname, 'public'), ',' order by r.rolname)
          from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
          left join pg_roles as r on r.oid = a.grantee
-         where a.grantee <> p.proowner)),
+         where a.grantee <> p.proowner),
+        -- What marks rows has the rights of the table's owner, who may be another one by now.
+        case when p.prosecdef and p.proowner <> (
+            select c.relowner
+            from holdfast.relation as r
+            join pg_class as c on c.oid = case
+                when r.journal_oid = 'holdfast.relation'::regclass
+                    and r.system = (select s.system_identifier from pg_control_system() as s) then r.oid
+                else to_regclass(format('%I.%I', r.schema_name, r.table_name)) end
+            where r.id = substring(p.proname from '^soft_delete_[a-z]+_([0-9]+)')::integer) then 'another owner' end),
     true,
     p.prorettype = 'trigger'::regtype,
     own.per_table,

@@ -8,10 +8,11 @@ see everything (partitions, inheritance), and under row security, each row is ma
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql.renamed import is_named, is_within
 from holdfast.dialects.postgresql.soft_delete_family import invokers_function, owners_function
 from holdfast.dialects.postgresql.soft_delete_refuse import ALLOWED, hidden, limit
 from holdfast.dialects.postgresql.soft_delete_statement import by_statement
-from holdfast.dialects.postgresql.sql import qualified, quote, trigger
+from holdfast.dialects.postgresql.sql import literal, qualified, quote, trigger
 from holdfast.dialects.postgresql.values import differs
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import SoftDelete
@@ -50,6 +51,7 @@ def _by_row(policy: SoftDelete, protection: Protection, when: str) -> list[Datab
     body = f"""\
 declare
     v_rows bigint;
+    v_marked bigint := 0;
 begin{moving}
     if {ALLOWED} then
         return old;
@@ -57,11 +59,23 @@ begin{moving}
     if old.{column} is not null then
         return null;
     end if;{counting}
-    update {qualified(table.name)} as t
-    set {column} = statement_timestamp()
-    where t.tableoid = tg_relid and t.ctid = old.ctid;
-    if not found and row_security_active(tg_relid) then
-        {hidden(table)}
+    if {is_named(table)} then
+        update {qualified(table.name)} as t
+        set {column} = statement_timestamp()
+        where t.tableoid = tg_relid and t.ctid = old.ctid;
+        get diagnostics v_marked = row_count;
+    end if;
+    if v_marked = 0 then
+        -- An IF of its own: a condition that holds a query is a query for each row.
+        if not {is_within(table)} then
+            execute format(
+                'update only %s as t set %I = statement_timestamp() where t.ctid = $1',
+                tg_relid::regclass, {literal(policy.column)}) using old.ctid;
+            get diagnostics v_marked = row_count;
+        end if;
+        if v_marked = 0 and row_security_active(tg_relid) then
+            {hidden(table)}
+        end if;
     end if;
     return null;
 end"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql.renamed import is_named
 from holdfast.dialects.postgresql.sql import function, indent, literal, qualified, quote, trigger
 from holdfast.dialects.postgresql.stamp import UNDOING
 from holdfast.objects import DatabaseObject, Protection, Protections
@@ -35,7 +36,12 @@ def locking(policy: SoftDelete, protection: Protection) -> list[DatabaseObject]:
 declare
     v_xid bigint;
 begin
-    perform from {qualified(table.name)} as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    if {is_named(table)} then
+        perform from {qualified(table.name)} as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
+    end if;
+    if not found then
+        execute format('select from only %s as t where t.ctid = $1 for update', tg_relid::regclass) using old.ctid;
+    end if;
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         return new;
     end if;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.dialects.postgresql.renamed import is_named
 from holdfast.dialects.postgresql.soft_delete_family import invokers_function, owners_function
 from holdfast.dialects.postgresql.soft_delete_refuse import ALLOWED, hidden, limit
 from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote, trigger
@@ -109,7 +110,8 @@ declare
     v_noted text := current_setting('{first}', true);
     v_places tid[];
     v_rows bigint := 1;
-    v_marked bigint;
+    v_marked bigint := 0;
+    v_more bigint;
     v_mark timestamptz;
 begin
     if v_noted <> '' then
@@ -120,26 +122,30 @@ begin
     {_next_mark()}
     v_places := ('{{' || replace(replace(substr(v_noted, 2), '(', '"('), ')', ')"') || '}}')::tid[];
     {_forget(protection.relation.id)}
-    if v_places[2] is null then
-        -- One row needs no plan that depends on how many there are.
-        update {table} as t
-        set {column} = v_mark
-        where t.ctid = v_places[1] and t.{column} is null;
-    else
+    if v_places[2] is not null then
         v_rows := cardinality(v_places);{indent(refused, "    ")}
-        update {table} as t
-        set {column} = v_mark
-        where t.ctid = any (v_places) and t.{column} is null;
     end if;
-    get diagnostics v_marked = row_count;
+    if {is_named(protection.table)} then
+        if v_rows = 1 then
+            -- One row needs no plan that depends on how many there are.
+            update {table} as t
+            set {column} = v_mark
+            where t.ctid = v_places[1] and t.{column} is null;
+        else
+            update {table} as t
+            set {column} = v_mark
+            where t.ctid = any (v_places) and t.{column} is null;
+        end if;
+        get diagnostics v_marked = row_count;
+    end if;
     if v_marked < v_rows then
-        -- Another trigger of this very statement has updated some of them: find where they are now.
-        update {table} as t
-        set {column} = v_mark
-        where t.{column} is null and t.ctid = any (array(
-            select currtid2({literal(table)}, place) from unnest(v_places) as place
-        ));
-        if v_marked = 0 and not found and row_security_active({literal(table)}) then
+        -- Another trigger of this very statement has updated some of them: find where they are now. Or the table was renamed.
+        execute format(
+            'update only %1$s as t set %2$I = $1 where t.%2$I is null and t.ctid = any (array('
+            'select currtid2(%1$L, place) from unnest($2) as place))', tg_relid::regclass, {literal(policy.column)})
+        using v_mark, v_places;
+        get diagnostics v_more = row_count;
+        if v_marked + v_more = 0 and row_security_active(tg_relid) then
             {hidden(protection.table)}
         end if;
     end if;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from holdfast.dialects.postgresql.retyped import ask, unless_retyped
 from holdfast.dialects.postgresql.sql import function, indent, literal, quote, trigger
 from holdfast.dialects.postgresql.values import differs
 from holdfast.errors import DeclarationError
@@ -24,8 +25,8 @@ def moment(column: ColumnInfo) -> str:
 
 
 def _key(table: TableInfo) -> str:
-    """An expression: the key of the old row, as the journal spells it."""
-    values = [f"old.{quote(name)}" for name in table.key]
+    """An expression: the key of the old row, as the journal spells it, whatever its types are by now."""
+    values = [f"pg_catalog.to_json(old) -> {literal(name)}" for name in table.key]
     return values[0] if len(values) == 1 else f"pg_catalog.json_build_array({', '.join(values)})"
 
 
@@ -93,7 +94,10 @@ def _insert(protection: Protection) -> str:
         undone.append(f"new.{name} := coalesce(new.{name}, 0) + 1;")
     _, arrive = _moving(protection)
     return (
-        "begin\n" + (indent(arrive, "    ") + "\n" if arrive else "") + f"    if {UNDOING} then\n"
+        ("declare\n    v_told text;\n" if arrive else "")
+        + "begin\n"
+        + (indent(arrive, "    ") + "\n" if arrive else "")
+        + f"    if {UNDOING} then\n"
         "        -- A row that comes back keeps the time it was made; its version and update time move on.\n"
         + indent("\n".join(undone), " " * 8)
         + f"\n    elsif {AS_IT_WAS} is not true then\n"
@@ -115,19 +119,26 @@ def _moving(protection: Protection) -> tuple[str, str]:
     table = protection.table
     if table.kind != "partitioned":
         return "", ""
-    image = ", ".join(f"new.{quote(column.name)}" for column in table.columns if not column.generated)
+
+    def image(row: str) -> str:
+        told = ", ".join(f"{row}.{quote(column.name)}" for column in table.columns if not column.generated)
+        return f"pg_catalog.concat_ws('|', {told})"
+
     moves = differs(
         (column, f"old.{quote(column.name)}", f"new.{quote(column.name)}")
         for column in table.columns
         if column.name in table.partition_columns
     )
+    told = indent(unless_retyped(f"v_told := {image('new')};", ask([image("n")], ["v_told"], n="new")), "    ")
     announce = f"""\
 if {moves} then
-    perform pg_catalog.set_config('holdfast.moved', pg_catalog.concat_ws('|', {image}), true);
+{told}
+    perform pg_catalog.set_config('holdfast.moved', v_told, true);
 end if;"""
     arrive = f"""\
 if current_setting('holdfast.moved', true) <> '' then
-    if current_setting('holdfast.moved', true) = pg_catalog.concat_ws('|', {image}) then
+{told}
+    if current_setting('holdfast.moved', true) = v_told then
         perform pg_catalog.set_config('holdfast.moved', '', true);
         return new;
     end if;
@@ -142,7 +153,10 @@ def _update(protection: Protection) -> str:
     own |= {version.column} if version else set()
     # A generated column is not computed yet in a BEFORE trigger, and follows from the others anyway.
     watched = [column for column in table.columns if column.name not in own and not column.generated]
-    changed = differs((c, f"old.{quote(c.name)}", f"new.{quote(c.name)}") for c in watched)
+    asked, changed = (
+        differs((c, f"{old}.{quote(c.name)}", f"{new}.{quote(c.name)}") for c in watched)
+        for old, new in (("o", "n"), ("old", "new"))
+    )
     before, moved, kept = [], [], []
     if version is not None:
         name = quote(version.column)
@@ -169,10 +183,13 @@ def _update(protection: Protection) -> str:
     announce, _ = _moving(protection)
     if announce:
         moved.append(announce)
+    compare = unless_retyped(f"v_changed := {changed};", ask([asked], ["v_changed"], o="old", n="new"))
     return (
-        "begin\n"
-        + indent("\n".join(before), "    ")
-        + f"\n    if {changed} then\n"
+        "declare\n    v_changed boolean;\n"
+        + ("    v_told text;\n" if announce else "")
+        + "begin\n"
+        + indent("\n".join([*before, compare]), "    ")
+        + "\n    if v_changed then\n"
         + indent("\n".join(moved), " " * 8)
         + "\n    else\n"
         + indent("\n".join(kept), " " * 8)
