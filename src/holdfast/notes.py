@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from holdfast.dialects.base import Dialect
 from holdfast.inventory import Inventory
 from holdfast.objects import Protections
-from holdfast.policies import Audit, Tenant, find
+from holdfast.policies import Audit, Permit, Tenant, find
 from holdfast.tables import TableInfo, UniqueKey
 from holdfast.waiting import notes_of_waiting
 
 
 def notes_of(dialect: Dialect, inventory: Inventory, protections: Protections) -> Iterator[str]:
     yield from _unrecorded_cascades(protections)
+    yield from _unlike_their_parents(protections)
     yield from _still_in_history(inventory, protections)
     yield from notes_of_waiting(dialect, inventory, protections)
     yield from _of_tenants(dialect, inventory, protections)
@@ -33,6 +34,22 @@ def _unrecorded_cascades(protections: Protections) -> list[str]:
                     f"({key.name}, ON DELETE {key.on_delete}): an undo could not bring those back. Protect it too."
                 )
     return notes
+
+
+def _unlike_their_parents(protections: Protections) -> Iterator[str]:
+    """What a statement on a table reaches in those that inherit from it, where the table's own triggers do not run."""
+    for protection in protections.values():
+        if protection.table.kind != "ordinary":
+            continue
+        for name in protection.table.children:
+            there = {type(each) for each in protections[name].policies} if name in protections else set()
+            # Row security is given to what inherits, too.
+            wanting = [type(each) for each in protection.policies if type(each) not in {*there, Tenant, Permit}]
+            if wanting:
+                yield (
+                    f"{name} inherits from {protection.table.name}, and {', '.join(each.__name__ for each in wanting)} "
+                    "does not hold for its rows, whichever of the two a statement names. Protect it too."
+                )
 
 
 def _of_tenants(dialect: Dialect, inventory: Inventory, protections: Protections) -> list[str]:

@@ -473,7 +473,7 @@ begin
                 hint = concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', v_rows, '''');
         end if;
     end if;
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         if v_rows = 1 then
             -- One row needs no plan that depends on how many there are.
             update "public"."orders" as t
@@ -550,7 +550,7 @@ begin
             message = concat('DELETE of public.orders would touch ', 'at least ', v_rows, ' rows; up to 100 are expected.'),
             hint = concat('If it is meant, say so first in the same transaction: SET LOCAL holdfast.allow = ''', 'mass', '''');
     end if;
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         update "public"."orders" as t
         set "deleted_at" = statement_timestamp()
         where t.tableoid = tg_relid and t.ctid = old.ctid;
@@ -624,7 +624,7 @@ as $holdfast$
 declare
     v_xid bigint;
 begin
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
     end if;
     if not found then

@@ -34,7 +34,7 @@ as $holdfast$
 declare
     v_xid bigint;
 begin
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
     end if;
     if not found then

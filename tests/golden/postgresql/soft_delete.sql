@@ -120,7 +120,7 @@ begin
     if v_places[2] is not null then
         v_rows := cardinality(v_places);
     end if;
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         if v_rows = 1 then
             -- One row needs no plan that depends on how many there are.
             update "public"."orders" as t
@@ -187,7 +187,7 @@ begin
     if old."deleted_at" is not null then
         return null;
     end if;
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         update "public"."orders" as t
         set "deleted_at" = statement_timestamp()
         where t.tableoid = tg_relid and t.ctid = old.ctid;
@@ -247,7 +247,7 @@ as $holdfast$
 declare
     v_xid bigint;
 begin
-    if to_regclass('"public"."orders"') = tg_relid then
+    if tg_table_name = 'orders' and tg_table_schema = 'public' then
         perform from "public"."orders" as t where t.tableoid = tg_relid and t.ctid = old.ctid for update;
     end if;
     if not found then

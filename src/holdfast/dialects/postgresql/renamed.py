@@ -11,8 +11,9 @@ from holdfast.tables import TableInfo
 
 def is_named(table: TableInfo) -> str:
     """A condition: the trigger's table has the name. Of parts, which have names of their own: some table has it."""
-    found = f"to_regclass({literal(qualified(table.name))})"
-    return f"{found} = tg_relid" if table.kind == "ordinary" and not table.inherits else f"{found} is not null"
+    if table.kind == "ordinary" and not table.inherits:
+        return f"tg_table_name = {literal(table.name.name)} and tg_table_schema = {literal(table.name.schema)}"
+    return f"to_regclass({literal(qualified(table.name))}) is not null"
 
 
 def is_within(table: TableInfo) -> str:
