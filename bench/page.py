@@ -41,9 +41,9 @@ recorded by itself.
 METHOD = """\
 Each number is the median of the ratios of {rounds} interleaved rounds (A B A B …), with the quartiles in brackets: CPU
 time of the server's process unless a line says *elapsed* (`/proc/<backend>/schedstat`; the client's own time is not
-counted). Before each run the table is filled anew, and `VACUUM ANALYZE` and `CHECKPOINT` are run. The table is a shop's
-`orders`: 13 columns, about 150 bytes a row, a primary key and two secondary indexes. Where a line says no more, the
-protection is `Audit()`."""
+counted). What differs by microseconds has more and shorter rounds. Before each run the table is filled anew, and
+`VACUUM ANALYZE` and `CHECKPOINT` are run. The table is a shop's `orders`: 13 columns, about 150 bytes a row, a primary
+key and two secondary indexes. Where a line says no more, the protection is `Audit()`."""
 
 
 @dataclass(frozen=True)

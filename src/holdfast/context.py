@@ -105,7 +105,8 @@ def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
     """Every transaction of the engine carries the context that is current when it begins, at one round trip.
 
     Call it once for an engine; for an asynchronous one give its ``sync_engine``. A transaction with a context in a
-    database where nothing is protected raises HF303, one with a tenant on a connection in AUTOCOMMIT HF413. With a
+    database where nothing is protected raises HF303, one with a tenant on a connection in AUTOCOMMIT HF413, and one in
+    two phases too. With a
     ``signing_key`` each context is signed; HF476 where the database cannot check that.
     """
     dialect = dialect_for(engine.dialect.name)
@@ -121,6 +122,16 @@ def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
         connection.info[_BOUND] = bool(present)
         if present:
             _bind(connection, dialect, present, signing_key)
+
+    @event.listens_for(engine, "begin_twophase")
+    def begun_in_two_phases(connection: Connection, _xid: object) -> None:
+        connection.info[_BOUND] = False
+        if _context.get():
+            raise UnsupportedError(
+                "HF413",
+                "A transaction in two phases cannot carry a context: it has not begun yet when it should be told.",
+                "Use an ordinary transaction; or leave the context, and call holdfast.set_context() in SQL.",
+            )
 
     if dialect.unbind_context():
 

@@ -221,6 +221,15 @@ def prepare_engine(engine: Engine) -> None:
                 connection.rollback()
 
 
+def at_begin(engine: Engine, begun: Callable[[Connection], None]) -> None:
+    """Calls it as each transaction of the engine begins; SQLAlchemy tells of those in two phases by another event.
+
+    One in two phases begins only when all listeners have been asked, so that none may send a statement.
+    """
+    event.listen(engine, "begin", begun)
+    event.listen(engine, "begin_twophase", lambda connection, _xid: begun(connection))
+
+
 def _normalised(url: str | URL) -> URL:
     try:
         parsed = make_url(url)

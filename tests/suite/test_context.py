@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import holdfast
 from holdfast import inspector, timeline
 from holdfast.database import prepare_engine
-from holdfast.errors import UnsupportedError
+from holdfast.errors import HoldfastError, UnsupportedError
 from holdfast.policies import Audit
 from tests.harness import Protected
 from tests.suite.test_soft_delete import made
@@ -116,6 +116,23 @@ def test_a_session_of_the_orm_is_bound_in_each_of_its_transactions(rooms: Protec
     assert actors(rooms) == {0: "ada", 1: "bo"}
 
 
+def test_a_transaction_in_two_phases_is_refused_a_context(postgresql_database: str) -> None:
+    rooms = Protected(postgresql_database)
+    engine = sa.create_engine(rooms.database.url)
+    holdfast.bind(engine)
+    with engine.connect() as connection:
+        with holdfast.context(actor="bo"), connection.begin():
+            connection.exec_driver_sql("select 1")
+        with holdfast.context(actor="ada"), pytest.raises(UnsupportedError, match=r"HF413.*two phases"):
+            connection.begin_twophase()
+        transaction = connection.begin_twophase()
+        connection.exec_driver_sql("select holdfast.set_context('ada')")
+        connection.exec_driver_sql("insert into rooms values (1, 'a')")
+        transaction.commit()
+    engine.dispose()
+    assert actors(rooms) == {1: "ada"}
+
+
 def test_binding_costs_one_statement_in_a_transaction_and_none_without_a_context(
     postgresql_database: str,
 ) -> None:
@@ -206,6 +223,19 @@ def test_psql_can_say_who_it_is(postgresql_database: str) -> None:
     )
     rooms.run("insert into rooms values (2, 'a')")
     assert actors(rooms) == {1: "night shift", 2: None}
+
+
+def test_what_is_said_in_sql_is_said_by_its_actor(postgresql_database: str) -> None:
+    """Whatever the rest of it is: an array would take the actor in, and nobody would have written."""
+    rooms = Protected(postgresql_database)
+    rooms.run(
+        """select holdfast.set_context('ada', context => '{"actor": "bo", "request": 7}')""",
+        "insert into rooms values (1)",
+    )
+    for wrong in ("[1]", "7", "null"):
+        with pytest.raises(HoldfastError, match="JSON object"):
+            rooms.run(f"select holdfast.set_context('ada', context => '{wrong}')", "insert into rooms values (2)")
+    assert [(each.key, each.actor, each.context) for each in rooms.log()] == [(1, "ada", {"request": 7})]
 
 
 @pytest.mark.copy_of(build=None)

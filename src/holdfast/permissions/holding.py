@@ -13,7 +13,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.context import READ_ONLY, current, is_bound
-from holdfast.database import execute
+from holdfast.database import at_begin, execute
 from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
 from holdfast.errors import PermissionDeniedError, UnsupportedError
@@ -71,7 +71,6 @@ def bind_permissions(engine: Engine) -> None:
     dialect = dialect_for(engine.dialect.name)
     engine.update_execution_options(**{BINDS_PERMISSIONS: True})
 
-    @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         if not is_bound(connection):
             raise _unbound("bind")
@@ -80,6 +79,8 @@ def bind_permissions(engine: Engine) -> None:
         if acting is not None and (acting.held.actor, acting.held.tenant) == (held.actor, held.tenant):
             acting.held = held
             acting.transaction = weakref.ref(connection)
+
+    at_begin(engine, begun)
 
     @event.listens_for(engine, "handle_error")
     def failed(context: ExceptionContext) -> None:

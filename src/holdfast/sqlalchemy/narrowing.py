@@ -128,11 +128,11 @@ def tables_of(statement: Any, *, where: bool = True) -> set[Table]:
 
 def metadata_of(statement: Any) -> MetaData | None:
     """The MetaData of the first table that is found in a statement of Core."""
-    if isinstance(statement, Insert):
-        return metadata_of(statement.select)
-    if isinstance(statement, CompoundSelect):
-        return next((found for found in map(metadata_of, statement.selects) if found is not None), None)
     if not isinstance(statement, Select):
+        if isinstance(statement, Insert):
+            return metadata_of(statement.select)
+        if isinstance(statement, CompoundSelect):
+            return next((found for found in map(metadata_of, statement.selects) if found is not None), None)
         return None
     last = statement._raw_columns[-1] if statement._raw_columns else None
     source = last.table if isinstance(last, Column) else last

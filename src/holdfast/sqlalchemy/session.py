@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapper, ORMExecuteState, SessionTransaction
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.util import immutabledict
 
 from holdfast.context import bind as bind_context
 from holdfast.context import is_bound
@@ -25,7 +26,7 @@ from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.locking import stale_copy, stale_write, writes_of
 from holdfast.sqlalchemy.soft_delete import (
     filter_rows,
-    filtered_select,
+    filtered_at_once,
     include_deleted,
     is_hidden,
     names_dead,
@@ -67,11 +68,15 @@ def bind(engine: Engine | AsyncEngine, *, signing_key: SigningKey | None = None)
 class _Asked:
     """For SQLAlchemy an execution whose only listener has been asked already."""
 
-    _remaining_events = staticmethod(tuple[()])
+    _remaining_events = staticmethod(tuple)
 
 
 _ASKED = _Asked()
-_MAY_BE_ASKED_BEFORE = "_parent_execute_state" in signature(sqlalchemy.orm.Session.execute).parameters
+_NO_OPTIONS: Mapping[str, Any] = immutabledict()
+_EXECUTE = "self statement params execution_options bind_arguments _parent_execute_state _add_event _scalar_result"
+_IS_AS_EXPECTED = hasattr(sqlalchemy.orm.Session, "_execute_internal") and (
+    list(signature(sqlalchemy.orm.Session._execute_internal).parameters) == _EXECUTE.split()
+)
 
 
 class Session(sqlalchemy.orm.Session):
@@ -82,21 +87,34 @@ class Session(sqlalchemy.orm.Session):
 
     _merging = False
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING and _IS_AS_EXPECTED:
 
-        def _execute_internal(self, statement: Any, params: Any = None, **given: Any) -> Any:
+        def _execute_internal(
+            self,
+            statement: Any,
+            params: Any = None,
+            *,
+            execution_options: Any = _NO_OPTIONS,
+            bind_arguments: Any = None,
+            _parent_execute_state: Any = None,
+            _add_event: Any = None,
+            _scalar_result: bool = False,
+        ) -> Any:
             # What SQLAlchemy prepares for listeners costs a statement more than all that ours does with it. It is no
             # part of its documented interface: where it is not as expected the listener sees to everything.
-            if (
-                _MAY_BE_ASKED_BEFORE
-                and given.get("_parent_execute_state") is None
-                and given.get("_add_event") is None
-                and len(self.dispatch.do_orm_execute) == 1
-            ):
-                filtered = filtered_select(self, statement, given.get("execution_options"), given.get("bind_arguments"))
+            if _parent_execute_state is None and _add_event is None and len(self.dispatch.do_orm_execute) == 1:
+                filtered = filtered_at_once(self, statement, execution_options, bind_arguments)
                 if filtered is not None:
-                    statement, given["_parent_execute_state"] = filtered, _ASKED
-            return super()._execute_internal(statement, params, **given)
+                    statement, _parent_execute_state = filtered, _ASKED
+            return super()._execute_internal(
+                statement,
+                params,
+                execution_options=execution_options,
+                bind_arguments=bind_arguments,
+                _parent_execute_state=_parent_execute_state,
+                _add_event=_add_event,
+                _scalar_result=_scalar_result,
+            )
 
     def get(
         self, entity: type[_T] | Mapper[_T], ident: Any, *, options: Sequence[ORMOption] | None = None, **more: Any

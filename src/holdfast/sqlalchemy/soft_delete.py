@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Insert, Select, Table, inspect
+from sqlalchemy import Delete, Insert, Select, Table, TextClause, Update, inspect
 from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session
 from sqlalchemy.orm.interfaces import ORMOption, UserDefinedOption
 
@@ -14,6 +14,7 @@ from holdfast.policies import Tenant
 from holdfast.sqlalchemy.marks import Marks, RowsFilter, marks_of
 from holdfast.sqlalchemy.marks import mark_of as mark_of
 from holdfast.sqlalchemy.narrowing import Rows, metadata_of, narrowed, tables_of
+from holdfast.sqlalchemy.stamps import is_stamped
 from holdfast.sqlalchemy.tables import policy_of
 from holdfast.sqlalchemy.tenants import ACROSS, hold_to_tenant
 
@@ -47,23 +48,23 @@ def only_deleted(*entities: type[Any]) -> RowsOption:
     return RowsOption("dead", _mappers(entities))
 
 
-def filtered_select(
+def filtered_at_once(
     session: Session, statement: Any, options: Mapping[str, Any] | None, bound: Mapping[str, Any] | None
 ) -> Any:
-    """A SELECT as ``filter_rows`` would leave it; None where it takes the listener, for which SQLAlchemy prepares much.
+    """A statement as the listener would leave it; None where it takes that, for which SQLAlchemy prepares much.
 
     ``options`` and ``bound`` are the execution options and the bind arguments that it is executed with.
     """
-    if not isinstance(statement, Select) or statement._memoized_select_entities:
+    if not isinstance(statement, Select):
+        return statement if _is_left_alone(statement, bound) else None
+    if statement._memoized_select_entities:
         return None
     if options and ("yield_per" in options or "sa_top_level_orm_context" in options):
         return None
     for option in statement._with_options:
         if isinstance(option, RowsOption):
             return None
-    subject = statement._propagate_attrs.get("plugin_subject")
-    mapper = subject.mapper if subject is not None else bound.get("mapper") if bound else None
-    marks = _marks_for(statement, mapper)
+    mapper, marks = _about(statement, bound)
     if marks is None or not (mapper in marks.mappers or marks.are_met_by(statement, mapper)):
         return statement
     if mapper is None:
@@ -72,13 +73,27 @@ def filtered_select(
     return None if marks.leave_open(filtered) else filtered
 
 
+def _is_left_alone(statement: Any, bound: Mapping[str, Any] | None) -> bool:
+    """Whether the listener has nothing to do with a statement that is no SELECT."""
+    if isinstance(statement, Insert):
+        return statement.select is None
+    if not isinstance(statement, (Update, Delete, TextClause)):
+        return False
+    mapper, marks = _about(statement, bound)
+    if mapper is not None and isinstance(statement, Update) and is_stamped(mapper):
+        return False
+    return marks is None or not (
+        statement._with_options or mapper in marks.mappers or marks.are_met_by(statement, mapper)
+    )
+
+
 def filter_rows(state: ORMExecuteState) -> None:
     """At ``do_orm_execute``: a statement is about rows that live, unless it says otherwise."""
     if state.execution_options.get("yield_per") and state.is_relationship_load:
         # SQLAlchemy 2.0 hands it down wherever anybody listens, and then refuses it.
         state.update_execution_options(yield_per=None)
-    mapper, statement = state.bind_mapper, state.statement
-    marks = _marks_for(statement, mapper)
+    statement = state.statement
+    mapper, marks = _about(statement, state.bind_arguments)
     if marks is None or (isinstance(statement, Insert) and statement.select is None):
         return
     wanted = _said(state)
@@ -97,9 +112,12 @@ def filter_rows(state: ORMExecuteState) -> None:
     state.statement = filtered
 
 
-def _marks_for(statement: Any, mapper: Mapper[Any] | None) -> Marks | None:
+def _about(statement: Any, bound: Mapping[str, Any] | None) -> tuple[Mapper[Any] | None, Marks | None]:
+    """The mapper that a statement is about, as SQLAlchemy finds it for its listeners, and the marks it may meet."""
+    subject = statement._propagate_attrs.get("plugin_subject")
+    mapper: Mapper[Any] | None = subject.mapper if subject is not None else bound.get("mapper") if bound else None
     metadata = mapper.registry.metadata if mapper is not None else metadata_of(statement)
-    return marks_of(metadata) if metadata is not None else None
+    return mapper, marks_of(metadata) if metadata is not None else None
 
 
 def _usual(session: Session, marks: Marks, mapper: Mapper[Any] | None, statement: Any) -> RowsFilter:

@@ -92,6 +92,11 @@ def _is_next(mapper: Mapper[Any], instance: Any, stamps: dict[str, Any]) -> bool
     return key not in stamps or inspect(instance).dict.get(key) == stamps[key] - 1
 
 
+def is_stamped(mapper: Mapper[Any]) -> bool:
+    """Whether the database sets times or a version in the rows of the class."""
+    return bool(_stamps(mapper))
+
+
 def _stamps(mapper: Mapper[Any]) -> list[tuple[Any, dict[str, str]]]:
     found = []
     for each in mapper.iterate_to_root():

@@ -38,10 +38,14 @@ begin
     if tenant is not null then
         execute format('set local holdfast.tenant = %L', tenant);
     end if;
-    execute format(
-        'set local holdfast.context = %L',
-        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || coalesce(context, '{}')
-    );
+    if jsonb_typeof(context) <> 'object' then
+        raise exception using errcode = 'invalid_parameter_value',
+            message = 'The context of a transaction is a JSON object, with names and values.',
+            hint = 'Give it as in context => ''{"request": "r-17"}''.';
+    end if;
+    context := coalesce(context, '{}')
+        || jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason));
+    execute format('set local holdfast.context = %L', context);
 end
 $holdfast$;
 

@@ -26,30 +26,32 @@ create or replace function holdfast.set_context(actor text default null, tenant 
 returns void
 language plpgsql
 as $holdfast$
-declare
-    v_set text;
 begin
+    if actor is not null or reason is not null then
+        -- Who says it in SQL. From Python it comes as the one document that is kept.
+        if jsonb_typeof(context) <> 'object' then
+            raise exception using errcode = 'invalid_parameter_value',
+                message = 'The context of a transaction is a JSON object, with names and values.',
+                hint = 'Give it as in context => ''{"request": "r-17"}''.';
+        end if;
+        context := coalesce(context, '{}')
+            || jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason));
+    end if;
     if (case
-        when tenant is null then false
-        -- What the transaction has read of the one must not be written to the other.
-        when tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then true
-        else set_config('holdfast.tenant', tenant, true) is null
+        when set_config('holdfast.context', coalesce(context::text, ''), true) is null then false
+        when tenant is null then true
+        when current_setting('holdfast.tenant', true) <> '' then false
+        else set_config('holdfast.tenant', tenant, true) <> ''
     end) then
+        return;
+    end if;
+    if tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then
+        -- What the transaction has read of the one must not be written to the other.
         raise exception using errcode = 'HF203',
             message = case when tenant = '' then 'An empty text names no tenant.'
                            else format('This transaction is of tenant %s, and cannot go over to %s.',
                                        current_setting('holdfast.tenant', true), tenant) end,
             hint = 'Begin another transaction for another tenant.';
-    end if;
-    if actor is not null or reason is not null or context is not null
-        or current_setting('holdfast.context', true) <> ''
-    then
-        if context is null then
-            v_set := set_config('holdfast.context', json_build_object('actor', actor, 'reason', reason)::text, true);
-        else
-            v_set := set_config('holdfast.context',
-                (jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || context)::text, true);
-        end if;
     end if;
 end
 $holdfast$;

@@ -9,52 +9,53 @@ from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.objects import SCHEMA_VERSION
 
 _REFUSE_ANOTHER = """\
-raise exception using errcode = 'HF203',
+if tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then
+        -- What the transaction has read of the one must not be written to the other.
+        raise exception using errcode = 'HF203',
             message = case when tenant = '' then 'An empty text names no tenant.'
                            else format('This transaction is of tenant %s, and cannot go over to %s.',
                                        current_setting('holdfast.tenant', true), tenant) end,
-            hint = 'Begin another transaction for another tenant.';"""
+            hint = 'Begin another transaction for another tenant.';
+    end if;"""
 
-# Any client calls this once in its transaction; what it sets ends with the transaction. Each transaction pays for it, so
-# it is made of few expressions with few functions in them: each is made ready anew in each transaction.
-SET_CONTEXT = f"""\
-declare
-    v_set text;
-begin
-    if (case
-        when tenant is null then false
-        -- What the transaction has read of the one must not be written to the other.
-        when tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then true
-        else set_config('holdfast.tenant', tenant, true) is null
-    end) then
-        {_REFUSE_ANOTHER}
-    end if;
-    if actor is not null or reason is not null or context is not null
-        or current_setting('holdfast.context', true) <> ''
-    then
-        if context is null then
-            v_set := set_config('holdfast.context', json_build_object('actor', actor, 'reason', reason)::text, true);
-        else
-            v_set := set_config('holdfast.context',
-                (jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || context)::text, true);
+# An array would swallow the actor, and nobody would have done it.
+_TAKE_TOGETHER = """\
+if jsonb_typeof(context) <> 'object' then
+            raise exception using errcode = 'invalid_parameter_value',
+                message = 'The context of a transaction is a JSON object, with names and values.',
+                hint = 'Give it as in context => ''{"request": "r-17"}''.';
         end if;
+        context := coalesce(context, '{}')
+            || jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason));"""
+
+# Any client calls this once in its transaction; what it sets ends with the transaction. Each transaction pays for it, and
+# makes each expression that it comes to ready anew, with every function in it: so most come to one with few.
+SET_CONTEXT = f"""\
+begin
+    if actor is not null or reason is not null then
+        -- Who says it in SQL. From Python it comes as the one document that is kept.
+        {_TAKE_TOGETHER}
     end if;
+    if (case
+        when set_config('holdfast.context', coalesce(context::text, ''), true) is null then false
+        when tenant is null then true
+        when current_setting('holdfast.tenant', true) <> '' then false
+        else set_config('holdfast.tenant', tenant, true) <> ''
+    end) then
+        return;
+    end if;
+    {_REFUSE_ANOTHER}
 end"""
 
 # SET LOCAL is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
 SET_CONTEXT_DISTRIBUTED = f"""\
 begin
-    if tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then
-        -- What the transaction has read of the one must not be written to the other.
-        {_REFUSE_ANOTHER}
-    end if;
+    {_REFUSE_ANOTHER}
     if tenant is not null then
         execute format('set local holdfast.tenant = %L', tenant);
     end if;
-    execute format(
-        'set local holdfast.context = %L',
-        jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason)) || coalesce(context, '{{}}')
-    );
+    {_TAKE_TOGETHER.replace(chr(10) + "    ", chr(10))}
+    execute format('set local holdfast.context = %L', context);
 end"""
 
 RECORD_TRANSACTION = """\

@@ -9,10 +9,11 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from holdfast.database import at_begin
 from holdfast.errors import DeclarationError
 from holdfast.sqlalchemy.installing import sync_engine
 from holdfast.sqlalchemy.session import bind
@@ -196,5 +197,5 @@ def _keep_to(engine: Engine, tenant: str) -> None:
     def begun(connection: Connection) -> None:
         bind_tenant(connection, tenant)
 
-    event.listen(engine, "begin", begun)
+    at_begin(engine, begun)
     refuse_switching(engine)
