@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import os
 import pathlib
 import shutil
@@ -34,6 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
     work_in_memory()
     config.stash[SERVERS] = Servers()
     config.stash[TESTED] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """The tests stay until the end: the garbage collector need not look at them, nor so often at what comes later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000)
+        gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -24,7 +24,7 @@ from holdfast.policies import Audit, Policy
 from holdfast.status import ObjectState, status
 from holdfast.timeline import log
 from holdfast.undo import Undone, undo
-from tests.readers import forget, reader, writer
+from tests.readers import forget, installer, reader, writer
 
 
 def journal(url: str) -> None:
@@ -71,6 +71,11 @@ class Protected:
         return writer(self.database) if self.kept else self.database
 
     @property
+    def installer(self) -> Database:
+        # A context is bound to the database's own engine.
+        return installer(self.database) if self.kept and not current() else self.database
+
+    @property
     def name(self) -> str:
         return self.database.dialect.name
 
@@ -87,7 +92,7 @@ class Protected:
 
     def protect(self, declared: Mapping[str, Sequence[Policy]], **options: Any) -> Plan:
         plan = self.plan(declared, **options)
-        apply(self.database, plan)
+        apply(self.installer, plan)
         return plan
 
     def unprotect(self, *names: str, purge_history: bool = False) -> None:
@@ -95,7 +100,7 @@ class Protected:
         with self.reader.snapshot() as connection:
             dialect, inventory = inspect(connection, self.database.dialect)
         tables = [inventory.resolve(name).name for name in names] or None
-        apply(self.database, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
+        apply(self.installer, plan_unprotect(dialect, inventory, tables, purge_history=purge_history))
 
     def status(self) -> list[ObjectState]:
         with self.reader.snapshot() as connection:

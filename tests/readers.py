@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -30,6 +31,13 @@ def reader(database: Database) -> Database:
 def writer(database: Database) -> Database:
     """The same database, with another connection: as good as new for each transaction."""
     return _of(database, "writer")
+
+
+def installer(database: Database) -> Database:
+    """The same database for what compares it with a plan and then changes it: through the one, and the other."""
+    kept = copy.copy(writer(database))
+    kept.snapshot = reader(database).snapshot  # type: ignore[method-assign]
+    return kept
 
 
 def forget(name: str | None = None) -> None:
