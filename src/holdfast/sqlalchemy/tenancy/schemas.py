@@ -61,7 +61,7 @@ class SchemaPerTenant:
             raise ValueError("This engine has its SchemaPerTenant already: make it once, with the engine.")
         self.engine.update_execution_options(**{_KEPT: True})
         event.listen(self.engine, "begin", self._begun)
-        event.listen(self.engine, "begin_twophase", _refuse_twophase, insert=True)
+        event.listen(self.engine, "begin_twophase", _refuse_twophase)
         refuse_switching(self.engine)
         refuse_unbound_statements(self.engine)
 
