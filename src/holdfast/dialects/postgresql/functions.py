@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from holdfast.dialects.postgresql import signing, tenant, tenant_original
 from holdfast.dialects.postgresql.installed import ONE
-from holdfast.dialects.postgresql.sql import journal_function
+from holdfast.dialects.postgresql.sql import indent, journal_function
 from holdfast.dialects.postgresql.tenant_journal import IN_PART
 from holdfast.objects import SCHEMA_VERSION
 
 _REFUSE_ANOTHER = """\
 if tenant = '' or tenant <> nullif(current_setting('holdfast.tenant', true), '') then
-        -- What the transaction has read of the one must not be written to the other.
-        raise exception using errcode = 'HF203',
-            message = case when tenant = '' then 'An empty text names no tenant.'
-                           else format('This transaction is of tenant %s, and cannot go over to %s.',
-                                       current_setting('holdfast.tenant', true), tenant) end,
-            hint = 'Begin another transaction for another tenant.';
-    end if;"""
+    -- What the transaction has read of the one must not be written to the other.
+    raise exception using errcode = 'HF203',
+        message = case when tenant = '' then 'An empty text names no tenant.'
+                       else format('This transaction is of tenant %s, and cannot go over to %s.',
+                                   current_setting('holdfast.tenant', true), tenant) end,
+        hint = 'Begin another transaction for another tenant.';
+end if;"""
 
 # An array would swallow the actor, and nobody would have done it.
 _TAKE_TOGETHER = """\
 if jsonb_typeof(context) <> 'object' then
-            raise exception using errcode = 'invalid_parameter_value',
-                message = 'The context of a transaction is a JSON object, with names and values.',
-                hint = 'Give it as in context => ''{"request": "r-17"}''.';
-        end if;
-        context := coalesce(context, '{}')
-            || jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason));"""
+    raise exception using errcode = 'invalid_parameter_value',
+        message = 'The context of a transaction is a JSON object, with names and values.',
+        hint = 'Give it as in context => ''{"request": "r-17"}''.';
+end if;
+context := coalesce(context, '{}')
+    || jsonb_strip_nulls(jsonb_build_object('actor', actor, 'reason', reason));"""
 
 # Any client calls this once in its transaction; what it sets ends with the transaction. Each transaction pays for it, and
 # makes each expression that it comes to ready anew, with every function in it: so most come to one with few.
@@ -34,7 +34,7 @@ SET_CONTEXT = f"""\
 begin
     if actor is not null or reason is not null then
         -- Who says it in SQL. From Python it comes as the one document that is kept.
-        {_TAKE_TOGETHER}
+{indent(_TAKE_TOGETHER, " " * 8)}
     end if;
     if (case
         when set_config('holdfast.context', coalesce(context::text, ''), true) is null then false
@@ -44,17 +44,17 @@ begin
     end) then
         return;
     end if;
-    {_REFUSE_ANOTHER}
+{indent(_REFUSE_ANOTHER, "    ")}
 end"""
 
 # SET LOCAL is what a distributed PostgreSQL passes on to its workers, where a bare set_config() is not.
 SET_CONTEXT_DISTRIBUTED = f"""\
 begin
-    {_REFUSE_ANOTHER}
+{indent(_REFUSE_ANOTHER, "    ")}
     if tenant is not null then
         execute format('set local holdfast.tenant = %L', tenant);
     end if;
-    {_TAKE_TOGETHER.replace(chr(10) + "    ", chr(10))}
+{indent(_TAKE_TOGETHER, "    ")}
     execute format('set local holdfast.context = %L', context);
 end"""
 

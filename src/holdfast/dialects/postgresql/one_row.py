@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from holdfast.dialects.postgresql.recording import RECORD_TRANSACTION, Recorder
 from holdfast.dialects.postgresql.retyped import ask, unless_retyped
 from holdfast.dialects.postgresql.sql import indent, quote
@@ -31,16 +33,14 @@ class OneRow(Recorder):
     def _tenant_variable(self) -> tuple[str, ...]:
         return ("v_tenant",) if self.protection.get(Tenant) else ()
 
-    def _own(self, old: str, new: str) -> list[tuple[str, str]]:
+    def _own(self, old: str, new: str) -> dict[str, str]:
         """Variables, and what they hold of an UPDATE beside its images."""
-        found = [("v_key", self.key(old))]
-        if self.protection.get(SoftDelete):
-            found.append(("v_operation", self.operation(old, new)))
-        return found + self._tenant(old)
+        operation = {"v_operation": self.operation(old, new)} if self.protection.get(SoftDelete) else {}
+        return {"v_key": self.key(old), **operation, **self._tenant(old)}
 
-    def _tenant(self, row: str) -> list[tuple[str, str]]:
+    def _tenant(self, row: str) -> dict[str, str]:
         policy = self.protection.get(Tenant)
-        return [] if policy is None else [("v_tenant", f"{row}.{quote(policy.column)}::text")]
+        return {} if policy is None else {"v_tenant": f"{row}.{quote(policy.column)}::text"}
 
     @property
     def _updated(self) -> str:
@@ -71,7 +71,7 @@ class OneRow(Recorder):
         if hidden := self._hidden:
             unchanged += f" and not ({self.changed(old, new, hidden)})"
         steps.append(f"if {unchanged} then\n    return null;\nend if;")
-        steps += [f"{variable} := {value};" for variable, value in self._own(old, new)]
+        steps.append(_assigned(self._own(old, new)))
         steps.append("v_before := '{' || substr(v_before, 2) || '}';\nv_after := '{' || substr(v_after, 2) || '}';")
         return "\n".join(steps)
 
@@ -91,29 +91,28 @@ class OneRow(Recorder):
 
     def update_by_row(self) -> str:
         # It left the one key and came to the other.
-        moved = [
-            *(f"{name} := {value};" for name, value in self._own("old", "new")),
-            f"v_moved_to := {self.key('new')};",
-            f"v_before := {self.image('old')};",
-            f"v_after := {self.image('new')};",
-        ]
+        moved = {
+            **self._own("old", "new"),
+            "v_moved_to": self.key("new"),
+            "v_before": self.image("old"),
+            "v_after": self.image("new"),
+        }
         steps = (
             f"if not ({self.same_key('old', 'new')}) then\n"
-            + indent("\n".join(moved), "    ")
+            + indent(_assigned(moved), "    ")
             + "\nelse\n"
             + indent(self.update_one("old", "new"), "    ")
             + "\nend if;"
         )
         same = self.same_key("o", "n")
-        asked = [
-            *self._own("o", "n"),
-            ("v_moved_to", f"case when not ({same}) then {self.key('n')} end"),
-            ("v_before", f"case when {same} then {self.delta('o', 'n', 'o')} else {self.image('o')} end"),
-            ("v_after", f"case when {same} then {self.delta('o', 'n', 'n')} else {self.image('n')} end"),
-            ("v_unchanged", f"not ({self.changed('o', 'n', self.compared_and_key)})"),
-        ]
-        query = ask([value for _, value in asked], [name for name, _ in asked], o="old", n="new")
-        otherwise = f"{query}\nif v_unchanged then\n    return null;\nend if;"
+        asked = {
+            **self._own("o", "n"),
+            "v_moved_to": f"case when not ({same}) then {self.key('n')} end",
+            "v_before": f"case when {same} then {self.delta('o', 'n', 'o')} else {self.image('o')} end",
+            "v_after": f"case when {same} then {self.delta('o', 'n', 'n')} else {self.image('n')} end",
+            "v_unchanged": f"not ({self.changed('o', 'n', self.compared_and_key)})",
+        }
+        otherwise = f"{ask(asked, o='old', n='new')}\nif v_unchanged then\n    return null;\nend if;"
         return (
             "declare\n"
             + self.declared_for_update
@@ -141,12 +140,14 @@ class OneRow(Recorder):
     def _by_row(self, row: str, operation: str, *, before: bool = False, after: bool = False) -> str:
         images = [name for name, wanted in (("v_before", before), ("v_after", after)) if wanted]
 
-        def values(of: str) -> list[tuple[str, str]]:
-            return [("v_key", self.key(of)), *((name, self.image(of)) for name in images), *self._tenant(of)]
+        def values(of: str) -> dict[str, str]:
+            return {"v_key": self.key(of), **{name: self.image(of) for name in images}, **self._tenant(of)}
 
-        steps = "\n".join(f"{name} := {value};" for name, value in values(row))
-        asked = values("r")
-        otherwise = ask([value for _, value in asked], [name for name, _ in asked], r=row)
+        steps, otherwise = _assigned(values(row)), ask(values("r"), r=row)
         sides = (name if name in images else "null" for name in ("v_before", "v_after"))
         body = [RECORD_TRANSACTION, unless_retyped(steps, otherwise), NOW, self.insert_one(operation, *sides)]
         return f"declare\n{self.declared(*images)}begin\n" + indent("\n".join(body), "    ") + "\n    return null;\nend"
+
+
+def _assigned(variables: Mapping[str, str]) -> str:
+    return "\n".join(f"{name} := {value};" for name, value in variables.items())

@@ -6,7 +6,7 @@ it with datatype_mismatch ever after. A query that reads a table, transition tab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from holdfast.dialects.postgresql.sql import dollar, indent
 
@@ -20,8 +20,8 @@ def unless_retyped(steps: str, otherwise: str) -> str:
     )
 
 
-def ask(values: Sequence[str], into: Sequence[str], **records: str) -> str:
-    """The values by a query that is planned each time, of ``records`` as they are: their names in it, and outside."""
+def ask(variables: Mapping[str, str], **records: str) -> str:
+    """Sets the variables to their values by a query that is planned each time; ``records``: their names in it, and outside."""
     source = ", ".join(f"(select (${number}).*) as {name}" for number, name in enumerate(records, 1))
-    query = "select " + ",\n    ".join(values) + f"\nfrom {source}"
-    return f"execute {dollar(query, 'query')}\ninto {', '.join(into)} using {', '.join(records.values())};"
+    query = "select " + ",\n    ".join(variables.values()) + f"\nfrom {source}"
+    return f"execute {dollar(query, 'query')}\ninto {', '.join(variables)} using {', '.join(records.values())};"

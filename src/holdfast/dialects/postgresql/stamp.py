@@ -129,7 +129,7 @@ def _moving(protection: Protection) -> tuple[str, str]:
         for column in table.columns
         if column.name in table.partition_columns
     )
-    told = indent(unless_retyped(f"v_told := {image('new')};", ask([image("n")], ["v_told"], n="new")), "    ")
+    told = indent(unless_retyped(f"v_told := {image('new')};", ask({"v_told": image("n")}, n="new")), "    ")
     announce = f"""\
 if {moves} then
 {told}
@@ -183,7 +183,7 @@ def _update(protection: Protection) -> str:
     announce, _ = _moving(protection)
     if announce:
         moved.append(announce)
-    compare = unless_retyped(f"v_changed := {changed};", ask([asked], ["v_changed"], o="old", n="new"))
+    compare = unless_retyped(f"v_changed := {changed};", ask({"v_changed": asked}, o="old", n="new"))
     return (
         "declare\n    v_changed boolean;\n"
         + ("    v_told text;\n" if announce else "")
