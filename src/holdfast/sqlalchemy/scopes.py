@@ -129,8 +129,9 @@ class _Whole:
             return
         refuse_autocommit(connection)
         _begin_late(connection)
-        # Where it listens already this changes nothing. (Not event.contains(), which goes by the address of an engine.)
-        event.listen(connection.engine, "handle_error", _note_failure)
+        # Not event.contains(), which goes by the address of an engine, and one that is gone may have had the same.
+        if _note_failure not in connection.dialect.dispatch.handle_error:
+            event.listen(connection.engine, "handle_error", _note_failure)
         self.connections.append(connection)
 
     def failed(self) -> list[Connection]:
