@@ -19,7 +19,7 @@ from bench.desk import map_orders
 from bench.peers import Peer, PeerError, Worker
 from bench.sampling import Sample, interleaved, ratios
 from bench.sizes import Sizes
-from bench.subjects import Bench, Subject
+from bench.subjects import FREE_LARGE_BLOCK, Bench, Subject
 from holdfast.policies import Audit
 from holdfast.sqlalchemy.bulk import bulk_insert, bulk_update, upsert
 
@@ -106,7 +106,8 @@ def _measured(
     runs: dict[str, Callable[[], Sample]] = {}
     for name, work in works.items():
         runs |= _one(subject, name, work, count, there)
-    return interleaved(sizes.rounds, {**runs, **more})
+    # Elapsed time varies more than that of the processor, so it takes more rounds to tell two alike apart.
+    return interleaved(2 * sizes.rounds + 1, {**runs, **more})
 
 
 def _one(subject: Subject, name: str, work: Write, count: int, there: int) -> dict[str, Callable[[], Sample]]:
@@ -152,14 +153,14 @@ def _peer(
 
 
 def in_session(work: Callable[[orm.Session, list[dict[str, Any]]], Any], *, bound: bool = False) -> Write:
-    """With a connection that is open already, as a pool has; the commit counts."""
+    """With a connection that has been open for long, as a pool has; the commit counts."""
 
     def write(subject: Subject, rows: list[dict[str, Any]]) -> float:
         engine = sa.create_engine(subject.url)
         if bound:
             holdfast.sqlalchemy.bind(engine)
         with orm.Session(engine) as session:
-            session.connection()
+            session.connection().exec_driver_sql(FREE_LARGE_BLOCK)
             session.rollback()
             started = time.perf_counter()
             work(session, rows)

@@ -18,6 +18,9 @@ from holdfast.install import apply
 from holdfast.plan import plan_protect
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
 
+FREE_LARGE_BLOCK = "select length(repeat('x', 30000000))"
+"""Once a process has freed a large block, glibc keeps memory at hand and its next statements are cheaper. Pooled
+connections get there sooner or later; all start there, or triggers would seem to save time."""
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -57,9 +60,7 @@ class Subject:
     def connect(self) -> psycopg.Connection[psycopg.rows.TupleRow]:
         url = sa.make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
         connection = psycopg.connect(url, autocommit=True)
-        # Once a process has freed a large block, glibc keeps memory at hand and its next statements are cheaper.
-        # Pooled connections get there sooner or later; all start there, or triggers would seem to save time.
-        connection.execute("select length(repeat('x', 30000000))")
+        connection.execute(FREE_LARGE_BLOCK)
         return connection
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 import holdfast
 from holdfast.errors import ForeignKeyError, HoldfastError, RowsError, UniqueError
@@ -185,6 +185,39 @@ def test_what_the_database_refuses_says_which_rows_and_leaves_the_transaction_us
     assert bulk_insert(session, Member, [{"email": "other"}]) == 1
 
 
+def test_a_copy_names_the_very_row(session: Session) -> None:
+    badges = [{"number": number, "text": "two\nlines"} for number in range(COPY_FROM * 3)]
+    for rows in ([*badges, badges[7]], iter([*badges, badges[7]])):
+        with pytest.raises(UniqueError) as caught:
+            bulk_insert(session, Badge, rows, chunk=COPY_FROM)
+        at = f"{len(badges)}]" if is_postgresql(session) else f"{len(badges)}:"
+        assert f"It was about rows[{at}" in caught.value.message
+    assert count(session, Badge) == 0
+
+
+def test_the_programs_own_code_may_use_the_connection(session: Session) -> None:
+    """A default, and what is told of the progress: neither may find it busy with a copy."""
+    asked = sa.text("select 7")
+    rows = [{"code": str(number)} for number in range(COPY_FROM * 2)]
+
+    class Local(DeclarativeBase):
+        pass
+
+    class Room(Local):
+        __tablename__ = "rooms"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        code: Mapped[str]
+        size: Mapped[int] = mapped_column(default=lambda context: context.connection.scalar(asked))
+
+    Local.metadata.create_all(session.connection())
+    assert bulk_insert(session, Room, rows, chunk=COPY_FROM) == len(rows)
+    sized = [{**row, "size": 1} for row in rows]
+    seen: list[Any] = []
+    bulk_insert(session, Room, sized, chunk=COPY_FROM, progress=lambda _: seen.append(session.scalar(asked)))
+    assert seen == [7, 7]
+    assert session.scalar(sa.select(sa.func.sum(Room.size))) == 8 * len(rows)
+
+
 def test_a_value_that_does_not_fit_is_refused_before_it_is_sent(session: Session) -> None:
     rows = [*members(COPY_FROM, level=Level.OLD), {"email": "x", "name": "y", "level": "none such"}]
     with pytest.raises(RowsError) as caught:
@@ -239,8 +272,19 @@ def test_asynchronous_drivers_do_the_same(request: pytest.FixtureRequest, driver
 
     def work(session: Session) -> None:
         written(session)
-        with pytest.raises(UniqueError, match="rows\\[0:"):
+        with pytest.raises(UniqueError, match=r"rows\[0[:\]]"):
             bulk_insert(session, Member, members(COPY_FROM * 2))
+        badges = [{"number": number} for number in range(10, 10 + COPY_FROM * 3)]
+        broken: list[dict[str, Any]] = [{"number": 9, "colour": "red"}, {"number": 9, "text": "x"}, {"number": 10}]
+        if not driver.startswith("sqlite"):
+            broken.append({"number": "none"})
+        for last in broken:
+            # Far behind the first chunk, when the copy is under way.
+            with pytest.raises(HoldfastError) as caught:
+                bulk_insert(session, Badge, [*badges, last], chunk=COPY_FROM)
+            rows = getattr(caught.value, "rows", ())
+            assert len(badges) in rows or f"rows[{len(badges)}" in str(caught.value) or "rows[0:" in str(caught.value)
+        assert bulk_insert(session, Badge, badges, chunk=COPY_FROM) == len(badges)
         orphans = [{"email": f"orphan {number}", "club_id": 9} for number in range(COPY_FROM)]
         with pytest.raises(ForeignKeyError):
             bulk_insert(session, Member, orphans)

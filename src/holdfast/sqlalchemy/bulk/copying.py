@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.util import await_only
 
 from holdfast.database import execute, explain
@@ -121,6 +121,9 @@ def _asyncpg(connection: Connection, target: Target, columns: Sequence[Column[An
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise _explained(connection, _statement(connection, target, columns), error) from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        # It writes the binary form itself, and what it cannot write it leaves as Python says it.
+        raise StatementError(str(error), _statement(connection, target, columns), None, error) from error
 
 
 _DRIVERS: dict[tuple[str, bool], Copy] = {

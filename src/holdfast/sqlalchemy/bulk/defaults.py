@@ -69,6 +69,11 @@ def adds_to(target: Target, names: Iterable[str]) -> bool:
     return kind_of(target, names) is not None or any(not in_sql(column) for column in left_out(target, names))
 
 
+def runs_code(target: Target, chunk: Chunk) -> bool:
+    """Whether ``completed`` calls a function of the program's, which is given the connection."""
+    return any(column.default is not None and column.default.is_callable for column in left_out(target, chunk.names))
+
+
 def kind_of(target: Target, names: Iterable[str]) -> tuple[Column[Any], Any] | None:
     """The column that says of which class of a hierarchy a row is, and what it says; None where the row says so."""
     column = target.mapper.polymorphic_on

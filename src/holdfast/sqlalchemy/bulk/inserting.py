@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from sqlalchemy.orm import Session
 
 from holdfast.sqlalchemy.bulk.copying import Copy, copying, to_copy
-from holdfast.sqlalchemy.bulk.defaults import kind_of
+from holdfast.sqlalchemy.bulk.defaults import kind_of, runs_code
 from holdfast.sqlalchemy.bulk.rows import Chunk, Row, in_chunks
 from holdfast.sqlalchemy.bulk.targets import Target, target_of
 from holdfast.sqlalchemy.bulk.writing import Progress, key_of, naming, writing
@@ -33,23 +34,40 @@ def bulk_insert(
     transaction goes on as it was.
     """
     target = target_of(model, joined=True)
-    done = 0
     with writing(session, target) as connection:
-        copy: Copy | None = None
-        for each in in_chunks(rows, target, chunk):
-            if done == 0 and len(each.values) >= COPY_FROM and len(target.mapper.tables) == 1:
-                copy = copying(connection, target, each.names)
+        chunks = in_chunks(rows, target, chunk)
+        first = next(chunks, None)
+        if first is None:
+            return 0
+        is_one_table = len(target.mapper.tables) == 1
+        copy = copying(connection, target, first.names) if is_one_table and len(first.values) >= COPY_FROM else None
+        if copy is not None and isinstance(rows, list | tuple) and progress is None and not runs_code(target, first):
+            _copy_at_once(copy, connection, target, first, chunks, len(rows))
+            return len(rows)
+        done = 0
+        for each in chain([first], chunks):
             with naming(each, connection):
                 if copy is not None:
                     copy(connection, target, *to_copy(connection, target, each))
-                elif len(target.mapper.tables) > 1:
-                    session.execute(insert(model), [dict(zip(each.names, row, strict=True)) for row in each.values])
-                else:
+                elif is_one_table:
                     connection.execute(insert(target.table).inline(), _parameters(target, each))
+                else:
+                    session.execute(insert(model), [dict(zip(each.names, row, strict=True)) for row in each.values])
             done += len(each.values)
             if progress is not None:
                 progress(done)
     return done
+
+
+def _copy_at_once(
+    copy: Copy, connection: Connection, target: Target, first: Chunk, others: Iterator[Chunk], count: int
+) -> None:
+    """All chunks by one COPY, so that the server need not wait for the next one; nothing of the caller's may run
+    meanwhile, for it could want the connection."""
+    with naming(Chunk(0, first.names, [], about=f"rows[0:{count}]"), connection):
+        columns, values = to_copy(connection, target, first)
+        more = chain.from_iterable(to_copy(connection, target, each)[1] for each in others)
+        copy(connection, target, columns, chain(values, more))
 
 
 def bulk_insert_returning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -69,7 +70,8 @@ def naming(chunk: Chunk, connection: Connection) -> Iterator[None]:
         if isinstance(error, GuardError):
             error.hint = _MEANT
         if not isinstance(error, RowsError):
-            error.message = f"{error.message} It was about {chunk}."
+            line = _line_of(error.__cause__)
+            error.message = f"{error.message} It was about {chunk if line is None else f'rows[{chunk.first + line}]'}."
         raise
     except StatementError as error:
         # Not the database's: a value was refused before it was sent.
@@ -79,6 +81,13 @@ def naming(chunk: Chunk, connection: Connection) -> Iterator[None]:
             "Give a value of the column's type.",
             rows=() if chunk.about else range(chunk.first, chunk.first + len(chunk.values)),
         ) from error
+
+
+def _line_of(error: BaseException | None) -> int | None:
+    """Which line of a COPY the server says that it is about, the first being 0; each row is one line."""
+    context = getattr(getattr(error, "diag", error), "context", None)
+    found = re.search(r"^COPY .*, line (\d+)", context, re.MULTILINE) if isinstance(context, str) else None
+    return None if found is None else int(found[1]) - 1
 
 
 class Count:
