@@ -250,9 +250,17 @@ def _conflict_error(conflicts: Sequence[Conflict]) -> HoldfastError:
     return UndoConflictError(
         "HF501",
         f"Nothing was undone: {where}{first.why}{more}.",
-        "Look at them with --dry-run; --force overwrites what others changed since.",
+        f"Look at them with --dry-run; {way_out(conflicts)}",
         conflicts,
     )
+
+
+def way_out(conflicts: Sequence[Conflict]) -> str:
+    """What can be done about them, as a sentence."""
+    if any(each.key is not None for each in conflicts):
+        return "--force overwrites what others changed since."
+    # The server refused the statement: no row of now stands in its way.
+    return "--force does not help, for it breaks no key, check or type: change what refuses it, and undo it again."
 
 
 def restore(database: Database, table: str, key: Any, *, actor: str | None = None, reason: str | None = None) -> int:

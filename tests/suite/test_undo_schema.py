@@ -156,9 +156,31 @@ def test_a_value_of_then_that_does_not_fit_now_is_a_conflict(postgresql_database
     alter(protected, f"alter table t alter column name type {retype}")
     before = protected.checksum("t")
     assert protected.undo(transaction, dry_run=True).conflicts
-    with pytest.raises(UndoConflictError):
-        protected.undo(transaction)
+    for force in (False, True):
+        with pytest.raises(UndoConflictError) as caught:
+            protected.undo(transaction, force=force)
+        assert "--force does not help" in caught.value.hint
     assert protected.checksum("t") == before
+
+
+def test_a_value_that_was_renamed_since_comes_back_once_it_is_there_again(postgresql_database: str) -> None:
+    """The journal has the enum's values as they were called."""
+    protected = Protected(postgresql_database)
+    protected.run(
+        "create type mood as enum ('sad', 'glad')",
+        "create table t (id int primary key, mood mood)",
+        "insert into t values (1, 'sad'), (2, 'glad')",
+    )
+    protected.protect({"t": [Audit()]})
+    protected.run("delete from t")
+    transaction = protected.last_transaction()
+    protected.run("alter type mood rename value 'sad' to 'blue'")
+    with pytest.raises(UndoConflictError, match='for enum mood: "sad"') as caught:
+        protected.undo(transaction)
+    assert "--force does not help" in caught.value.hint
+    protected.run("alter type mood rename value 'blue' to 'sad'")
+    protected.undo(transaction)
+    assert protected.rows("select * from t order by id") == [(1, "sad"), (2, "glad")]
 
 
 def test_the_table_is_gone_since(table: Protected) -> None:

@@ -15,7 +15,7 @@ from holdfast.cli.progress import busy
 from holdfast.database import Database
 from holdfast.errors import UndoConflictError
 from holdfast.journal import Conflict
-from holdfast.undo import Undone
+from holdfast.undo import Undone, way_out
 from holdfast.undo import undo as take_back
 
 _SHOWN, _CONFLICTS = 10, 50
@@ -96,7 +96,7 @@ def _say_outcome(undone: Undone) -> None:
 def _say_preview(transaction: str, preview: Undone) -> None:
     if preview.conflicts:
         _say_conflicts(preview.conflicts)
-        note("Nothing was undone. --force overwrites what others changed since; it never breaks a key.")
+        note(f"Nothing was undone; {way_out(preview.conflicts)}")
         raise click.exceptions.Exit(NO)
     if not preview.rows:
         say(f"Nothing is left to undo of transaction {transaction}.")
