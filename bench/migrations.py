@@ -16,6 +16,7 @@ from alembic.operations import MigrateOperation, Operations
 from sqlalchemy.pool import NullPool
 
 from bench.cases import Line
+from bench.sizes import Sizes
 from bench.subjects import Bench, Subject
 from holdfast.alembic import operations as safe
 from holdfast.migrating import MigrationRun, MigrationSettings
@@ -106,10 +107,10 @@ def lines(bench: Bench) -> list[Line]:
     subject.connection.execute("vacuum (analyze) big")
     found = []
     for change in CHANGES:
-        with watched(subject, rows) as naive:
+        with watched(subject, bench.sizes) as naive:
             subject.connection.execute(change.naive.encode())
         subject.connection.execute(change.undone.encode())
-        with watched(subject, rows) as ours:
+        with watched(subject, bench.sizes) as ours:
             for each in change.safe:
                 _safely(subject.url, lambda operations, each=each: operations.invoke(each))
         subject.connection.execute(change.undone.encode())
@@ -118,31 +119,31 @@ def lines(bench: Bench) -> list[Line]:
         found.append(Line(title, f"{READER} / {WRITER} ms", told, ours.within(READER, WRITER)))
         # The changes of a large table take minutes each.
         print(f"\n  {change.title}: {told}", end="", file=sys.stderr, flush=True)
-    return [*found, _queue(subject, rows, bench.sizes.report)]
+    return [*found, _queue(subject, bench.sizes)]
 
 
-def _queue(subject: Subject, rows: int, seconds: int) -> Line:
+def _queue(subject: Subject, sizes: Sizes) -> Line:
     """Somebody reads for long, and an ALTER TABLE comes, and everybody else."""
     stalls = []
     for add in (_naively, _safely):
         report = subject.connect()
         report.autocommit = False
         report.execute("select * from big limit 1")
-        ended = threading.Timer(seconds, report.rollback)
-        with watched(subject, rows) as each:
+        ended = threading.Timer(sizes.report, report.rollback)
+        with watched(subject, sizes) as each:
             ended.start()
             add(subject.url, lambda operations: operations.add_column("big", sa.Column("more", sa.Integer)))
         ended.join()
         report.close()
         subject.connection.execute("alter table big drop column more")
         stalls.append(each)
-    title = f"Migration: ADD COLUMN behind a reader of {seconds} s: longest stall of others"
+    title = f"Migration: ADD COLUMN behind a reader of {sizes.report} s: longest stall of others"
     told = f"{stalls[1]} (naive: {stalls[0]})"
     return Line(title, f"{QUEUE} / {WRITER} ms", told, stalls[1].within(QUEUE, WRITER))
 
 
 @contextmanager
-def watched(subject: Subject, rows: int) -> Iterator[Stalls]:
+def watched(subject: Subject, sizes: Sizes) -> Iterator[Stalls]:
     """One reader and one writer, in loops, for as long as the block takes."""
     # What was written before is on the disk by then, so that nobody waits for the run before.
     subject.connection.execute("checkpoint")
@@ -160,8 +161,9 @@ def watched(subject: Subject, rows: int) -> Iterator[Stalls]:
         at_work.wait()
         while not over.is_set():
             started = time.perf_counter()
-            connection.execute(statements[name].encode(), (chosen.randint(1, rows),))
+            connection.execute(statements[name].encode(), (chosen.randint(1, sizes.migrated),))
             stalls.longest[name] = max(stalls.longest[name], (time.perf_counter() - started) * 1000)
+            time.sleep(sizes.pause)
         connection.close()
 
     threads = [threading.Thread(target=work, args=(name,)) for name in statements]
