@@ -12,7 +12,6 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 
 from holdfast.embedded import EmbeddedPostgreSQL, find_binaries
 from holdfast.errors import UnsupportedError
+from holdfast.testing.postgresql import end_sessions
 from tests.readers import forget
 
 EXTERNAL = os.environ.get("HOLDFAST_TEST_POSTGRESQL", "")
@@ -73,15 +73,8 @@ class Server:
             yield self.url(name)
         finally:
             forget(name)
-            self._send_away(name)
+            self.execute(end_sessions(name))
             self.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-    def _send_away(self, name: str) -> None:
-        """DROP DATABASE sleeps for 100 ms where it meets a session, even one that is closed and about to end."""
-        there = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
-        until = time.monotonic() + 1
-        while self._maintenance().execute(there, (name,)).fetchone() and time.monotonic() < until:
-            time.sleep(0.002)
 
 
 class Servers:
