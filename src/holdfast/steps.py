@@ -82,7 +82,7 @@ def table_step(
         statements = locked if each.kind in ON_TABLE else unlocked
         if there is not None and not there.replaceable:
             statements += each.drop
-        statements += each.create
+        statements += () if _stands(protection, each) else each.create
         if not each.finish:
             statements += dialect.mark(each, __version__)
         on = f" on {each.table}" if each.table not in (None, protection.table.name) else ""
@@ -108,7 +108,9 @@ def online_steps(
 ) -> list[Step]:
     """What takes long to make, such as an index: before all else, and without keeping anybody from writing."""
     return [
-        Step(
+        _renamed(dialect, protection, each)
+        if _stands(protection, each)
+        else Step(
             str(protection.table.name),
             (*each.create, *dialect.mark(each, __version__)),
             (f"{'replace' if each.identity in installed else 'create'} {each.kind} {each.name}",),
@@ -118,6 +120,22 @@ def online_steps(
         for each in objects
         if each.online and not is_current(each, installed.get(each.identity))
     ]
+
+
+def _stands(protection: Protection, each: DatabaseObject) -> bool:
+    """Whether a unique index is there as it is to be: it followed a rename, and foreign keys may need it."""
+    return each.kind == "index" and any(
+        key.name == each.name and key.columns == each.columns and not key.partial for key in protection.table.uniques
+    )
+
+
+def _renamed(dialect: Dialect, protection: Protection, each: DatabaseObject) -> Step:
+    return Step(
+        str(protection.table.name),
+        dialect.mark(each, __version__),
+        (f"note {each.kind} {each.name} by its new name",),
+        (protection.table.name,),
+    )
 
 
 def finishing_steps(

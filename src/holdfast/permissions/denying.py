@@ -65,8 +65,11 @@ def write_denials_after(connection: Connection) -> None:
 
     Another connection might not be had: a pool may have no more of them, and SQLite lets one at a time write.
     """
+    if connection.invalidated:
+        # It was lost, and what was noted went with it: to ask for its notes would refuse to roll back.
+        return
     denied = connection.info.pop(_DENIED, ())
-    if not denied or connection.invalidated:
+    if not denied:
         return
     raw = connection.connection.dbapi_connection
     assert raw is not None

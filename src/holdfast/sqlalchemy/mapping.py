@@ -34,8 +34,11 @@ def configure(mapper: Mapper[Any]) -> None:
             column.server_onupdate = FetchedValue(for_update=True)
     if (version := find(policies, Version)) and mapper.version_id_col is None:
         mapper.eager_defaults = True
-        mapper.version_id_col = table.c[version.column]
+        number = mapper.version_id_col = table.c[version.column]
         mapper.version_id_generator = False
+        if number.default is None and number.server_default is None:
+            # The database numbers a new row too, and the ORM would expect the program to.
+            number.server_default = FetchedValue()
     if find(policies, Timestamps) or find(policies, Version):
         event.listen(mapper.class_, "refresh", note_matched, propagate=True)
     if find(policies, SoftDelete):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from holdfast.tenant_life.ledger import (
     Entry,
     close,
     drop_locks,
-    of_users,
+    flat,
     read_ledger,
     refuse_half_done,
     unfinished,
@@ -94,14 +94,18 @@ def remove(
     batch: int = 1_000,
     progress: Progress | None = None,
     permissions: bool = True,
+    copied: Collection[str] | None = None,
 ) -> Deleted:
-    """The deletion itself, on a connection that is alone at work on the tenant."""
+    """The deletion itself, on a connection that is alone at work on the tenant.
+
+    ``copied`` are the tables the rows of which are elsewhere by now: HF483 where another one has rows.
+    """
     check_file(certificate)
     with connection.begin():
         manifest = work.place.manifest(connection, permissions=permissions)
         rows = manifest.rows_of(work.place.life, work.tenant)
         begun = unfinished(read_ledger(connection, work.place, work.tenant), DELETE)
-    run = _Run(connection, work, manifest, rows, keep_history, batch, progress, permissions)
+    run = _Run(connection, work, manifest, rows, keep_history, batch, progress, permissions, copied)
     counted = run.begin(begun)
     run.delete_rows(counted)
     changes = None
@@ -120,14 +124,15 @@ class _Run:
     batch: int
     progress: Progress | None
     permissions: bool = True
+    copied: Collection[str] | None = None
     flat: tuple[Rows, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.flat = tuple(each for group in self.rows for each in group)
+        self.flat = flat(self.rows)
 
     def begin(self, begun: Sequence[Entry]) -> dict[str, Any]:
         """Closes the tenant and counts what is there, once; the number and checksum of the rows of each table."""
-        for each in begun:
+        for each in reversed(begun):
             if each.step == "counted":
                 if each.details["keep_history"] != self.keep_history:
                     what = "keep" if each.details["keep_history"] else "remove"
@@ -136,21 +141,61 @@ class _Run:
                         f"This deletion was begun to {what} the history.",
                         "Go on in the same way.",
                     )
-                return dict(each.details["tables"])
+                return self._with_newcomers(dict(each.details["tables"]))
         with self.work.transaction(self.connection, self.flat):
             there = any(int(execute(self.connection, self._life.count(each))[0][0]) for each in self.flat)
             if not there and not begun:
                 raise no_tenant(self.work.tenant)
             self.refuse_held()
-        close(self.connection, self.work, of_users(self.rows), DELETE, {})
+        close(self.connection, self.work, self.flat, DELETE, {})
         with self.work.transaction(self.connection, self.flat):
             counted = {
                 self.manifest.called(table.name): {"rows": count, "checksum": checksum}
                 for table, (count, checksum) in count_all(self.connection, self.work, self.rows).items()
             }
+            self._refuse_uncopied({name for name, each in counted.items() if each["rows"]})
             details = {"step": "counted", "tables": counted, "keep_history": self.keep_history}
             self.work.record(self.connection, DELETE, details)
         return counted
+
+    def _with_newcomers(self, counted: dict[str, Any]) -> dict[str, Any]:
+        """What was counted, and the tables that have come since: they are closed from here on."""
+        new = tuple(each for each in self.flat if self.manifest.called(each.table.name) not in counted)
+        if not new:
+            return counted
+        with self.work.transaction(self.connection, new):
+            self._refuse_uncopied(self._filled(new))
+        close(self.connection, self.work, new, DELETE, {})
+        with self.work.transaction(self.connection, new):
+            filled = self._filled(new)
+            if self.copied is not None and filled:
+                drop_locks(self.connection, self.work, new)
+            else:
+                more = count_all(self.connection, self.work, (new,))
+                counted |= {
+                    self.manifest.called(table.name): {"rows": count, "checksum": checksum}
+                    for table, (count, checksum) in more.items()
+                }
+                details = {"step": "counted", "tables": counted, "keep_history": self.keep_history}
+                self.work.record(self.connection, DELETE, details)
+        self._refuse_uncopied(filled)
+        return counted
+
+    def _filled(self, rows: Sequence[Rows]) -> set[str]:
+        return {
+            self.manifest.called(each.table.name)
+            for each in rows
+            if int(execute(self.connection, self._life.count(each))[0][0])
+        }
+
+    def _refuse_uncopied(self, filled: Collection[str]) -> None:
+        if self.copied is not None and (lost := sorted(set(filled) - set(self.copied))):
+            raise UnsupportedError(
+                "HF483",
+                f"Rows of tenant {self.work.tenant!r} came to {', '.join(lost)} after the copies were compared, "
+                "and are nowhere else; they were not deleted.",
+                "Bring them there yourself, delete them here, and run the command again.",
+            )
 
     def refuse_held(self) -> None:
         refuse_held(self.connection, self.work, self.manifest, self.flat, keep_history=self.keep_history)
@@ -183,7 +228,7 @@ class _Run:
         def attempt() -> None:
             with written(path, document), self.work.transaction(self.connection, self.flat):
                 self._prove()
-                drop_locks(self.connection, self.work, of_users(self.rows))
+                drop_locks(self.connection, self.work, self.flat)
                 self.work.record(self.connection, DELETE, {"step": "done", "certificate": document})
 
         patiently("A table of the tenant", attempt, DEADLINE)

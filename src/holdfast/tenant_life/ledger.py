@@ -107,9 +107,9 @@ def drop_locks(connection: Connection, work: Work, rows: Sequence[Rows]) -> None
             execute(connection, statement)
 
 
-def of_users(rows: Sequence[Sequence[Rows]]) -> tuple[Rows, ...]:
-    """Without the journal's own tables, which nobody but its owner writes."""
-    return tuple(each for group in rows for each in group if each.table.name.schema != "holdfast")
+def flat(rows: Sequence[Sequence[Rows]]) -> tuple[Rows, ...]:
+    """The tables one by one; the roles' are among them, for an actor of the tenant may give and take roles."""
+    return tuple(each for group in rows for each in group)
 
 
 def reopen(place: Place, tenant: str, *, reason: str, actor: str | None = None) -> None:
@@ -119,7 +119,7 @@ def reopen(place: Place, tenant: str, *, reason: str, actor: str | None = None) 
     with alone(work) as connection:
         with connection.begin():
             entries = read_ledger(connection, place, tenant)
-            rows = of_users(place.manifest(connection).rows_of(place.life, tenant))
+            rows = flat(place.manifest(connection).rows_of(place.life, tenant))
         if any(each.step == "counted" for each in unfinished(entries, DELETE)):
             raise TenantError(
                 "HF484", f"Rows of tenant {tenant!r} may be gone already.", "Go on: holdfast tenants delete, or move."

@@ -22,7 +22,7 @@ from holdfast.tenant_life.ledger import (
     MOVE,
     Entry,
     close,
-    of_users,
+    flat,
     read_ledger,
     refuse_half_done,
     unfinished,
@@ -50,9 +50,9 @@ def plan_move(source: Place, target: Place, tenant: str, *, reason: str = "dry r
         manifest = source.manifest(connection, permissions=apart)
         rows = manifest.rows_of(source.life, tenant)
         refuse_half_done(read_ledger(connection, source, tenant), tenant, MOVE, DELETE)
-        flat = tuple(each for group in rows for each in group)
-        see_all(connection, source.database.dialect, flat, reason, None)
-        counts = {manifest.called(e.table.name): int(execute(connection, source.life.count(e))[0][0]) for e in flat}
+        each_of = flat(rows)
+        see_all(connection, source.database.dialect, each_of, reason, None)
+        counts = {manifest.called(e.table.name): int(execute(connection, source.life.count(e))[0][0]) for e in each_of}
         if not any(counts.values()) and not unfinished(read_ledger(connection, source, tenant), MOVE):
             raise no_tenant(tenant)
         transaction.rollback()
@@ -95,8 +95,12 @@ def move_tenant(
             entries = read_ledger(connection, source, tenant)
         deleted = _deleted(tenant, entries)
         if deleted is None:
-            if not any(each.step == "counted" for each in unfinished(entries, DELETE)):
-                _compare(work, there, rows, apart)
+            counted = [each for each in unfinished(entries, DELETE) if each.step == "counted"]
+            if counted:
+                copied = set(counted[-1].details["tables"])
+            else:
+                _close_newcomers(connection, work, unfinished(entries, MOVE), apart)
+                copied = _compare(work, there, rows, apart)
             deleted = remove(
                 connection,
                 work,
@@ -105,6 +109,7 @@ def move_tenant(
                 batch=batch,
                 progress=progress,
                 permissions=apart,
+                copied=copied,
             )
         with connection.begin():
             work.record(connection, MOVE, {"step": "done", "archive": archive, "target": target.name})
@@ -152,14 +157,27 @@ def _begin(connection: Connection, work: Work, there: Work, apart: bool, keep_hi
             )
         return str(begun[0].details["archive"])
     refuse_half_done(entries, work.tenant, MOVE)
-    flat = tuple(each for group in rows for each in group)
-    with work.transaction(connection, flat):
-        if not any(int(execute(connection, work.place.life.count(each))[0][0]) for each in flat):
+    each_of = flat(rows)
+    with work.transaction(connection, each_of):
+        if not any(int(execute(connection, work.place.life.count(each))[0][0]) for each in each_of):
             raise no_tenant(work.tenant)
-        refuse_held(connection, work, manifest, flat, keep_history=keep_history)
+        refuse_held(connection, work, manifest, each_of, keep_history=keep_history)
     archive = str(uuid.uuid4())
-    close(connection, work, of_users(rows), MOVE, {"archive": archive, "target": there.place.name})
+    closed = [manifest.called(each.table.name) for each in each_of]
+    close(connection, work, each_of, MOVE, {"archive": archive, "target": there.place.name, "tables": closed})
     return archive
+
+
+def _close_newcomers(connection: Connection, work: Work, begun: Sequence[Entry], apart: bool) -> None:
+    """A table may have come since the tenant was closed, and what is compared must not be written any more."""
+    with connection.begin():
+        manifest = work.place.manifest(connection, permissions=apart)
+        rows = manifest.rows_of(work.place.life, work.tenant)
+    known = {name for each in begun for name in each.details.get("tables", ())}
+    new = tuple(each for each in flat(rows) if manifest.called(each.table.name) not in known)
+    if new:
+        names = [manifest.called(each.table.name) for each in new]
+        close(connection, work, new, MOVE, {**begun[0].details, "tables": names})
 
 
 def _copy(
@@ -189,8 +207,8 @@ def _is_archive(path: Path, archive: str) -> bool:
     return True
 
 
-def _compare(work: Work, there: Work, rows: Mapping[str, int], apart: bool) -> None:
-    """HF483 where the two sides differ; nothing is deleted then."""
+def _compare(work: Work, there: Work, rows: Mapping[str, int], apart: bool) -> set[str]:
+    """The tables that are the same on both sides; HF483 where one differs, and nothing is deleted then."""
     sides: list[dict[str, Any]] = []
     for each in (work, there):
         with each.place.database.connect() as connection:
@@ -206,5 +224,7 @@ def _compare(work: Work, there: Work, rows: Mapping[str, int], apart: bool) -> N
         raise UnsupportedError(
             "HF483",
             f"The copies differ in {', '.join(wrong)}; nothing was deleted.",
-            "Somebody has written the tenant's rows in the target. Delete it there, and run the command again.",
+            "Somebody has written the tenant's rows in the target, or a table came meanwhile. Give the move up "
+            "(holdfast tenants reopen), delete the copy that is in the target, and begin anew.",
         )
+    return set(here)

@@ -132,6 +132,8 @@ select case c.relkind when 'v' then 'view' when 'i' then 'index' when 'I' then '
               from pg_constraint as k where k.conrelid = c.oid and k.contype in ('p', 'u', 'f')),
              (select string_agg(t.tgname, ',' order by t.tgname)
               from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+                  -- There while a tenant is moved or deleted.
+                  and t.tgname !~ '^tenant_closed_'
                   -- Whether consumers are woken is for whoever runs the database to say.
                   and t.tgfoid is distinct from to_regprocedure('holdfast.wake_up()'))) end,
     true, true, false, false, format('%s holdfast.%I', case c.relkind when 'v' then 'view' when 'i' then 'index'

@@ -88,6 +88,14 @@ begin
     return v_found;
 end"""
 
+# Where a context counts only with a signature, who gives or takes a role is who signed; the journal's owner is believed.
+_SIGNED = """\
+begin
+    if holdfast.signed_context() is not null or not pg_has_role(session_user, current_user, 'usage') then
+        {by} := holdfast.signed_context() ->> 'actor';
+    end if;
+"""
+
 FUNCTIONS = {
     "may_assign(text, text, text)": journal_function(
         "may_assign(tenant text, role_tenant text, role text)", "void", MAY_ASSIGN, definer=True
@@ -102,6 +110,21 @@ FUNCTIONS = {
         "withdraw_role(tenant text, actor text, role text, withdrawn_by text, reason text)",
         "boolean",
         WITHDRAW,
+        definer=True,
+    ),
+}
+
+SIGNED_FUNCTIONS = {
+    "assign_role(text, text, text, timestamptz, text, text)": journal_function(
+        "assign_role(tenant text, actor text, role text, expires_at timestamptz, granted_by text, reason text)",
+        "boolean",
+        ASSIGN.replace("begin\n", _SIGNED.format(by="granted_by"), 1),
+        definer=True,
+    ),
+    "withdraw_role(text, text, text, text, text)": journal_function(
+        "withdraw_role(tenant text, actor text, role text, withdrawn_by text, reason text)",
+        "boolean",
+        WITHDRAW.replace("begin\n", _SIGNED.format(by="withdrawn_by"), 1),
         definer=True,
     ),
 }

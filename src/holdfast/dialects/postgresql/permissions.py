@@ -196,6 +196,7 @@ SIGNED_FUNCTIONS = {
     "present_tenant()": _expression("present_tenant()", "text", "holdfast.signed_context() ->> 'tenant'"),
     "present_permissions()": _expression("present_permissions()", "text", SIGNED_PRESENT),
     "may(text)": _expression("may(permission text)", "boolean", SIGNED_MAY),
+    **permission_assigning.SIGNED_FUNCTIONS,
 }
 
 OPEN = tuple(

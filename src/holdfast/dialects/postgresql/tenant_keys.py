@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.dialects.postgresql.sql import qualified, quote
-from holdfast.dialects.postgresql.tenant_original import kept
+from holdfast.dialects.postgresql.tenant_original import kept, put_back_key
 from holdfast.errors import DeclarationError
 from holdfast.objects import DatabaseObject, Protection, Protections
 from holdfast.policies import Audit, Guard, SoftDelete, Tenant
@@ -60,7 +60,13 @@ def _unique_key(policy: Tenant, protection: Protection, key: UniqueKey, bare: Se
             ),
             (
                 f"alter table {qualified(table)} drop constraint if exists {name}",
-                kept("put_back", protection, "unique key", key.name, table),
+                put_back_key(
+                    protection,
+                    "unique key",
+                    key.name,
+                    table,
+                    f"alter table {qualified(table)} add constraint {name} unique ({_listed(bare)}){deferrable}",
+                ),
             ),
         )
     index = f"{quote(table.schema)}.{name}"
@@ -74,7 +80,16 @@ def _unique_key(policy: Tenant, protection: Protection, key: UniqueKey, bare: Se
             f"drop index if exists {index}",
             f"create unique index {name} on {qualified(table)} ({columns})",
         ),
-        (f"drop index if exists {index}", kept("put_back", protection, "index", key.name, table)),
+        (
+            f"drop index if exists {index}",
+            put_back_key(
+                protection,
+                "index",
+                key.name,
+                table,
+                f"create unique index {name} on {qualified(table)} ({_listed(bare)})",
+            ),
+        ),
     )
 
 
@@ -163,6 +178,10 @@ def _foreign_key(
     clauses = [f"on update {key.on_update.lower()}", f"on delete {action}"]
     if key.deferral:
         clauses.append(key.deferral.lower())
+    anew = (
+        f"alter table {qualified(table)}\n    add constraint {name} foreign key ({_listed(columns[1:])})\n"
+        f"        references {qualified(key.target)} ({_listed(target[1:])})\n        {' '.join(clauses)}"
+    )
     # Of a partitioned table PostgreSQL adds none that is still to be validated.
     later = protection.table.kind != "partitioned"
     if later:
@@ -182,7 +201,7 @@ def _foreign_key(
         ),
         (
             f"alter table {qualified(table)} drop constraint if exists {name}",
-            kept("put_back", protection, "foreign key", key.name, table),
+            put_back_key(protection, "foreign key", key.name, table, anew),
         ),
         finish=(f"alter table {qualified(table)} validate constraint {name}",) if later else (),
     )

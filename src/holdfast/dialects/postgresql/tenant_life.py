@@ -62,6 +62,9 @@ class PostgreSQLTenantLife(TenantLife):
                 return str(uuid.UUID(tenant))
             except ValueError:
                 return None
+        if column.base_type == "bpchar":
+            # The blanks at the end are none of the value's: the journal has it without them.
+            return tenant.rstrip(" ") or None
         return tenant
 
     def journal_tables(self) -> Query:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from holdfast.dialects.postgresql.sql import literal, qualified, quote
+from holdfast.dialects.postgresql.sql import dollar, literal, qualified, quote
 from holdfast.objects import InstalledObject, Protection
 from holdfast.tables import TableName
 
@@ -29,18 +29,30 @@ declare
 begin
     case kind
     when 'policy' then
-        select array_remove(array[
-            case when not c.relrowsecurity then 'alter table %s disable row level security' end,
-            case when not c.relforcerowsecurity then 'alter table %s no force row level security' end], null)
+        -- Of a part that was renamed it was written down by its former name.
+        select case when exists (select from pg_policy as p where p.polrelid = c.oid and p.polname ~ '^holdfast_(tenant|permit)')
+            then (select o.statements from holdfast.original as o
+                  where (o.relation, o.kind, o.name) = (keep.relation, keep.kind, keep.name)
+                  order by (o.part = '') = (keep.part = '') desc limit 1)
+            else array_remove(array[
+                case when not c.relrowsecurity then 'alter table %s disable row level security' end,
+                case when not c.relforcerowsecurity then 'alter table %s no force row level security' end], null) end
         into v_statements
         from pg_class as c
         where c.oid = target::regclass;
     when 'column' then
-        select array[
-            'alter table %s ' || replace(concat_ws(', ',
-                case when not a.attnotnull then format('alter column %I drop not null', a.attname) end,
-                format('alter column %I %s', a.attname,
-                    coalesce('set default ' || pg_get_expr(d.adbin, d.adrelid), 'drop default'))), '%', '%%')]
+        -- A column, or a part, that was renamed, and a part that came since, have ours already.
+        select case when pg_get_expr(d.adbin, d.adrelid) ~ 'holdfast[.]tenant'
+            then (select array(select replace(s, format('alter column %I ', o.name), format('alter column %I ', keep.name))
+                               from unnest(o.statements) as s)
+                  from holdfast.original as o
+                  where (o.relation, o.kind) = (keep.relation, keep.kind)
+                  order by o.part = keep.part desc, o.part = '' desc limit 1)
+            else array[
+                'alter table %s ' || replace(concat_ws(', ',
+                    case when not a.attnotnull then format('alter column %I drop not null', a.attname) end,
+                    format('alter column %I %s', a.attname,
+                        coalesce('set default ' || pg_get_expr(d.adbin, d.adrelid), 'drop default'))), '%', '%%')] end
         into v_statements
         from pg_attribute as a
         left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -94,6 +106,28 @@ def kept(
         f"select holdfast.{what}({protection.relation.id}, {literal(part)}, {literal(kind)}, {literal(name)}, "
         f"{literal(qualified(table))})"
     )
+
+
+def put_back_key(protection: Protection, kind: str, name: str, table: TableName, anew: str) -> str:
+    """Gives a key back as it was; ``anew`` makes it where the text that was written down no longer fits.
+
+    Columns, tables and the key itself may have been renamed since, which the text did not follow.
+    """
+    relation, target = protection.relation.id, literal(qualified(table))
+    of = f"(o.relation, o.part, o.kind, o.name) = ({relation}, '', {literal(kind)}, {literal(name)})"
+    body = f"""\
+begin
+    if exists (select from holdfast.original as o where {of}) then
+        begin
+            perform holdfast.put_back({relation}, '', {literal(kind)}, {literal(name)}, {target});
+            return;
+        exception when undefined_column or undefined_table or invalid_schema_name then
+            delete from holdfast.original as o where {of};
+        end;
+    end if;
+    {anew};
+end"""
+    return f"do {dollar(body)}"
 
 
 def drop_tenant_object(each: InstalledObject) -> tuple[str, ...]:

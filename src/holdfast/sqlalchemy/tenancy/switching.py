@@ -36,7 +36,9 @@ def refuse_unbound_statements(engine: Engine) -> None:
 
 
 def _release(connection: Connection) -> None:
-    connection.info.pop(TENANT, None)
+    # Of one that was lost nothing is left to release, and to ask for its notes would refuse to roll back.
+    if not connection.invalidated:
+        connection.info.pop(TENANT, None)
 
 
 def _checked_in(_connection: object, record: Any) -> None:

@@ -22,6 +22,19 @@ join pg_class as c on c.oid = r.oid and c.relkind = 'v'
 join pg_namespace as n on n.oid = c.relnamespace
 where {_USERS}
     and not exists (select from pg_options_to_table(c.reloptions) as o
+                    where o.option_name = 'security_invoker' and o.option_value::boolean)
+union
+-- One that no role of the application reads is a report of whoever runs the database.
+select 'error', format('%I.%I', n.nspname, c.relname),
+    format('The view %I.%I shows the journal of all tenants with the rights of its owner, %s.', n.nspname, c.relname, pg_get_userbyid(c.relowner)),
+    format('revoke all on %I.%I from public%s;', n.nspname, c.relname,
+        (select string_agg(', ' || quote_ident(j.rolname), '') from judged as j))
+from retold as r
+join pg_class as c on c.oid = r.oid and c.relkind in ('v', 'm')
+join pg_namespace as n on n.oid = c.relnamespace
+where {_USERS}
+    and exists (select from judged as j where not j.rolsuper and has_any_column_privilege(j.oid, c.oid, 'select'))
+    and not exists (select from pg_options_to_table(c.reloptions) as o
                     where o.option_name = 'security_invoker' and o.option_value::boolean)"""
 
 # One that no role of the application reads is a report of whoever runs the database.

@@ -33,7 +33,19 @@ cross join lateral (
                    where o.polrelid = t.oid and o.polname = 'holdfast_tenant_only' and not o.polpermissive
                        and o.polcmd = '*' and {_APPLIES.format(policy="o", role="j.oid")}) as is
 ) as held
-group by t.name, p.polname"""
+group by t.name, p.polname
+union all
+select 'error', format('holdfast.%I', c.relname),
+    format('The policy %I of holdfast.%I shows %s what is of all tenants.', p.polname, c.relname,
+        string_agg(j.rolname, ', ' order by j.rolname)),
+    format('drop policy %I on holdfast.%I;', p.polname, c.relname)
+from pg_class as c
+join pg_policy as p on p.polrelid = c.oid and p.polpermissive and p.polcmd in ('r', '*')
+    and p.polname not in ('holdfast_tenant', 'holdfast_tenant_auditor')
+join judged as j on not j.rolsuper and has_any_column_privilege(j.oid, c.oid, 'select')
+    and {_APPLIES.format(policy="p", role="j.oid")}
+where c.relnamespace = to_regnamespace('holdfast') and c.relname in ('change', 'transaction', 'signing_key')
+group by c.relname, p.polname"""
 
 MISSING = """\
 select 'error', t.name, format('%s has lost its policy %s.', t.name, w.name), '-- holdfast protect'

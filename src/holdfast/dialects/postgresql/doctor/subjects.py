@@ -82,6 +82,17 @@ reach (oid) as (
     join pg_rewrite as w on w.oid = d.objid
     where w.ev_class <> r.oid
 ),
+-- What shows the journal, which is of all tenants.
+retold (oid) as (
+    select c.oid from pg_class as c
+    where c.relnamespace = to_regnamespace('holdfast') and c.relname in ('change', 'transaction', 'signing_key')
+    union
+    select w.ev_class
+    from retold as r
+    join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.classid = 'pg_rewrite'::regclass
+    join pg_rewrite as w on w.oid = d.objid
+    where w.ev_class <> r.oid
+),
 -- Whose functions and views read past row security, whoever calls them.
 unbound (oid) as (
     select r.oid from pg_roles as r where r.rolsuper or r.rolbypassrls
