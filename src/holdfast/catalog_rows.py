@@ -57,6 +57,7 @@ def relation_of(document: Mapping[str, Any]) -> StoredRelation:
             StoredColumn(each["id"], each["name"], each["position"], each["type"]) for each in document["columns"] or ()
         ),
         next_column=document["next_column"],
+        carrier=document.get("carrier") or 0,
         since=datetime.fromisoformat(document["since"]) if document.get("since") else None,
     )
 

@@ -62,6 +62,12 @@ def declare(
     protections = protections_of(inventory)
     relations = {table.name: inventory.relations[number] for number, table in inventory.matches().items()}
     following = max(inventory.relations, default=0) + 1
+    for name, each in protections.items():
+        if each.table.key and relations[name].is_keyed_anew(each.table):
+            # Its changes so far are of rows by another key, so what comes begins a history of its own.
+            relation = Relation(following, name, each.table.key, each.relation.columns)
+            protections[name] = replace(each, relation=relation)
+            following += 1
     new_columns: dict[TableName, Sequence[tuple[str, str]]] = {}
     for name, policies in declared.items():
         table = inventory.tables[name]
@@ -74,7 +80,9 @@ def declare(
             )
         )
         stored = relations.get(name)
-        if stored is not None:
+        if name in protections and not missing:
+            relation = protections[name].relation
+        elif stored is not None and not stored.is_keyed_anew(table):
             relation = stored.for_table(table)
         else:
             relation = Relation(following, name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})

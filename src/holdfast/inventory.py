@@ -39,6 +39,8 @@ class StoredRelation:
     protected: bool
     columns: tuple[StoredColumn, ...]
     next_column: int
+    carrier: int = 0
+    """The oid of the table that has its triggers, 0 for none: where the database was copied, this tells it under any name."""
     since: datetime | None = None
     """From when on every change is in the journal; None where nothing is recorded now."""
 
@@ -78,6 +80,17 @@ class StoredRelation:
         stored = {(each.name, each.type, each.position if same else 0) for each in self.columns}
         present = {(each.name, each.type, each.position if same else 0) for each in table.columns}
         return (self.table, self.key, stored) == (table.name, table.key, present)
+
+    def is_keyed_anew(self, table: TableInfo) -> bool:
+        """Whether other columns are the key by now, and not the same under other names, or others under the same.
+
+        What the journal has for a key is then that of another row, or of none.
+        """
+        own = {each.name: each.id for each in self.columns}
+        present = self.for_table(table).columns
+        return self.key != table.key and [own.get(name) for name in self.key] != [
+            present.get(name) for name in table.key
+        ]
 
     def as_relation(self) -> Relation:
         """The relation by the names that were written down; for a table that may be gone."""
@@ -119,15 +132,16 @@ class Inventory:
         return name in names
 
     def matches(self) -> dict[int, TableInfo]:
-        """Relation id to the table that it means: the same oid, else the same name. No table is meant twice."""
+        """Relation id to the table that it means: the same oid, else the one with its triggers, else the same name. No table is meant twice."""
         by_oid = {table.oid: table for table in self.tables.values() if table.oid}
         found: dict[int, TableInfo] = {}
         taken: set[TableName] = set()
         # What is protected now goes before what once was, and the newer before the older.
         ordered = sorted(self.relations.values(), key=lambda each: (not each.protected, -each.id))
         by_identity = [(each, by_oid.get(each.oid)) for each in ordered]
+        by_triggers = [(each, by_oid.get(each.carrier)) for each in ordered if not each.oid]
         by_name = [(each, self.tables.get(each.table)) for each in ordered]
-        for stored, table in (*by_identity, *by_name):
+        for stored, table in (*by_identity, *by_triggers, *by_name):
             if table is not None and stored.id not in found and table.name not in taken:
                 found[stored.id] = table
                 taken.add(table.name)

@@ -96,6 +96,7 @@ def plan_protect(
         steps.append(left_over_step(dialect, elsewhere))
     steps += finishing
     steps += _gone_steps(dialect, inventory)
+    steps += _keyed_anew_steps(dialect, inventory, protections)
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
@@ -131,6 +132,23 @@ def _gone_steps(dialect: Dialect, inventory: Inventory, names: set[TableName] | 
         )
         for stored in inventory.relations.values()
         if stored.protected and stored.id not in matches and (names is None or stored.table in names)
+    ]
+
+
+def _keyed_anew_steps(
+    dialect: Dialect, inventory: Inventory, protections: Mapping[TableName, Protection]
+) -> list[Step]:
+    """The journal knows the rows of such a table by keys that it does not have any more."""
+    present = {each.relation.id for each in protections.values()}
+    matches = inventory.matches()
+    return [
+        Step(
+            str(stored.table),
+            dialect.unregister(stored.as_relation()),
+            ("the table has another key: keep its history so far, which cannot be undone, and begin a new one",),
+        )
+        for stored in inventory.relations.values()
+        if stored.protected and stored.id in matches and stored.id not in present
     ]
 
 

@@ -158,6 +158,13 @@ def _protections(
             )
         if wanted and table.name not in wanted:
             continue
+        if not table.key or stored.is_keyed_anew(table):
+            raise UnsupportedError(
+                "HF411",
+                f"{shown(table.name)} has another key by now, so which rows were changed is not known any more.",
+                "Look at what was changed with: holdfast show; give the table its former key back, or set the values "
+                "by hand.",
+            )
         present = protections.get(table.name)
         if present is None or present.relation.id != stored.id or present.get(Audit) is None:
             present = Protection(table, stored.for_table(table), stored.policies, stored.added)

@@ -65,9 +65,9 @@ class RecordingFunctions(OneRow):
         )
 
     def insert_by_statement(self) -> str:
-        if self.policy.inserts == "key" and self.key_is_integer:
+        if not self.inserts_in_full and self.key_is_integer:
             return self._insert_runs()
-        after = self.image("n") if self.policy.inserts == "full" else "null"
+        after = self.image("n") if self.inserts_in_full else "null"
         return self._by_statement(self.select_change("from new_rows as n", ["n"], "'I'", self.key("n"), after=after))
 
     def _insert_runs(self) -> str:

@@ -219,6 +219,14 @@ select json_build_object(
     -- In a copy that was dumped and restored the oids are others, and may be those of other tables.
     'oid', case when r.journal_oid = 'holdfast.relation'::regclass
                      and r.system = (select c.system_identifier from pg_control_system() as c) then r.oid::bigint end,
+    -- There the table is known by the triggers that came along, whatever it is called by now.
+    'carrier', (select t.tgrelid::bigint
+                from pg_proc as p
+                join pg_trigger as t on t.tgfoid = p.oid and t.tgparentid = 0
+                where p.pronamespace = 'holdfast'::regnamespace
+                    and p.proname in ('record_delete_' || r.id, 'guard_delete_' || r.id, 'guard_update_' || r.id,
+                                      'soft_delete_mark_' || r.id)
+                group by t.tgrelid order by count(*) desc limit 1),
     'schema', r.schema_name,
     'name', r.table_name,
     'key', r.key_columns,

@@ -132,7 +132,7 @@ class OneRow(Recorder):
     # ------------------------------------------------------------------ inserts and deletes
 
     def insert_by_row(self) -> str:
-        return self._by_row("new", "'I'", after=self.policy.inserts == "full")
+        return self._by_row("new", "'I'", after=self.inserts_in_full)
 
     def delete_by_row(self) -> str:
         return self._by_row("old", "'D'", before=True)

@@ -85,6 +85,13 @@ class Recorder:
         return ",\n    " + (values[0] if len(values) == 1 else f"coalesce({', '.join(values)})")
 
     @property
+    def inserts_in_full(self) -> bool:
+        """Always where a key is checked late: two rows may have it at once, and it must be known which of them left."""
+        table = self.protection.table
+        late = any(unique.deferrable and unique.columns == table.key for unique in table.uniques)
+        return late or self.policy.inserts == "full"
+
+    @property
     def key_is_integer(self) -> bool:
         keys = self.key_columns
         return len(keys) == 1 and keys[0].base_type in ("int2", "int4", "int8")

@@ -69,21 +69,39 @@ def _queries(texts: Iterable[str]) -> tuple[Query, ...]:
 
 def _kept_keys(part: TableUndo) -> str:
     """Where a key is checked late, a row may come to it before the row that has it leaves, as in a swap of keys.
-    The key was then held before and after, which the order of the two alone does not say."""
+    What came and what went does not say by its order then whether the key was held before and after, but by how many did;
+    and for as many of the one as of the other, what is there afterwards says it. What a row was that only came by is not
+    what the transaction found."""
     return f"""\
-update {ROWS} as v set came = false, went = false
+update {ROWS} as v set came = not u.before, went = not u.after,
+    before = case when v.went and (
+            select count(*) from {ROWS} as o
+            where o.relation = {part.relation} and o.key = v.key and o.went and o.before = v.before and o.last_id <= v.last_id
+        ) <= (
+            select count(*) from {ROWS} as o
+            where o.relation = {part.relation} and o.key = v.key and o.came and o.after = v.before and o.last_id < v.last_id
+        ) then null else v.before end
 from (
-    select u.key, max(u.last_id) as last_id
-    from {ROWS} as u
-    where u.relation = {part.relation}
-    group by u.key
-    having (array_agg(u.came order by u.last_id))[1] and (array_agg(u.went order by u.last_id desc))[1]
+    select k.key, coalesce(k.more < 0, h.held) as before, coalesce(k.more > 0, h.held) as after
+    from (
+        select u.key, max(u.last_id) as last_id,
+            nullif(count(*) filter (where u.came) - count(*) filter (where u.went), 0) as more
+        from {ROWS} as u
+        where u.relation = {part.relation}
+        group by u.key
+        having (array_agg(u.came order by u.last_id))[1] and (array_agg(u.went order by u.last_id desc))[1]
+            or (array_agg(u.came order by u.last_id))[1]::integer - (array_agg(u.went order by u.last_id desc))[1]::integer
+                <> count(*) filter (where u.came) - count(*) filter (where u.went)
+    ) as k
+    cross join lateral (
+        select coalesce(
+            (select c.before is not null from holdfast.change as c
+             where c.relation = {part.relation} and c.key = k.key and c.id > k.last_id order by c.id limit 1),
+            exists (select from {part.table} as t where {part.same_row("t", "k.key")})
+        ) as held
+    ) as h
 ) as u
-where v.relation = {part.relation} and v.key = u.key and coalesce(
-    (select c.before is not null from holdfast.change as c
-     where c.relation = {part.relation} and c.key = u.key and c.id > u.last_id order by c.id limit 1),
-    exists (select from {part.table} as t where {part.same_row("t", "u.key")})
-)"""
+where v.relation = {part.relation} and v.key = u.key"""
 
 
 def _lock(part: TableUndo) -> str:

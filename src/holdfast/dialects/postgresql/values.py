@@ -89,8 +89,14 @@ def json_text(column: ColumnInfo, reference: str) -> str:
 def json_value(column: ColumnInfo, reference: str) -> str:
     """The same for an argument of concat(), which writes json out by itself: a cast to text costs as much again."""
     base = column.base_type
+    if base == "bool":
+        # Planned as the bare value; refused where the column is of another type by now, whose text is no JSON.
+        return f"({reference} and true)::text"
     if base in _BARE:
-        return f"{reference}::text"
+        return f"case when true then {reference} else 0 end::text"
+    if base in ("text", "varchar"):
+        # The cast costs nothing, and what the column may be by now (jsonb) is a string too.
+        return f"to_json({reference}::text)"
     if base == "bytea":
         # chr(92) is the backslash; a literal one would depend on standard_conforming_strings.
         return f"to_json(chr(92) || 'x' || encode({reference}, 'hex'))"
