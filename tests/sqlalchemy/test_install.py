@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -136,4 +138,35 @@ def test_a_table_that_is_not_there_is_named(sqlite_database: str) -> None:
     engine = create_engine(sqlite_database)
     with pytest.raises(UnsupportedError, match="HF409: There is no table 'rooms'"):
         install(engine, Base)
+    engine.dispose()
+
+
+def test_a_version_of_the_models_own_needs_no_default(database: str) -> None:
+    class Local(DeclarativeBase):
+        pass
+
+    @protect(Audit(), Version("revision"))
+    class Note(Local):
+        __tablename__ = "notes"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        revision: Mapped[int | None]
+
+    engine = create_engine(database)
+    holdfast.sqlalchemy.bind(engine)
+    Local.metadata.create_all(engine)
+    install(engine, Local)
+    with holdfast.sqlalchemy.Session(engine) as session:
+        notes = [Note(), Note()]
+        session.add_all(notes)
+        session.flush()
+        assert [each.revision for each in notes] == [1, 1]
+        session.execute(sa.update(Note).values(id=Note.id + 10))
+        session.commit()
+        assert {each.revision for each in session.scalars(sa.select(Note))} == {2}
+    with engine.connect() as connection:
+        differences = compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_server_default": True}), Local.metadata
+        )
+    assert [each for each in differences if "notes" in str(each)] == []
     engine.dispose()

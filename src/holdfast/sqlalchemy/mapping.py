@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import FetchedValue, Table, event
+from sqlalchemy import ColumnDefault, FetchedValue, Table, event
 from sqlalchemy.orm import Mapper
 
 from holdfast.policies import SoftDelete, Tenant, Timestamps, Version, find
@@ -37,8 +37,8 @@ def configure(mapper: Mapper[Any]) -> None:
         number = mapper.version_id_col = table.c[version.column]
         mapper.version_id_generator = False
         if number.default is None and number.server_default is None:
-            # The database numbers a new row too, and the ORM would expect the program to.
-            number.server_default = FetchedValue()
+            # The database would number a new row by itself, but the ORM wants to know, and SQLite cannot return it.
+            ColumnDefault(1)._set_parent_with_dispatch(number)
     if find(policies, Timestamps) or find(policies, Version):
         event.listen(mapper.class_, "refresh", note_matched, propagate=True)
     if find(policies, SoftDelete):
