@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+# pytester forgets the modules that a run within the process has imported, and asyncpg cannot be imported twice.
+import asyncpg  # noqa: F401
 import pytest
 import sqlalchemy as sa
 
