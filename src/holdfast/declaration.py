@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.catalog_rows import key_of
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.migrating import KEPT
 from holdfast.errors import DeclarationError
@@ -60,14 +62,8 @@ def declare(
 ) -> Declaration:
     """``declared`` beside what was declared before; HF102 where a column is missing and may not be added."""
     protections = protections_of(inventory)
-    relations = {table.name: inventory.relations[number] for number, table in inventory.matches().items()}
-    following = max(inventory.relations, default=0) + 1
-    for name, each in protections.items():
-        if each.table.key and relations[name].is_keyed_anew(each.table):
-            # Its changes so far are of rows by another key, so what comes begins a history of its own.
-            relation = Relation(following, name, each.table.key, each.relation.columns)
-            protections[name] = replace(each, relation=relation)
-            following += 1
+    relation_of = _relations(inventory, {*protections, *declared})
+    protections = {name: replace(each, relation=relation_of(each.table)) for name, each in protections.items()}
     new_columns: dict[TableName, Sequence[tuple[str, str]]] = {}
     for name, policies in declared.items():
         table = inventory.tables[name]
@@ -79,21 +75,53 @@ def declare(
                 for number, (column, sort) in enumerate(missing, 1)
             )
         )
-        stored = relations.get(name)
-        if name in protections and not missing:
-            relation = protections[name].relation
-        elif stored is not None and not stored.is_keyed_anew(table):
-            relation = stored.for_table(table)
-        else:
-            relation = Relation(following, name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
-            following += 1
-        added = stored.added if stored is not None and stored.protected else ()
+        if dialect.features.hides_rows:
+            table = replace(table, key=_key_within_tenants(table, merged))
+        relation = relation_of(table)
+        added = protections[name].added if name in protections else ()
         if missing:
             new_columns[name] = missing
         protections[name] = Protection(
             as_declared(table, relation, merged), relation, merged, (*added, *(column for column, _ in missing))
         )
     return Declaration(carrying_tenants(dialect, protections), new_columns)
+
+
+def _relations(inventory: Inventory, names: Collection[TableName]) -> Callable[[TableInfo], Relation]:
+    """What the journal is to call these tables: a new number where it does not know one, or not by its present key."""
+    numbers = itertools.count(max(inventory.relations, default=0) + 1)
+    known = {
+        table.name: inventory.relations[number] for number, table in inventory.matches().items() if table.name in names
+    }
+    anew: dict[TableName, int] = {}
+
+    def relation_of(table: TableInfo) -> Relation:
+        stored = known.get(table.name)
+        if stored is None:
+            return Relation(next(numbers), table.name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
+        relation = stored.for_table(table)
+        if not table.key or not stored.is_keyed_anew(table):
+            return relation
+        # What the journal has of such a table is of rows by another key, so what comes begins a history of its own.
+        anew[table.name] = anew.get(table.name) or next(numbers)
+        return replace(relation, id=anew[table.name])
+
+    return relation_of
+
+
+def _key_within_tenants(table: TableInfo, policies: Sequence[Policy]) -> tuple[str, ...]:
+    """The key as it is once the table's unique keys hold within each tenant; a primary key stays as it is."""
+    tenant = find(policies, Tenant)
+    if tenant is None or any(each.primary for each in table.uniques):
+        return table.key
+    columns = tuple(replace(each, nullable=each.nullable and each.name != tenant.column) for each in table.columns)
+    uniques = (
+        each
+        if tenant.column in each.columns or tenant.is_global(each.name, each.columns)
+        else replace(each, columns=(tenant.column, *each.columns))
+        for each in table.uniques
+    )
+    return key_of(columns, tuple(uniques))
 
 
 def as_declared(table: TableInfo, relation: Relation, policies: Sequence[Policy]) -> TableInfo:

@@ -40,7 +40,7 @@ class StoredRelation:
     columns: tuple[StoredColumn, ...]
     next_column: int
     carrier: int = 0
-    """The oid of the table that has its triggers, 0 for none: where the database was copied, this tells it under any name."""
+    """The oid of the table that has its triggers, 0 for none: it tells the table in a copied database by any name."""
     since: datetime | None = None
     """From when on every change is in the journal; None where nothing is recorded now."""
 
@@ -82,15 +82,16 @@ class StoredRelation:
         return (self.table, self.key, stored) == (table.name, table.key, present)
 
     def is_keyed_anew(self, table: TableInfo) -> bool:
-        """Whether other columns are the key by now, and not the same under other names, or others under the same.
+        """Whether the key is other columns by now, so that a key of the journal is that of another row, or of none.
 
-        What the journal has for a key is then that of another row, or of none.
+        The same columns under other names are no other key, and neither are other columns under the names of the
+        former: by these a column is exchanged for one of another type.
         """
+        if not self.key or self.key == table.key:
+            return False
         own = {each.name: each.id for each in self.columns}
         present = self.for_table(table).columns
-        return self.key != table.key and [own.get(name) for name in self.key] != [
-            present.get(name) for name in table.key
-        ]
+        return [own.get(name) for name in self.key] != [present.get(name) for name in table.key]
 
     def as_relation(self) -> Relation:
         """The relation by the names that were written down; for a table that may be gone."""
@@ -132,7 +133,10 @@ class Inventory:
         return name in names
 
     def matches(self) -> dict[int, TableInfo]:
-        """Relation id to the table that it means: the same oid, else the one with its triggers, else the same name. No table is meant twice."""
+        """Relation id to the table that it means: the same oid, else the one with its triggers, else the same name.
+
+        No table is meant twice.
+        """
         by_oid = {table.oid: table for table in self.tables.values() if table.oid}
         found: dict[int, TableInfo] = {}
         taken: set[TableName] = set()
@@ -148,17 +152,42 @@ class Inventory:
         return found
 
     def find(self, stored: StoredRelation) -> TableInfo | None:
-        """The table that a stored relation means, if it is there."""
-        return self.matches().get(stored.id)
+        """The table that a stored relation means, if it is there; HF303 where its rows go by another key by now."""
+        table = self.matches().get(stored.id)
+        if table is not None and stored.is_keyed_anew(table):
+            raise UnsupportedError(
+                "HF303",
+                f"The key of {table.name} is ({', '.join(table.key)}) by now, and its rows are recorded by "
+                f"({', '.join(stored.key)}): which row is meant is not known.",
+                "Record them by the present key, with a history of its own: holdfast protect.",
+            )
+        return table
+
+    def keyed_anew(self, stored: StoredRelation) -> TableInfo | None:
+        """The table whose former history this is, from when it had another key; None where it has no other."""
+        matches = self.matches()
+        own = matches.get(stored.id)
+        if own is not None:
+            return own if stored.is_keyed_anew(own) else None
+        for number, table in matches.items():
+            later = self.relations[number]
+            same = stored.oid == table.oid if stored.oid else stored.table == later.table and stored.key != later.key
+            if same and number > stored.id:
+                return table
+        return None
 
     def recorded(self, name: str) -> StoredRelation:
-        """The table that a person means, as the journal calls it; it may have been renamed since, or be gone."""
+        """The table that a person means, as the journal calls it; it may have been renamed since, or be gone.
+
+        ``table#number`` is one of several histories of a table, by which also a former one can be asked for.
+        """
         matches = self.matches()
         try:
             found = self.resolve(name)
         except UnsupportedError:
             for each in sorted(self.relations.values(), key=lambda each: -each.id):
-                if each.id not in matches and name in (str(each.table), each.table.name):
+                gone = each.id not in matches and name in (str(each.table), each.table.name)
+                if gone or name in (f"{each.table}#{each.id}", f"{each.table.name}#{each.id}"):
                     return each
             raise
         for each in self.relations.values():

@@ -13,6 +13,8 @@ from holdfast.declaration import (
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError, HeldError
 from holdfast.inventory import Inventory, check_columns
+from holdfast.journal_step import journal_step
+from holdfast.keyed_anew import ending, former_histories, notes_of_held
 from holdfast.notes import notes_of
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
 from holdfast.obstacles import check_rights, check_views, refuse_used
@@ -23,7 +25,6 @@ from holdfast.steps import (
     columns_step,
     drop_columns_step,
     finishing_steps,
-    journal_step,
     leaving_step,
     left_over_step,
     online_steps,
@@ -96,11 +97,13 @@ def plan_protect(
         steps.append(left_over_step(dialect, elsewhere))
     steps += finishing
     steps += _gone_steps(dialect, inventory)
-    steps += _keyed_anew_steps(dialect, inventory, protections)
+    former = former_histories(inventory, protections)
+    steps = ending(dialect, former, steps)
     if journal is not None and (steps or inventory.has_journal):
         steps.insert(0, journal)
     check_rights(inventory, steps)
-    return Plan(tuple(steps), (*notes, *notes_of(dialect, inventory, protections)), inventory)
+    notes = (*notes, *notes_of(dialect, inventory, protections), *notes_of_held(inventory, former))
+    return Plan(tuple(steps), notes, inventory)
 
 
 def _left_over(inventory: Inventory, wanted: Iterable[DatabaseObject]) -> list[InstalledObject]:
@@ -132,23 +135,6 @@ def _gone_steps(dialect: Dialect, inventory: Inventory, names: set[TableName] | 
         )
         for stored in inventory.relations.values()
         if stored.protected and stored.id not in matches and (names is None or stored.table in names)
-    ]
-
-
-def _keyed_anew_steps(
-    dialect: Dialect, inventory: Inventory, protections: Mapping[TableName, Protection]
-) -> list[Step]:
-    """The journal knows the rows of such a table by keys that it does not have any more."""
-    present = {each.relation.id for each in protections.values()}
-    matches = inventory.matches()
-    return [
-        Step(
-            str(stored.table),
-            dialect.unregister(stored.as_relation()),
-            ("the table has another key: keep its history so far, which cannot be undone, and begin a new one",),
-        )
-        for stored in inventory.relations.values()
-        if stored.protected and stored.id in matches and stored.id not in present
     ]
 
 
@@ -198,10 +184,13 @@ def _purged(inventory: Inventory, names: set[TableName] | None) -> set[int]:
     """The relations whose history goes: those of the tables by their present names, or last ones if they are gone."""
     matches = inventory.matches()
     present = {
-        number: (matches[number].name if number in matches else each.table)
-        for number, each in inventory.relations.items()
+        number: matches.get(number) or inventory.keyed_anew(each) for number, each in inventory.relations.items()
     }
-    return {number for number, name in present.items() if names is None or name in names}
+    return {
+        number
+        for number, table in present.items()
+        if names is None or (table.name if table is not None else inventory.relations[number].table) in names
+    }
 
 
 def _staying_steps(

@@ -41,6 +41,11 @@ def status(
     """
     declaration = declare(dialect, inventory, declared or {}, add_columns=True)
     installed = {each.identity: each for each in inventory.installed}
+    keyed = {
+        table.name: inventory.relations[number]
+        for number, table in inventory.matches().items()
+        if inventory.relations[number].protected and inventory.relations[number].is_keyed_anew(table)
+    }
     states: list[ObjectState] = []
     seen: set[tuple[str, str, str]] = set()
     for name, protection in declaration.protections.items():
@@ -60,7 +65,11 @@ def status(
             for each in objects
         ]
         stored = inventory.relations.get(protection.relation.id)
-        if stored is None or not stored.protected or not stored.describes(protection.table):
+        former = keyed.get(name)
+        if former is not None:
+            key, was = (", ".join(each.key) for each in (protection.table, former))
+            states.append(ObjectState(table, "", f"key ({key}), which was ({was})", "outdated"))
+        elif stored is None or not stored.protected or not stored.describes(protection.table):
             states.append(ObjectState(table, "", "table description", "outdated"))
     states += _gone(inventory)
     states += [

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from holdfast import __version__
 from holdfast.dialects.base import Dialect
 from holdfast.dialects.checking import check_fillable
-from holdfast.errors import DriftError, UnsupportedError
-from holdfast.inventory import Inventory
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
 from holdfast.tables import TableName
 
@@ -82,11 +80,12 @@ def table_step(
         statements = locked if each.kind in ON_TABLE else unlocked
         if there is not None and not there.replaceable:
             statements += each.drop
-        statements += () if _stands(protection, each) else each.create
+        stands = _stands(protection, each)
+        statements += () if stands else each.create
         if not each.finish:
             statements += dialect.mark(each, __version__)
         on = f" on {each.table}" if each.table not in (None, protection.table.name) else ""
-        actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}{on}")
+        actions.append(f"{'note' if stands else 'replace' if there else 'create'} {each.kind} {each.name}{on}")
     if locked:
         locked += dialect.start_history(protection.relation)
     touched = {each.table for each in stale if each.table is not None}
@@ -108,7 +107,7 @@ def online_steps(
 ) -> list[Step]:
     """What takes long to make, such as an index: before all else, and without keeping anybody from writing."""
     return [
-        _renamed(dialect, protection, each)
+        _noting(dialect, protection, each)
         if _stands(protection, each)
         else Step(
             str(protection.table.name),
@@ -123,17 +122,25 @@ def online_steps(
 
 
 def _stands(protection: Protection, each: DatabaseObject) -> bool:
-    """Whether a unique index is there as it is to be: it followed a rename, and foreign keys may need it."""
+    """Whether an index of ours is over the right columns, although not by what it was noted as: they were renamed.
+
+    Foreign keys may need it, so it cannot go and come again; one that has lost its marker stays if they do.
+    """
+    needed = {key.target_columns for key in protection.table.referenced_by}
     return each.kind == "index" and any(
-        key.name == each.name and key.columns == each.columns and not key.partial for key in protection.table.uniques
+        key.name == each.name
+        and key.columns == each.columns
+        and not key.partial
+        and (key.ours or key.columns in needed)
+        for key in protection.table.uniques
     )
 
 
-def _renamed(dialect: Dialect, protection: Protection, each: DatabaseObject) -> Step:
+def _noting(dialect: Dialect, protection: Protection, each: DatabaseObject) -> Step:
     return Step(
         str(protection.table.name),
         dialect.mark(each, __version__),
-        (f"note {each.kind} {each.name} by its new name",),
+        (f"note {each.kind} {each.name}",),
         (protection.table.name,),
     )
 
@@ -202,75 +209,3 @@ _DROP_ORDER = ("trigger", "policy", "foreign key", "index", "unique key")
 def drop_order(each: DatabaseObject | InstalledObject) -> tuple[int, str]:
     """Triggers go before the functions that they call, references before the keys that they refer to."""
     return (_DROP_ORDER.index(each.kind) if each.kind in _DROP_ORDER else len(_DROP_ORDER)), each.name
-
-
-def journal_step(
-    dialect: Dialect, inventory: Inventory, roles_apart: bool | None
-) -> tuple[Step | None, Dialect, tuple[str, ...]]:
-    """What the journal itself needs, the dialect that knows its owner, and what is weaker than it could be."""
-    state = inventory.state
-    if inventory.has_journal:
-        apart = state.get("journal_owner") == "holdfast"
-    else:
-        _check_may_create(state)
-        possible = bool(state["may_create_role"] or state["role_exists"]) and bool(state["role_usable"])
-        apart = dialect.features.journal_owner and (possible if roles_apart is None else roles_apart)
-    notes = weaknesses(dialect, state, apart=apart)
-    if apart:
-        dialect = dialect.with_owner("holdfast")
-    if not inventory.has_journal:
-        return _journal(dialect, apart, ["create the journal"]), dialect, notes
-    installed = {each.identity: each for each in inventory.installed}
-    actions = []
-    objects = dialect.journal_objects()
-    for each in objects:
-        there = installed.get(each.identity)
-        if is_current(each, there):
-            continue
-        if each.kind == "table" and there is not None:
-            raise DriftError(
-                "HF305",
-                f"The journal's table {each.name} was altered, which only its maker can mend.",
-                "Give it back the columns and keys that it had.",
-            )
-        actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}")
-    wanted = {each.identity for each in objects}
-    left = [each for each in inventory.installed if _is_left(each) and each.identity not in wanted]
-    actions += [f"drop {each.kind} {each.name}" for each in left]
-    if not actions:
-        return None, dialect, notes
-    step = _journal(dialect, apart, actions)
-    dropped = [statement for each in left for statement in dialect.drop_installed(each)]
-    return replace(step, statements=(*dialect.batch(dropped), *step.statements)), dialect, notes
-
-
-def _is_left(each: InstalledObject) -> bool:
-    """What of the journal's own comes and goes: the policies of roles that work for one tenant at a time."""
-    return each.kind == "policy" and not each.per_table
-
-
-def _journal(dialect: Dialect, apart: bool, actions: Sequence[str]) -> Step:
-    return Step("journal", dialect.batch(dialect.install_journal(__version__, apart)), tuple(actions))
-
-
-def _check_may_create(state: Mapping[str, object]) -> None:
-    if not state.get("may_create_schema", True):
-        raise UnsupportedError(
-            "HF404",
-            f"The role {state.get('role')!r} may not create a schema in this database.",
-            "Connect as the database's owner, or have it say: GRANT CREATE ON DATABASE … TO ….",
-        )
-
-
-def weaknesses(dialect: Dialect, state: Mapping[str, object], *, apart: bool) -> tuple[str, ...]:
-    """What protection does not withstand here, and what would make it stronger."""
-    if not dialect.features.journal_owner:
-        return (f"{dialect.title}: {dialect.features.reasons['journal_owner']}.",)
-    if apart:
-        return ()
-    weaker = (
-        f"The journal belongs to {state.get('journal_owner') or state.get('role')!r}, the role in use: whoever "
-        "connects as that role can rewrite history and switch protection off. With a role that may create roles, "
-        "holdfast keeps the two apart."
-    )
-    return (weaker,)

@@ -131,6 +131,10 @@ def _leave_out_unknown(
     held: set[tuple[int, str]] | None = None
     for relation, positions in bare.items():
         since = inventory.relations[relation].since
+        if inventory.keyed_anew(inventory.relations[relation]) is not None:
+            # By a key of then another row is found.
+            bare[relation] = []
+            continue
         older = {each for each in positions if since is None or moment(rows[each].committed) < since}
         if older and held is None:
             readable = "hold" in (inventory.state.get("readable") or ())

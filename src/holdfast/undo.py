@@ -147,23 +147,23 @@ def _protections(
     chosen = []
     for row in touched:
         stored = inventory.relations[row.relation]
-        table = inventory.find(stored)
-        if table is None and wanted:
+        keyed_anew = inventory.keyed_anew(stored)
+        table = keyed_anew or inventory.matches().get(stored.id)
+        if wanted and (table is None or table.name not in wanted):
             continue
         if table is None:
             raise UnsupportedError(
                 "HF411",
-                f"{stored.table} is gone, so what was done to it cannot be taken back.",
+                f"{shown(stored.table)} is gone, so what was done to it cannot be taken back.",
                 "Create the table again and protect it, or undo the other tables with --table.",
             )
-        if wanted and table.name not in wanted:
-            continue
-        if not table.key or stored.is_keyed_anew(table):
+        if keyed_anew is not None:
             raise UnsupportedError(
                 "HF411",
-                f"{shown(table.name)} has another key by now, so which rows were changed is not known any more.",
-                "Look at what was changed with: holdfast show; give the table its former key back, or set the values "
-                "by hand.",
+                f"{shown(table.name)} has another key by now, and what was done is known by the former one "
+                f"({', '.join(stored.key)}): which rows it was done to cannot be told for certain.",
+                f"See it with: holdfast show {transaction}; set the values by hand, or undo the other tables with "
+                "--table.",
             )
         present = protections.get(table.name)
         if present is None or present.relation.id != stored.id or present.get(Audit) is None:

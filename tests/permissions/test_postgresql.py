@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 import holdfast
+from holdfast.cli.undo import user
 from holdfast.database import Database
 from holdfast.errors import HoldfastError, PermissionDeniedError, TenantError, UnsupportedError
 from holdfast.permissions import define_role, grant, held_by, revoke
@@ -16,6 +17,7 @@ from holdfast.signing import SigningKey
 from holdfast.signing_keys import create_key, turn_off, turn_on
 from holdfast.sqlalchemy import explained
 from holdfast.sqlalchemy.permissions import bind_permissions
+from tests.cli.conftest import Shell
 from tests.harness import Protected
 from tests.permissions.conftest import ROLE, Shop, build
 from tests.servers import pg_dump_schema
@@ -227,3 +229,43 @@ def test_with_signed_contexts_a_setting_holds_nothing(postgresql_shop: Shop) -> 
     turn_off(database)
     assert admin.drift() == []
     bare.run(forged, "delete from orders")
+
+
+@pytest.mark.copy_of(build=build)
+def test_with_signed_contexts_who_gives_and_takes_a_role_is_who_signed(postgresql_shop: Shop) -> None:
+    shop = postgresql_shop
+    database = Database(shop.url)
+    key = SigningKey("web", create_key(database, "web"))
+    with shop.admin() as connection:
+        define_role(connection, "lead", ["permission:grant", "order:*", "note:*"])
+        grant(connection, "mia", "lead")
+    engine = sa.create_engine(shop.url.set(username=ROLE), poolclass=sa.NullPool)
+    holdfast.sqlalchemy.bind(engine, signing_key=key)
+    owner = sa.create_engine(shop.url, poolclass=sa.NullPool)
+    holdfast.sqlalchemy.bind(owner)
+
+    def given() -> list[str | None]:
+        """By whom to the one and to the other, as it is recorded: in the table, and for good."""
+        by = [row[0] for row in shop.rows("select granted_by from holdfast.actor_role where actor in ('one', 'two')")]
+        recorded = [who for _, who, told in shop.interventions("grant", "revoke") if told["actor"] in ("one", "two")]
+        return [*by, *recorded]
+
+    turn_on(database)
+    with holdfast.context(actor="mia"), engine.begin() as connection:
+        connection.execute(sa.text("select set_config('holdfast.context', '{\"actor\": \"the boss\"}', true)"))
+        grant(connection, "one", "clerk", granted_by="the boss", reason="she said so")
+        assert revoke(connection, "one", "clerk", revoked_by="the boss")
+        grant(connection, "one", "clerk")
+    assert given() == ["mia", "mia", "mia", "mia"]
+    # Whom the journal belongs to is believed without a signature, on the command line too.
+    with holdfast.context(actor="root"), owner.begin() as connection:
+        grant(connection, "two", "clerk")
+        assert revoke(connection, "two", "clerk", revoked_by="the board")
+    said = Shell(shop.url.render_as_string(hide_password=False))("permissions", "grant", "two", "clerk")
+    assert said.code == 0
+    assert given() == ["mia", user(), "mia", "mia", "mia", "root", "the board", user()]
+    assert Protected(shop.url.render_as_string(hide_password=False)).drift() == []
+    turn_off(database)
+    with holdfast.context(actor="mia"), shop.engine().begin() as connection:
+        grant(connection, "one", "clerk", granted_by="the boss")
+    assert given()[-1] == "the boss"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +13,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from holdfast.database import Database
 from holdfast.doctor import Finding, check_roles, doctor
 from holdfast.errors import RolesError, UnsupportedError
+from holdfast.evidence import seal
+from holdfast.policies import Audit, Permit
 from holdfast.roles import Roles
-from tests.duties import Duties, duties, versions
+from holdfast.signing_keys import create_key, turn_on
+from tests.duties import DECLARED, Duties, duties, versions
 from tests.harness import Protected
 from tests.servers import Servers
 
@@ -29,6 +32,13 @@ def shop(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Duties]:
 def copy(shop: Duties) -> Iterator[Protected]:
     with shop.copy() as protected:
         yield protected
+
+
+@pytest.fixture
+def elsewhere_on(shop: Duties) -> Iterator[str]:
+    """An empty database on the server of the roles."""
+    with shop.server.new_database() as url:
+        yield url
 
 
 def found(protected: Protected, *roles: str) -> list[Finding]:
@@ -173,6 +183,31 @@ BROKEN = {
         ),
         ("definer-view", "materialized-view", "definer-function", "immutable-getter"),
     ),
+    "the journal": Broken(
+        (
+            "create policy report on holdfast.change for select using (true)",
+            "alter table holdfast.transaction disable row level security",
+            "create view changes as select * from holdfast.change",
+            "create materialized view history as select * from holdfast.timeline",
+            "grant select on changes, history, holdfast.timeline to {app}",
+        ),
+        (
+            ("permissive-policy", "error", "holdfast.change"),
+            ("row-security-off", "error", "holdfast.transaction"),
+            ("definer-view", "error", "public.changes"),
+            ("materialized-view", "error", "public.history"),
+            ("privileges", "error", "holdfast.timeline"),
+        ),
+        ("permissive-policy", "row-security-off", "definer-view", "materialized-view"),
+    ),
+    "triggers that do not fire": Broken(
+        (
+            "grant set on parameter session_replication_role to {app}, {readonly}",
+            "alter role {app} in database {database} set session_replication_role = replica",
+        ),
+        (("privileges", "error", "session_replication_role"), ("setting", "error", "{app}")),
+        ("privileges", "setting"),
+    ),
     "keys": Broken(
         (
             "alter table sales.orders add other bigint references customers",
@@ -230,6 +265,62 @@ def test_nothing_is_found_where_nothing_is_wrong(shop: Duties, copy: Protected) 
     assert _refused_at_start(copy, shop.roles) == set()
 
 
+def test_who_can_read_the_keys_that_contexts_are_signed_with(shop: Duties, copy: Protected) -> None:
+    create_key(copy.database, "web")
+    assert found(copy) == []
+    for opened, rule in (
+        ("create policy report on holdfast.signing_key using (true)", "permissive-policy"),
+        ("alter table holdfast.signing_key disable row level security", "row-security-off"),
+        ("create view keys as select * from holdfast.signing_key", "definer-view"),
+    ):
+        copy.run(f"grant select on holdfast.signing_key to {shop.roles.application}", opened)
+        if rule == "definer-view":
+            copy.run(f"grant select on keys to {shop.roles.application}")
+        findings = found(copy)
+        assert {(each.rule, each.severity) for each in findings} == {(rule, "error")}
+        assert _refused_at_start(copy, shop.roles) == {rule}
+        mend(copy, findings)
+        assert found(copy) == []
+
+
+def test_what_holdfast_installs_and_what_stays_within_a_tenant_is_no_finding(shop: Duties, copy: Protected) -> None:
+    roles = shop.roles
+    indexer = f"{roles.application}_indexer"
+    app, auditor = str(roles.application), str(roles.auditor)
+    copy.protect({**DECLARED, "customers": [*DECLARED["customers"], Permit(delete="customer:delete")]})
+    create_key(copy.database, "web")
+    turn_on(copy.database)
+    seal(copy.database)
+    copy.run(
+        f"create role {indexer} login",
+        # As the documentation of the feed has it.
+        f"grant select on all tables in schema holdfast to {indexer}",
+        f"grant insert, update on holdfast.consumer to {indexer}",
+        "create view mine as select * from holdfast.tenant_timeline",
+        "create view changes with (security_invoker) as select * from holdfast.change",
+        "create view report as select * from holdfast.timeline",
+        "create materialized view totals as select operation, count(*) from holdfast.timeline group by 1",
+        "create policy report on holdfast.change for select to pg_read_all_data using (true)",
+        f"grant select on mine, changes to {app}",
+        f"grant select on report, totals to {auditor}",
+    )
+    assert found(copy) == []
+    assert found(copy, auditor) == []
+    for role in (app, auditor, indexer):
+        assert _refused_at_start(copy, replace(roles, application=role)) == set()
+
+
+def test_without_tenants_the_journal_is_nobodys_secret(shop: Duties, elsewhere_on: str) -> None:
+    protected = Protected(elsewhere_on, kept=False)
+    protected.run("create table notes (id int primary key)")
+    protected.protect({"notes": [Audit()]})
+    protected.run(
+        "create view history as select * from holdfast.timeline", f"grant select on history to {shop.roles.application}"
+    )
+    assert {each.rule for each in found(protected, str(shop.roles.application))} <= {"large-objects"}
+    assert _refused_at_start(protected, shop.roles) == set()
+
+
 def _tenant_index(copy: Protected) -> str:
     [(name,)] = copy.rows(
         "select indexrelid::regclass::text from pg_index where indrelid = 'sales.orders'::regclass"
@@ -256,6 +347,7 @@ def _as_before(copy: Protected, roles: Roles) -> None:
         f"alter role {roles.owner} nologin",
         f"revoke {roles.owner}, {roles.all_tenants}, {roles.read_only}, pg_read_server_files from {roles.application}",
         f"alter role {roles.application} reset all",
+        f"revoke all on parameter session_replication_role from {roles.application}, {roles.read_only}",
     )
 
 

@@ -214,7 +214,7 @@ ALTERATIONS = {
     ),
     "key changed": (
         "alter table orders drop constraint orders_pkey; alter table orders add primary key (id, created_at)",
-        ("public.orders", "function record_delete_2", "outdated"),
+        ("public.orders", "key (id, created_at), which was (id)", "outdated"),
     ),
     "table renamed": ("alter table orders rename to purchases", ("public.purchases", "table description", "outdated")),
     "table moved to another schema": (

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from holdfast.errors import GuardError, UnsupportedError
+from holdfast.errors import GuardError, ProtectedError, UnsupportedError
 from holdfast.policies import Audit, Guard
 from tests.harness import Prepared, Protected, journal
 from tests.paths import ITEMS
@@ -283,6 +283,58 @@ def test_truncate_is_refused_or_recorded_as_declared(items: Protected, form: Any
         ("item", "truncate", 2),
         ("item", "truncate", 3),
     ]
+
+
+EVENTS = (
+    "create table event (id integer primary key, what text) partition by range (id)",
+    "create table event_1 partition of event for values from (0) to (10)",
+    "create table event_2 partition of event for values from (10) to (30) partition by range (id)",
+    "create table event_21 partition of event_2 for values from (10) to (20)",
+)
+
+
+@pytest.mark.parametrize(
+    ("added", "key", "truncated"),
+    [
+        ("create table event_3 partition of event for values from (30) to (40)", 31, "event"),
+        ("create table event_3 partition of event_2 for values from (20) to (30)", 21, "event"),
+        ("create table event_3 partition of event_2 for values from (20) to (30)", 21, "event_2"),
+    ],
+)
+def test_truncate_is_refused_while_it_reaches_a_partition_that_would_not_record_it(
+    items: Protected, added: str, key: int, truncated: str
+) -> None:
+    items.run(*EVENTS)
+    items.protect({"event": [Audit()]})
+    # Whoever makes a partition may empty the others.
+    items.run("insert into event values (1, 'a'), (11, 'b')", added, "truncate event_1", "truncate event_21")
+    items.run("insert into event values (1, 'a'), (11, 'b')", f"insert into event_3 values ({key}, 'c')")
+    held = items.rows("select * from event order by id")
+    with pytest.raises(ProtectedError, match=r"HF201: .*unrecorded: of public\.event_3\b") as refused:
+        items.run(f"truncate {truncated}")
+    assert "holdfast protect" in refused.value.hint
+    assert items.rows("select * from event order by id") == held
+    items.protect({"event": [Audit()]})
+    assert items.drift() == []
+    items.run(f"truncate {truncated}")
+    items.undo()
+    assert items.rows("select * from event order by id") == held
+
+
+def test_truncate_is_refused_while_it_reaches_what_inherits_and_would_not_record_it(items: Protected) -> None:
+    items.run("create table special (extra text, primary key (id)) inherits (item)", "insert into special values (9)")
+    held = items.rows("select * from item order by id")
+    with pytest.raises(ProtectedError, match=r"HF201: .*unrecorded: of public\.special\b") as refused:
+        items.run("truncate item")
+    assert "TRUNCATE ONLY public.item" in refused.value.hint
+    items.run("truncate only item")
+    assert items.rows("select id from item") == [(9,)]
+    items.undo()
+    items.protect({"item": [Audit()], "special": [Audit()]})
+    items.run("truncate item")
+    assert items.rows("select id from item") == []
+    items.undo()
+    assert items.rows("select * from item order by id") == held
 
 
 @FORMS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import psycopg
 import pytest
@@ -79,3 +80,119 @@ def told(protected: Protected, table: str) -> Sequence[object]:
 
     changes = protected.log(table)
     return [(each.operation, each.key, but_times(each.before), but_times(each.after)) for each in changes]
+
+
+# Two values of each type that a column has, or has then.
+VALUES = {
+    "smallint": ("1", "-2"),
+    "integer": ("1", "-2"),
+    "bigint": ("1", "4000000000"),
+    "whole": ("1", "-2"),
+    "numeric": ("1.50", "2"),
+    "double precision": ("0.1", "-0"),
+    "boolean": ("true", "false"),
+    "text": ("07", 'a "b" \\'),
+    "varchar(9)": ("07", '"b"'),
+    "char(4)": ("a", '"b"'),
+    "name": ("07", '"b"'),
+    "mood": ("good", "bad"),
+    "jsonb": ("null", '{"a": [1, null]}'),
+    "json": ("null", '{"a":   [1]}'),
+    "bytea": (r"\x00", r"\x01ff"),
+    "uuid": ("d9428888-122b-11e1-b85c-61cd3cbb3210", "d9428888-122b-11e1-b85c-61cd3cbb3211"),
+    "timestamptz": ("2026-01-02 03:04:05.678901+00", "infinity"),
+    "timestamp": ("2026-01-02 03:04:05", "infinity"),
+    "date": ("2026-01-02", "0044-03-15 BC"),
+    "money": ("1.50", "-2"),
+    "oid": ("1", "4000000000"),
+    "regclass": ("pg_class", "pg_type"),
+    "text[]": ("{a,NULL}", "{}"),
+    "integer[]": ("{1,NULL}", "{}"),
+}
+# Of what type a column was: what is recorded of it before `protect` runs again, and what is refused.
+WINDOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "smallint": (("integer", "bigint"), ("text", "jsonb")),
+    "integer": (
+        ("smallint", "bigint", "numeric", "double precision"),
+        ("text", "jsonb", "boolean", "oid", "regclass", "integer[]"),
+    ),
+    "whole": (("bigint",), ("text", "jsonb")),
+    "boolean": ((), ("text", "integer", "jsonb", "text[]")),
+    "numeric": (("integer", "double precision", "text"), ("jsonb", "text[]")),
+    "double precision": (("integer", "numeric", "text"), ("jsonb", "text[]")),
+    "text": (
+        (
+            *("varchar(9)", "char(4)", "name", "mood", "integer", "numeric", "double precision", "boolean"),
+            *("jsonb", "bytea", "uuid", "timestamptz", "date", "text[]", "integer[]"),
+        ),
+        (),
+    ),
+    "varchar(9)": (("text", "jsonb", "uuid", "text[]"), ()),
+    "char(4)": (("text", "varchar(9)"), ("jsonb", "text[]")),
+    "mood": (("text", "jsonb"), ()),
+    "jsonb": (("text", "json", "text[]"), ()),
+    "bytea": ((), ("text", "jsonb", "uuid")),
+    "uuid": (("text",), ("jsonb", "text[]")),
+    "timestamptz": (("text", "timestamp", "date"), ("jsonb", "json", "text[]")),
+    "date": (("text", "timestamptz"), ("jsonb",)),
+    "money": (("integer", "numeric"), ("text", "jsonb")),
+    "text[]": (("text", "jsonb", "integer[]"), ()),
+}
+
+
+@pytest.mark.parametrize("form", ["auto", "row"])
+@pytest.mark.parametrize("old", WINDOW)
+def test_what_is_written_before_protect(postgresql_database: str, old: str, form: Literal["auto", "row"]) -> None:
+    """By a session of before, and by a new one: it is told as it was written, or refused."""
+    protected = Protected(postgresql_database)
+    protected.run("create domain whole as integer", "create type mood as enum ('good', 'bad')")
+    recorded = {f"recorded_{number}": new for number, new in enumerate(WINDOW[old][0])}
+    refused = {f"refused_{number}": new for number, new in enumerate(WINDOW[old][1])}
+    declared: dict[str, list[Policy]] = {}
+    for table in (*recorded, *refused):
+        protected.run(
+            f"create table {table} (id integer primary key, value {old})",
+            f"insert into {table} select id, '{VALUES[old][0]}' from generate_series(1, 5) as id",
+        )
+        declared[table] = [Audit(form=form, inserts="full")]
+    protected.protect(declared)
+    states: dict[str, list[str]] = {table: [] for table in declared}
+    url = libpq_url(postgresql_database)
+    with psycopg.connect(url, autocommit=True) as session, psycopg.connect(url, autocommit=True) as other:
+        for table in declared:
+            for statement in (*written(table, VALUES[old], 1), *written(table, VALUES[old], 2)):
+                session.execute(statement)
+        for table, new in (recorded | refused).items():
+            protected.run(f"alter table {table} alter value type {new} using '{VALUES[new][0]}'")
+            for writer, row in ((session, 3), (other, 4)):
+                states[table].append(protected.checksum(table))
+                if table in recorded:
+                    with writer.transaction():
+                        for statement in written(table, VALUES[new], row):
+                            writer.execute(statement)
+                    continue
+                for statement in written(table, VALUES[new], row):
+                    with pytest.raises(psycopg.ProgrammingError):
+                        writer.execute(statement)
+
+    protected.protect({})
+
+    for table, new in refused.items():
+        assert {protected.checksum(table)} == set(states[table]), new
+        states[table] = [protected.checksum(table)]
+        protected.run(*written(table, VALUES[new], 5))
+    assert protected.rows("select count(*) from holdfast.timeline where before is null and after is null") == [(0,)]
+    for table, new in (recorded | refused).items():
+        window = dict.fromkeys(change.transaction for change in protected.log(table)[-3 * len(states[table]) :])
+        for transaction, state in zip(reversed(window), reversed(states[table]), strict=True):
+            protected.undo(transaction)
+            assert protected.checksum(table) == state, new
+
+
+def written(table: str, values: tuple[str, str], row: int) -> tuple[str, ...]:
+    """Three statements, each of them one change."""
+    return (
+        f"insert into {table} values ({row + 100}, '{values[1]}')",
+        f"update {table} set value = '{values[1]}' where id = {row}",
+        f"delete from {table} where id = {row}",
+    )

@@ -22,9 +22,9 @@ from holdfast.dialects import dialect_for
 from holdfast.dialects.base import Dialect
 from holdfast.inspector import inspect
 from holdfast.inventory import Inventory
+from holdfast.journal_step import journal_step
 from holdfast.obstacles import check_views, refuse_used
 from holdfast.sqlalchemy.tables import policies_of
-from holdfast.steps import journal_step
 from holdfast.tables import TableName
 
 ROLES_APART = "holdfast_roles_apart"

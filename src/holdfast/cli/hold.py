@@ -53,7 +53,7 @@ def hold(
         stored = inventory.recorded(table)
         name, value = shown(stored.table), json.loads(row_key(inventory, stored, key))
     if ending:
-        _release(database, name, value, reason)
+        _release(database, table, name, value, reason)
     elif place(database, table, value, reason=str(reason), actor=user()):
         say(f"{name} {key_text(value)} is under legal hold.")
     else:
@@ -74,8 +74,8 @@ def _list(database: Database, *, as_json: bool) -> None:
         note("No row is under legal hold.")
 
 
-def _release(database: Database, name: str, key: Any, reason: str | None) -> None:
-    released = release(database, name, key, reason=reason, actor=user())
+def _release(database: Database, table: str, name: str, key: Any, reason: str | None) -> None:
+    released = release(database, table, key, reason=reason, actor=user())
     if not released:
         say(f"{name} {key_text(key)} is not under legal hold{' for that reason' if reason else ''}.")
         raise click.exceptions.Exit(NO)

@@ -7,9 +7,9 @@ import click
 from holdfast.cli.failing import NO
 from holdfast.cli.opening import Settings, reading, settings_of, url_option
 from holdfast.cli.printing import note, plural, say, say_json, say_table
+from holdfast.journal_step import weaknesses
 from holdfast.status import JOURNAL, PARTITION
 from holdfast.status import status as states_of
-from holdfast.steps import weaknesses
 from holdfast.toml import declared
 from holdfast.waiting import waiting
 

@@ -49,7 +49,8 @@ class Choosing:
         present = self.protection.table.columns if self.protection else ()
         # What a column was called that is gone; the ids are those of present names, whatever they were before.
         gone = {number: name for number, name in recorded if number not in self.relation.columns.values()}
-        ids = {**gone, **{self.relation.columns[column.name]: column.name for column in present}}
+        there = [column.name for column in present] if self.protection else self.relation.columns
+        ids = {**gone, **{self.relation.columns[name]: name for name in there}}
         if columns is None:
             kept = self._kept() - set(replace)
             chosen = {number for number, name in ids.items() if number in gone or name not in kept}

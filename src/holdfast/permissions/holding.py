@@ -53,7 +53,9 @@ class Acting:
     def connection(self) -> Connection | None:
         """That of the transaction in hand, if there is one."""
         connection = self.transaction() if self.transaction is not None else None
-        return connection if connection is not None and not connection.closed and connection.in_transaction() else None
+        if connection is None or connection.closed or connection.invalidated:
+            return None
+        return connection if connection.in_transaction() else None
 
 
 present_actor: ContextVar[Acting | None] = ContextVar("holdfast_acting", default=None)

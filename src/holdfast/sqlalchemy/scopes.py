@@ -153,6 +153,9 @@ def _note_failure(context: ExceptionContext) -> None:
 
 
 def _has_failed(connection: Connection) -> bool:
+    if connection.invalidated:
+        # Its notes are lost with it, and to ask for them might connect anew; the commit itself will be refused.
+        return False
     transaction, failed = connection.get_transaction(), connection.info.get(_FAILED)
     return transaction is not None and failed is not None and failed() is transaction
 

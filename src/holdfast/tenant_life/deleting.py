@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,19 +12,18 @@ from sqlalchemy import Connection
 
 from holdfast.database import execute
 from holdfast.dialects.tenant_life import Rows
-from holdfast.errors import HeldError, TenantError, UnsupportedError
+from holdfast.errors import UnsupportedError
 from holdfast.holds import freeze
 from holdfast.install import patiently
 from holdfast.moving_holds import follow_holds
-from holdfast.tables import TableName
 from holdfast.tenant_life.certificate import certificate_of, check_file, written
+from holdfast.tenant_life.counting import Counting
 from holdfast.tenant_life.exporting import Progress, count_all
+from holdfast.tenant_life.held import refuse_held
 from holdfast.tenant_life.history import count_history, forget_history
 from holdfast.tenant_life.ledger import (
     DEADLINE,
     DELETE,
-    Entry,
-    close,
     drop_locks,
     flat,
     read_ledger,
@@ -48,7 +47,7 @@ def plan_deletion(place: Place, tenant: str, *, keep_history: bool = False, reas
         refuse_half_done(entries, tenant, DELETE)
         for query in place.life.settings():
             execute(connection, query)
-        see_all(connection, place.database.dialect, tuple(each for group in rows for each in group), reason, None)
+        see_all(connection, place.database.dialect, flat(rows), reason, None)
         run = _Run(connection, work, manifest, rows, keep_history, 1_000, None)
         counts = {manifest.called(table.name): count for table, (count, _) in count_all(connection, work, rows).items()}
         changes = count_history(connection, place, tenant, manifest.relations)
@@ -98,15 +97,15 @@ def remove(
 ) -> Deleted:
     """The deletion itself, on a connection that is alone at work on the tenant.
 
-    ``copied`` are the tables the rows of which are elsewhere by now: HF483 where another one has rows.
+    ``copied`` are the tables whose rows a move has elsewhere by now: HF483 where another table has rows.
     """
     check_file(certificate)
     with connection.begin():
         manifest = work.place.manifest(connection, permissions=permissions)
         rows = manifest.rows_of(work.place.life, work.tenant)
         begun = unfinished(read_ledger(connection, work.place, work.tenant), DELETE)
-    run = _Run(connection, work, manifest, rows, keep_history, batch, progress, permissions, copied)
-    counted = run.begin(begun)
+    counted = Counting(connection, work, manifest, rows, keep_history, copied).begin(begun)
+    run = _Run(connection, work, manifest, rows, keep_history, batch, progress, permissions)
     run.delete_rows(counted)
     changes = None
     if not keep_history:
@@ -124,78 +123,10 @@ class _Run:
     batch: int
     progress: Progress | None
     permissions: bool = True
-    copied: Collection[str] | None = None
     flat: tuple[Rows, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.flat = flat(self.rows)
-
-    def begin(self, begun: Sequence[Entry]) -> dict[str, Any]:
-        """Closes the tenant and counts what is there, once; the number and checksum of the rows of each table."""
-        for each in reversed(begun):
-            if each.step == "counted":
-                if each.details["keep_history"] != self.keep_history:
-                    what = "keep" if each.details["keep_history"] else "remove"
-                    raise TenantError(
-                        "HF484",
-                        f"This deletion was begun to {what} the history.",
-                        "Go on in the same way.",
-                    )
-                return self._with_newcomers(dict(each.details["tables"]))
-        with self.work.transaction(self.connection, self.flat):
-            there = any(int(execute(self.connection, self._life.count(each))[0][0]) for each in self.flat)
-            if not there and not begun:
-                raise no_tenant(self.work.tenant)
-            self.refuse_held()
-        close(self.connection, self.work, self.flat, DELETE, {})
-        with self.work.transaction(self.connection, self.flat):
-            counted = {
-                self.manifest.called(table.name): {"rows": count, "checksum": checksum}
-                for table, (count, checksum) in count_all(self.connection, self.work, self.rows).items()
-            }
-            self._refuse_uncopied({name for name, each in counted.items() if each["rows"]})
-            details = {"step": "counted", "tables": counted, "keep_history": self.keep_history}
-            self.work.record(self.connection, DELETE, details)
-        return counted
-
-    def _with_newcomers(self, counted: dict[str, Any]) -> dict[str, Any]:
-        """What was counted, and the tables that have come since: they are closed from here on."""
-        new = tuple(each for each in self.flat if self.manifest.called(each.table.name) not in counted)
-        if not new:
-            return counted
-        with self.work.transaction(self.connection, new):
-            self._refuse_uncopied(self._filled(new))
-        close(self.connection, self.work, new, DELETE, {})
-        with self.work.transaction(self.connection, new):
-            filled = self._filled(new)
-            if self.copied is not None and filled:
-                drop_locks(self.connection, self.work, new)
-            else:
-                more = count_all(self.connection, self.work, (new,))
-                counted |= {
-                    self.manifest.called(table.name): {"rows": count, "checksum": checksum}
-                    for table, (count, checksum) in more.items()
-                }
-                details = {"step": "counted", "tables": counted, "keep_history": self.keep_history}
-                self.work.record(self.connection, DELETE, details)
-        self._refuse_uncopied(filled)
-        return counted
-
-    def _filled(self, rows: Sequence[Rows]) -> set[str]:
-        return {
-            self.manifest.called(each.table.name)
-            for each in rows
-            if int(execute(self.connection, self._life.count(each))[0][0])
-        }
-
-    def _refuse_uncopied(self, filled: Collection[str]) -> None:
-        if self.copied is not None and (lost := sorted(set(filled) - set(self.copied))):
-            raise UnsupportedError(
-                "HF483",
-                f"Rows of tenant {self.work.tenant!r} came to {', '.join(lost)} after the copies were compared, "
-                "and are nowhere else; they were not deleted.",
-                "Bring them there yourself, delete them here, and run the command again.",
-            )
 
     def refuse_held(self) -> None:
         refuse_held(self.connection, self.work, self.manifest, self.flat, keep_history=self.keep_history)
@@ -258,24 +189,3 @@ class _Run:
     @property
     def _life(self) -> Any:
         return self.work.place.life
-
-
-def refuse_held(
-    connection: Connection, work: Work, manifest: Manifest, rows: Sequence[Rows], *, keep_history: bool
-) -> None:
-    """HF421 where a row is under legal hold; where the history goes, also a row that was."""
-    held = []
-    for each in rows:
-        protection = manifest.protections.get(each.table.name)
-        if protection is not None and protection.table.key:
-            found = execute(connection, work.place.life.held(protection, each))
-            held += [(shown(each.table.name), row.key) for row in found]
-    if not keep_history:
-        found = execute(connection, work.place.life.history.held(work.tenant, manifest.relations))
-        held += [(shown(TableName(row.schema_name, row.table_name)), row.key) for row in found]
-    for table, key in held:
-        raise HeldError(
-            "HF421",
-            f"{table} {key} is under legal hold, so the tenant {work.tenant!r} stays.",
-            f"When it need not be held any more: holdfast hold {table} KEY --release.",
-        )

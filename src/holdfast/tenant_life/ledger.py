@@ -108,7 +108,7 @@ def drop_locks(connection: Connection, work: Work, rows: Sequence[Rows]) -> None
 
 
 def flat(rows: Sequence[Sequence[Rows]]) -> tuple[Rows, ...]:
-    """The tables one by one; the roles' are among them, for an actor of the tenant may give and take roles."""
+    """Each table by itself. Those of the roles are closed like any other: an actor of the tenant may give them."""
     return tuple(each for group in rows for each in group)
 
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from holdfast.database import execute
 from holdfast.errors import TenantError, UnsupportedError
 from holdfast.tenant_life.archive import open_archive
-from holdfast.tenant_life.deleting import refuse_held, remove
+from holdfast.tenant_life.deleting import remove
 from holdfast.tenant_life.exporting import Progress, count_all, export
+from holdfast.tenant_life.held import refuse_held
 from holdfast.tenant_life.importing import bring
 from holdfast.tenant_life.ledger import (
     DELETE,
@@ -50,9 +51,9 @@ def plan_move(source: Place, target: Place, tenant: str, *, reason: str = "dry r
         manifest = source.manifest(connection, permissions=apart)
         rows = manifest.rows_of(source.life, tenant)
         refuse_half_done(read_ledger(connection, source, tenant), tenant, MOVE, DELETE)
-        each_of = flat(rows)
-        see_all(connection, source.database.dialect, each_of, reason, None)
-        counts = {manifest.called(e.table.name): int(execute(connection, source.life.count(e))[0][0]) for e in each_of}
+        every = flat(rows)
+        see_all(connection, source.database.dialect, every, reason, None)
+        counts = {manifest.called(e.table.name): int(execute(connection, source.life.count(e))[0][0]) for e in every}
         if not any(counts.values()) and not unfinished(read_ledger(connection, source, tenant), MOVE):
             raise no_tenant(tenant)
         transaction.rollback()
@@ -95,10 +96,8 @@ def move_tenant(
             entries = read_ledger(connection, source, tenant)
         deleted = _deleted(tenant, entries)
         if deleted is None:
-            counted = [each for each in unfinished(entries, DELETE) if each.step == "counted"]
-            if counted:
-                copied = set(counted[-1].details["tables"])
-            else:
+            copied = _counted(entries)
+            if copied is None:
                 _close_newcomers(connection, work, unfinished(entries, MOVE), apart)
                 copied = _compare(work, there, rows, apart)
             deleted = remove(
@@ -118,13 +117,25 @@ def move_tenant(
 
 def _deleted(tenant: str, entries: Sequence[Entry]) -> Deleted | None:
     """The deletion of the move that is in hand, if it had come to its end."""
-    since = entries.index(unfinished(entries, MOVE)[0])
-    for each in entries[since:]:
+    for each in _since(entries):
         if each.kind == DELETE and each.step == "done":
             document = each.details["certificate"]
             rows = {name: int(found["rows"]) for name, found in document["tables"].items()}
             return Deleted(tenant, rows, document["history"].get("removed"), document)
     return None
+
+
+def _counted(entries: Sequence[Entry]) -> set[str] | None:
+    """The tables that were compared and then counted, if the deletion of the move in hand has come that far."""
+    for each in reversed(_since(entries)):
+        if each.kind == DELETE and each.step == "counted":
+            return set(each.details["tables"])
+    return None
+
+
+def _since(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """From the beginning of the move that is in hand."""
+    return entries[entries.index(unfinished(entries, MOVE)[0]) :]
 
 
 def _apart(source: Place, target: Place) -> bool:
@@ -155,26 +166,30 @@ def _begin(connection: Connection, work: Work, there: Work, apart: bool, keep_hi
             raise TenantError(
                 "HF484", f"A move of tenant {work.tenant!r} to {target} was begun.", "Go on with that one."
             )
+        # What is copied now must not be written afterwards.
+        if _counted(entries) is None:
+            _close_newcomers(connection, work, begun, apart)
         return str(begun[0].details["archive"])
     refuse_half_done(entries, work.tenant, MOVE)
-    each_of = flat(rows)
-    with work.transaction(connection, each_of):
-        if not any(int(execute(connection, work.place.life.count(each))[0][0]) for each in each_of):
+    every = flat(rows)
+    with work.transaction(connection, every):
+        if not any(int(execute(connection, work.place.life.count(each))[0][0]) for each in every):
             raise no_tenant(work.tenant)
-        refuse_held(connection, work, manifest, each_of, keep_history=keep_history)
+        refuse_held(connection, work, manifest, every, keep_history=keep_history)
     archive = str(uuid.uuid4())
-    closed = [manifest.called(each.table.name) for each in each_of]
-    close(connection, work, each_of, MOVE, {"archive": archive, "target": there.place.name, "tables": closed})
+    closed = [manifest.called(each.table.name) for each in every]
+    close(connection, work, every, MOVE, {"archive": archive, "target": there.place.name, "tables": closed})
     return archive
 
 
 def _close_newcomers(connection: Connection, work: Work, begun: Sequence[Entry], apart: bool) -> None:
-    """A table may have come since the tenant was closed, and what is compared must not be written any more."""
+    """Closes the tables that have come since the tenant was closed."""
     with connection.begin():
         manifest = work.place.manifest(connection, permissions=apart)
         rows = manifest.rows_of(work.place.life, work.tenant)
-    known = {name for each in begun for name in each.details.get("tables", ())}
-    new = tuple(each for each in flat(rows) if manifest.called(each.table.name) not in known)
+    # An entry without tables is of an earlier release: then all are closed once more.
+    closed = {name for each in begun for name in each.details.get("tables", ())}
+    new = tuple(each for each in flat(rows) if manifest.called(each.table.name) not in closed)
     if new:
         names = [manifest.called(each.table.name) for each in new]
         close(connection, work, new, MOVE, {**begun[0].details, "tables": names})
@@ -224,7 +239,8 @@ def _compare(work: Work, there: Work, rows: Mapping[str, int], apart: bool) -> s
         raise UnsupportedError(
             "HF483",
             f"The copies differ in {', '.join(wrong)}; nothing was deleted.",
-            "Somebody has written the tenant's rows in the target, or a table came meanwhile. Give the move up "
-            "(holdfast tenants reopen), delete the copy that is in the target, and begin anew.",
+            "Somebody has written the tenant's rows in the target, or a table came meanwhile. Make them equal there "
+            "and run the command again. Or give the move up (holdfast tenants reopen), delete the copy that is in "
+            "the target, and begin anew.",
         )
     return set(here)

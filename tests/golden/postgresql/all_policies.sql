@@ -82,12 +82,12 @@ begin
         begin
             if v_old."id" = v_new."id" then
                 if v_old."status" is distinct from v_new."status" then
-                    v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"), 'null'));
-                    v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"), 'null'));
+                    v_before := concat(v_before, ',"2":', coalesce(to_json(v_old."status"::text), 'null'));
+                    v_after := concat(v_after, ',"2":', coalesce(to_json(v_new."status"::text), 'null'));
                 end if;
                 if v_old."total" is distinct from v_new."total" then
-                    v_before := concat(v_before, ',"3":', coalesce(to_json(v_old."total"), 'null'));
-                    v_after := concat(v_after, ',"3":', coalesce(to_json(v_new."total"), 'null'));
+                    v_before := concat(v_before, ',"3":', coalesce(case when true then to_json(v_old."total") else to_json((nullif(v_old."total", v_old."total") || '{}') like '') end, 'null'));
+                    v_after := concat(v_after, ',"3":', coalesce(case when true then to_json(v_new."total") else to_json((nullif(v_new."total", v_new."total") || '{}') like '') end, 'null'));
                 end if;
                 if row(v_old."note")::record *<> row(v_new."note")::record then
                     v_before := concat(v_before, ',"4":', coalesce(to_json(v_old."note"::text), 'null'));
@@ -98,13 +98,13 @@ begin
                     v_after := concat(v_after, ',"5":', coalesce(case when v_new."email" is not null then '"***"' end, 'null'));
                 end if;
                 if v_old."deleted_at" is distinct from v_new."deleted_at" then
-                    v_before := concat(v_before, ',"7":', coalesce(to_json(v_old."deleted_at"), 'null'));
-                    v_after := concat(v_after, ',"7":', coalesce(to_json(v_new."deleted_at"), 'null'));
+                    v_before := concat(v_before, ',"7":', coalesce(case when true then to_json(v_old."deleted_at") else to_json((nullif(v_old."deleted_at", v_old."deleted_at") || '{}') like '') end, 'null'));
+                    v_after := concat(v_after, ',"7":', coalesce(case when true then to_json(v_new."deleted_at") else to_json((nullif(v_new."deleted_at", v_new."deleted_at") || '{}') like '') end, 'null'));
                 end if;
                 if v_after is null then
                     return null;
                 end if;
-                v_key := v_old."id"::text;
+                v_key := case when true then v_old."id"::text else (v_old."id" & 0)::text end;
                 v_operation := case when v_old."deleted_at" is null and v_new."deleted_at" is not null then 'S' when v_old."deleted_at" is not null and v_new."deleted_at" is null then 'R' else 'U' end;
                 v_before := '{' || substr(v_before, 2) || '}';
                 v_after := '{' || substr(v_after, 2) || '}';
@@ -125,46 +125,46 @@ begin
         end if;
     end if;
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-    select pg_current_xact_id(), now(), 1, case when o."id" is null or n."id" is null then 'U' else case when o."deleted_at" is null and n."deleted_at" is not null then 'S' when o."deleted_at" is not null and n."deleted_at" is null then 'R' else 'U' end end, case when o."id" is null then n."id"::text else o."id"::text end, null,
+    select pg_current_xact_id(), now(), 1, case when o."id" is null or n."id" is null then 'U' else case when o."deleted_at" is null and n."deleted_at" is not null then 'S' when o."deleted_at" is not null and n."deleted_at" is null then 'R' else 'U' end end, case when o."id" is null then case when true then n."id"::text else (n."id" & 0)::text end else case when true then o."id"::text else (o."id" & 0)::text end end, null,
         case when o."id" is null then null
         when n."id" is null then concat(
-            '{"1":', o."id"::text,
-            ',"2":', to_json(o."status"),
-            ',"3":', coalesce(to_json(o."total"), 'null'),
+            '{"1":', case when true then o."id"::text else round(o."id")::text end,
+            ',"2":', to_json(o."status"::text),
+            ',"3":', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(o."note"::text), 'null'),
             ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
-            ',"8":', to_json(o."created_at"),
-            ',"9":', to_json(o."updated_at"),
-            ',"10":', o."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || '{}') like '') end,
+            ',"10":', case when true then o."version"::text else round(o."version")::text end, '}'
         )
         else '{' || concat_ws(',',
-            case when o."id" is distinct from n."id" then '"1":' || coalesce(o."id"::text, 'null') end,
-            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status")::text, 'null') end,
-            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(case when true then o."id"::text else round(o."id")::text end, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status"::text)::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
-            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end::text, 'null') end
         ) || '}' end,
         case when n."id" is null then null
         when o."id" is null then concat(
-            '{"1":', n."id"::text,
-            ',"2":', to_json(n."status"),
-            ',"3":', coalesce(to_json(n."total"), 'null'),
+            '{"1":', case when true then n."id"::text else round(n."id")::text end,
+            ',"2":', to_json(n."status"::text),
+            ',"3":', coalesce(case when true then to_json(n."total") else to_json((nullif(n."total", n."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(n."note"::text), 'null'),
             ',"5":', coalesce(case when n."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(n."deleted_at"), 'null'),
-            ',"8":', to_json(n."created_at"),
-            ',"9":', to_json(n."updated_at"),
-            ',"10":', n."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(n."deleted_at") else to_json((nullif(n."deleted_at", n."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(n."created_at") else to_json((nullif(n."created_at", n."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(n."updated_at") else to_json((nullif(n."updated_at", n."updated_at") || '{}') like '') end,
+            ',"10":', case when true then n."version"::text else round(n."version")::text end, '}'
         )
         else '{' || concat_ws(',',
-            case when o."id" is distinct from n."id" then '"1":' || coalesce(n."id"::text, 'null') end,
-            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status")::text, 'null') end,
-            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(case when true then n."id"::text else round(n."id")::text end, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status"::text)::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(case when true then to_json(n."total") else to_json((nullif(n."total", n."total") || '{}') like '') end::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
-            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(case when true then to_json(n."deleted_at") else to_json((nullif(n."deleted_at", n."deleted_at") || '{}') like '') end::text, 'null') end
         ) || '}' end
     from old_rows as o
     full join new_rows as n on o."id" = n."id"
@@ -193,17 +193,17 @@ declare
     v_xid xid8;
 begin
     insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-    select pg_current_xact_id(), now(), 1, 'D', o."id"::text, null,
+    select pg_current_xact_id(), now(), 1, 'D', case when true then o."id"::text else (o."id" & 0)::text end, null,
         concat(
-            '{"1":', o."id"::text,
-            ',"2":', to_json(o."status"),
-            ',"3":', coalesce(to_json(o."total"), 'null'),
+            '{"1":', case when true then o."id"::text else round(o."id")::text end,
+            ',"2":', to_json(o."status"::text),
+            ',"3":', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(o."note"::text), 'null'),
             ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
-            ',"8":', to_json(o."created_at"),
-            ',"9":', to_json(o."updated_at"),
-            ',"10":', o."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || '{}') like '') end,
+            ',"10":', case when true then o."version"::text else round(o."version")::text end, '}'
         ),
         null
     from old_rows as o;
@@ -229,20 +229,49 @@ as $holdfast$
 #variable_conflict use_variable
 declare
     v_rows bigint;
+    v_missed text;
     v_xid xid8;
 begin
+    -- What was made below the table since has no trigger that would record its rows. A TRUNCATE has locked all that it
+    -- reaches; TRUNCATE ONLY leaves what inherits alone.
+    with recursive below as (
+        select i.inhrelid as oid from pg_inherits as i where i.inhparent = tg_relid
+        union
+        select i.inhrelid from below as b join pg_inherits as i on i.inhparent = b.oid
+    )
+    select string_agg(b.oid::regclass::text, ', ' order by b.oid::regclass::text) into v_missed
+    from below as b
+    join pg_class as c on c.oid = b.oid
+    where c.relkind <> 'p'
+        and not exists (
+            select from pg_trigger as t
+            where t.tgrelid = b.oid and t.tgname = 'holdfast_record_truncate' and t.tgenabled in ('O', 'A'))
+        and exists (
+            select from pg_locks as l
+            where l.locktype = 'relation' and l.relation = b.oid and l.mode = 'AccessExclusiveLock' and l.granted
+                and l.pid = pg_backend_pid()
+                and l.database = (select d.oid from pg_database as d where d.datname = current_database()));
+    if v_missed is not null then
+        raise exception using errcode = 'HF201',
+            message = concat('TRUNCATE of public.orders would remove rows unrecorded: of ', v_missed, '.'),
+            hint = 'Protect these tables too, or leave them as they are with TRUNCATE ONLY public.orders.';
+    end if;
+    if (select c.relkind = 'p' from pg_class as c where c.oid = tg_relid) then
+        -- Its rows are in the partitions, which record them.
+        return null;
+    end if;
     execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
+select pg_current_xact_id(), now(), 1, ''T'', case when true then o."id"::text else (o."id" & 0)::text end, null,
     concat(
-        ''{"1":'', o."id"::text,
-        '',"2":'', to_json(o."status"),
-        '',"3":'', coalesce(to_json(o."total"), ''null''),
+        ''{"1":'', case when true then o."id"::text else round(o."id")::text end,
+        '',"2":'', to_json(o."status"::text),
+        '',"3":'', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || ''{}'') like '''') end, ''null''),
         '',"4":'', coalesce(to_json(o."note"::text), ''null''),
         '',"5":'', coalesce(case when o."email" is not null then ''"***"'' end, ''null''),
-        '',"7":'', coalesce(to_json(o."deleted_at"), ''null''),
-        '',"8":'', to_json(o."created_at"),
-        '',"9":'', to_json(o."updated_at"),
-        '',"10":'', o."version"::text, ''}''
+        '',"7":'', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || ''{}'') like '''') end, ''null''),
+        '',"8":'', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || ''{}'') like '''') end,
+        '',"9":'', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || ''{}'') like '''') end,
+        '',"10":'', case when true then o."version"::text else round(o."version")::text end, ''}''
     ),
     null
 from only %I.%I as o', tg_table_schema, tg_table_name);

@@ -16,32 +16,32 @@ begin
         v_xid := holdfast.record_transaction();
     end if;
     begin
-        v_key := new."id"::text;
+        v_key := case when true then new."id"::text else (new."id" & 0)::text end;
         v_after := concat(
-            '{"1":', new."id"::text,
-            ',"2":', to_json(new."status"),
-            ',"3":', coalesce(to_json(new."total"), 'null'),
+            '{"1":', case when true then new."id"::text else round(new."id")::text end,
+            ',"2":', to_json(new."status"::text),
+            ',"3":', coalesce(case when true then to_json(new."total") else to_json((nullif(new."total", new."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(new."note"::text), 'null'),
             ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
-            ',"8":', to_json(new."created_at"),
-            ',"9":', to_json(new."updated_at"),
-            ',"10":', new."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(new."deleted_at") else to_json((nullif(new."deleted_at", new."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(new."created_at") else to_json((nullif(new."created_at", new."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(new."updated_at") else to_json((nullif(new."updated_at", new."updated_at") || '{}') like '') end,
+            ',"10":', case when true then new."version"::text else round(new."version")::text end, '}'
         );
     exception when datatype_mismatch then
         -- A column's type was changed while this session lasts, and its expressions are of the old one.
         execute $query$
-        select r."id"::text,
+        select case when true then r."id"::text else (r."id" & 0)::text end,
             concat(
-            '{"1":', r."id"::text,
-            ',"2":', to_json(r."status"),
-            ',"3":', coalesce(to_json(r."total"), 'null'),
+            '{"1":', case when true then r."id"::text else round(r."id")::text end,
+            ',"2":', to_json(r."status"::text),
+            ',"3":', coalesce(case when true then to_json(r."total") else to_json((nullif(r."total", r."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(r."note"::text), 'null'),
             ',"5":', coalesce(case when r."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(r."deleted_at"), 'null'),
-            ',"8":', to_json(r."created_at"),
-            ',"9":', to_json(r."updated_at"),
-            ',"10":', r."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(r."deleted_at") else to_json((nullif(r."deleted_at", r."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(r."created_at") else to_json((nullif(r."created_at", r."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(r."updated_at") else to_json((nullif(r."updated_at", r."updated_at") || '{}') like '') end,
+            ',"10":', case when true then r."version"::text else round(r."version")::text end, '}'
         )
         from (select ($1).*) as r
         $query$
@@ -76,38 +76,38 @@ declare
 begin
     begin
         if not (old."id" = new."id") then
-            v_key := old."id"::text;
-            v_moved_to := new."id"::text;
+            v_key := case when true then old."id"::text else (old."id" & 0)::text end;
+            v_moved_to := case when true then new."id"::text else (new."id" & 0)::text end;
             v_before := concat(
-                '{"1":', old."id"::text,
-                ',"2":', to_json(old."status"),
-                ',"3":', coalesce(to_json(old."total"), 'null'),
+                '{"1":', case when true then old."id"::text else round(old."id")::text end,
+                ',"2":', to_json(old."status"::text),
+                ',"3":', coalesce(case when true then to_json(old."total") else to_json((nullif(old."total", old."total") || '{}') like '') end, 'null'),
                 ',"4":', coalesce(to_json(old."note"::text), 'null'),
                 ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
-                ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
-                ',"8":', to_json(old."created_at"),
-                ',"9":', to_json(old."updated_at"),
-                ',"10":', old."version"::text, '}'
+                ',"7":', coalesce(case when true then to_json(old."deleted_at") else to_json((nullif(old."deleted_at", old."deleted_at") || '{}') like '') end, 'null'),
+                ',"8":', case when true then to_json(old."created_at") else to_json((nullif(old."created_at", old."created_at") || '{}') like '') end,
+                ',"9":', case when true then to_json(old."updated_at") else to_json((nullif(old."updated_at", old."updated_at") || '{}') like '') end,
+                ',"10":', case when true then old."version"::text else round(old."version")::text end, '}'
             );
             v_after := concat(
-                '{"1":', new."id"::text,
-                ',"2":', to_json(new."status"),
-                ',"3":', coalesce(to_json(new."total"), 'null'),
+                '{"1":', case when true then new."id"::text else round(new."id")::text end,
+                ',"2":', to_json(new."status"::text),
+                ',"3":', coalesce(case when true then to_json(new."total") else to_json((nullif(new."total", new."total") || '{}') like '') end, 'null'),
                 ',"4":', coalesce(to_json(new."note"::text), 'null'),
                 ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
-                ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
-                ',"8":', to_json(new."created_at"),
-                ',"9":', to_json(new."updated_at"),
-                ',"10":', new."version"::text, '}'
+                ',"7":', coalesce(case when true then to_json(new."deleted_at") else to_json((nullif(new."deleted_at", new."deleted_at") || '{}') like '') end, 'null'),
+                ',"8":', case when true then to_json(new."created_at") else to_json((nullif(new."created_at", new."created_at") || '{}') like '') end,
+                ',"9":', case when true then to_json(new."updated_at") else to_json((nullif(new."updated_at", new."updated_at") || '{}') like '') end,
+                ',"10":', case when true then new."version"::text else round(new."version")::text end, '}'
             );
         else
             if old."status" is distinct from new."status" then
-                v_before := concat(v_before, ',"2":', coalesce(to_json(old."status"), 'null'));
-                v_after := concat(v_after, ',"2":', coalesce(to_json(new."status"), 'null'));
+                v_before := concat(v_before, ',"2":', coalesce(to_json(old."status"::text), 'null'));
+                v_after := concat(v_after, ',"2":', coalesce(to_json(new."status"::text), 'null'));
             end if;
             if old."total" is distinct from new."total" then
-                v_before := concat(v_before, ',"3":', coalesce(to_json(old."total"), 'null'));
-                v_after := concat(v_after, ',"3":', coalesce(to_json(new."total"), 'null'));
+                v_before := concat(v_before, ',"3":', coalesce(case when true then to_json(old."total") else to_json((nullif(old."total", old."total") || '{}') like '') end, 'null'));
+                v_after := concat(v_after, ',"3":', coalesce(case when true then to_json(new."total") else to_json((nullif(new."total", new."total") || '{}') like '') end, 'null'));
             end if;
             if row(old."note")::record *<> row(new."note")::record then
                 v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text), 'null'));
@@ -118,74 +118,74 @@ begin
                 v_after := concat(v_after, ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'));
             end if;
             if old."deleted_at" is distinct from new."deleted_at" then
-                v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at"), 'null'));
-                v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at"), 'null'));
+                v_before := concat(v_before, ',"7":', coalesce(case when true then to_json(old."deleted_at") else to_json((nullif(old."deleted_at", old."deleted_at") || '{}') like '') end, 'null'));
+                v_after := concat(v_after, ',"7":', coalesce(case when true then to_json(new."deleted_at") else to_json((nullif(new."deleted_at", new."deleted_at") || '{}') like '') end, 'null'));
             end if;
             if old."created_at" is distinct from new."created_at" then
-                v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at"), 'null'));
-                v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at"), 'null'));
+                v_before := concat(v_before, ',"8":', coalesce(case when true then to_json(old."created_at") else to_json((nullif(old."created_at", old."created_at") || '{}') like '') end, 'null'));
+                v_after := concat(v_after, ',"8":', coalesce(case when true then to_json(new."created_at") else to_json((nullif(new."created_at", new."created_at") || '{}') like '') end, 'null'));
             end if;
             if old."updated_at" is distinct from new."updated_at" then
-                v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at"), 'null'));
-                v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at"), 'null'));
+                v_before := concat(v_before, ',"9":', coalesce(case when true then to_json(old."updated_at") else to_json((nullif(old."updated_at", old."updated_at") || '{}') like '') end, 'null'));
+                v_after := concat(v_after, ',"9":', coalesce(case when true then to_json(new."updated_at") else to_json((nullif(new."updated_at", new."updated_at") || '{}') like '') end, 'null'));
             end if;
             if old."version" is distinct from new."version" then
-                v_before := concat(v_before, ',"10":', coalesce(old."version"::text, 'null'));
-                v_after := concat(v_after, ',"10":', coalesce(new."version"::text, 'null'));
+                v_before := concat(v_before, ',"10":', coalesce(case when true then old."version"::text else round(old."version")::text end, 'null'));
+                v_after := concat(v_after, ',"10":', coalesce(case when true then new."version"::text else round(new."version")::text end, 'null'));
             end if;
             if v_after is null then
                 return null;
             end if;
-            v_key := old."id"::text;
+            v_key := case when true then old."id"::text else (old."id" & 0)::text end;
             v_before := '{' || substr(v_before, 2) || '}';
             v_after := '{' || substr(v_after, 2) || '}';
         end if;
     exception when datatype_mismatch then
         -- A column's type was changed while this session lasts, and its expressions are of the old one.
         execute $query$
-        select o."id"::text,
-            case when not (o."id" = n."id") then n."id"::text end,
+        select case when true then o."id"::text else (o."id" & 0)::text end,
+            case when not (o."id" = n."id") then case when true then n."id"::text else (n."id" & 0)::text end end,
             case when o."id" = n."id" then '{' || concat_ws(',',
-            case when o."id" is distinct from n."id" then '"1":' || coalesce(o."id"::text, 'null') end,
-            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status")::text, 'null') end,
-            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(case when true then o."id"::text else round(o."id")::text end, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status"::text)::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
-            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end,
-            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(o."created_at")::text, 'null') end,
-            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(o."updated_at")::text, 'null') end,
-            case when o."version" is distinct from n."version" then '"10":' || coalesce(o."version"::text, 'null') end
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || '{}') like '') end::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || '{}') like '') end::text, 'null') end,
+            case when o."version" is distinct from n."version" then '"10":' || coalesce(case when true then o."version"::text else round(o."version")::text end, 'null') end
         ) || '}' else concat(
-            '{"1":', o."id"::text,
-            ',"2":', to_json(o."status"),
-            ',"3":', coalesce(to_json(o."total"), 'null'),
+            '{"1":', case when true then o."id"::text else round(o."id")::text end,
+            ',"2":', to_json(o."status"::text),
+            ',"3":', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(o."note"::text), 'null'),
             ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
-            ',"8":', to_json(o."created_at"),
-            ',"9":', to_json(o."updated_at"),
-            ',"10":', o."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || '{}') like '') end,
+            ',"10":', case when true then o."version"::text else round(o."version")::text end, '}'
         ) end,
             case when o."id" = n."id" then '{' || concat_ws(',',
-            case when o."id" is distinct from n."id" then '"1":' || coalesce(n."id"::text, 'null') end,
-            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status")::text, 'null') end,
-            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
+            case when o."id" is distinct from n."id" then '"1":' || coalesce(case when true then n."id"::text else round(n."id")::text end, 'null') end,
+            case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status"::text)::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(case when true then to_json(n."total") else to_json((nullif(n."total", n."total") || '{}') like '') end::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
-            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end,
-            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(n."created_at")::text, 'null') end,
-            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(n."updated_at")::text, 'null') end,
-            case when o."version" is distinct from n."version" then '"10":' || coalesce(n."version"::text, 'null') end
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(case when true then to_json(n."deleted_at") else to_json((nullif(n."deleted_at", n."deleted_at") || '{}') like '') end::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(case when true then to_json(n."created_at") else to_json((nullif(n."created_at", n."created_at") || '{}') like '') end::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(case when true then to_json(n."updated_at") else to_json((nullif(n."updated_at", n."updated_at") || '{}') like '') end::text, 'null') end,
+            case when o."version" is distinct from n."version" then '"10":' || coalesce(case when true then n."version"::text else round(n."version")::text end, 'null') end
         ) || '}' else concat(
-            '{"1":', n."id"::text,
-            ',"2":', to_json(n."status"),
-            ',"3":', coalesce(to_json(n."total"), 'null'),
+            '{"1":', case when true then n."id"::text else round(n."id")::text end,
+            ',"2":', to_json(n."status"::text),
+            ',"3":', coalesce(case when true then to_json(n."total") else to_json((nullif(n."total", n."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(n."note"::text), 'null'),
             ',"5":', coalesce(case when n."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(n."deleted_at"), 'null'),
-            ',"8":', to_json(n."created_at"),
-            ',"9":', to_json(n."updated_at"),
-            ',"10":', n."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(n."deleted_at") else to_json((nullif(n."deleted_at", n."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(n."created_at") else to_json((nullif(n."created_at", n."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(n."updated_at") else to_json((nullif(n."updated_at", n."updated_at") || '{}') like '') end,
+            ',"10":', case when true then n."version"::text else round(n."version")::text end, '}'
         ) end,
             not (row(o."id", o."status", o."total", o."email", o."deleted_at", o."created_at", o."updated_at", o."version") is distinct from row(n."id", n."status", n."total", n."email", n."deleted_at", n."created_at", n."updated_at", n."version") or row(o."note")::record *<> row(n."note")::record)
         from (select ($1).*) as o, (select ($2).*) as n
@@ -234,32 +234,32 @@ begin
         v_xid := holdfast.record_transaction();
     end if;
     begin
-        v_key := old."id"::text;
+        v_key := case when true then old."id"::text else (old."id" & 0)::text end;
         v_before := concat(
-            '{"1":', old."id"::text,
-            ',"2":', to_json(old."status"),
-            ',"3":', coalesce(to_json(old."total"), 'null'),
+            '{"1":', case when true then old."id"::text else round(old."id")::text end,
+            ',"2":', to_json(old."status"::text),
+            ',"3":', coalesce(case when true then to_json(old."total") else to_json((nullif(old."total", old."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(old."note"::text), 'null'),
             ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
-            ',"8":', to_json(old."created_at"),
-            ',"9":', to_json(old."updated_at"),
-            ',"10":', old."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(old."deleted_at") else to_json((nullif(old."deleted_at", old."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(old."created_at") else to_json((nullif(old."created_at", old."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(old."updated_at") else to_json((nullif(old."updated_at", old."updated_at") || '{}') like '') end,
+            ',"10":', case when true then old."version"::text else round(old."version")::text end, '}'
         );
     exception when datatype_mismatch then
         -- A column's type was changed while this session lasts, and its expressions are of the old one.
         execute $query$
-        select r."id"::text,
+        select case when true then r."id"::text else (r."id" & 0)::text end,
             concat(
-            '{"1":', r."id"::text,
-            ',"2":', to_json(r."status"),
-            ',"3":', coalesce(to_json(r."total"), 'null'),
+            '{"1":', case when true then r."id"::text else round(r."id")::text end,
+            ',"2":', to_json(r."status"::text),
+            ',"3":', coalesce(case when true then to_json(r."total") else to_json((nullif(r."total", r."total") || '{}') like '') end, 'null'),
             ',"4":', coalesce(to_json(r."note"::text), 'null'),
             ',"5":', coalesce(case when r."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(to_json(r."deleted_at"), 'null'),
-            ',"8":', to_json(r."created_at"),
-            ',"9":', to_json(r."updated_at"),
-            ',"10":', r."version"::text, '}'
+            ',"7":', coalesce(case when true then to_json(r."deleted_at") else to_json((nullif(r."deleted_at", r."deleted_at") || '{}') like '') end, 'null'),
+            ',"8":', case when true then to_json(r."created_at") else to_json((nullif(r."created_at", r."created_at") || '{}') like '') end,
+            ',"9":', case when true then to_json(r."updated_at") else to_json((nullif(r."updated_at", r."updated_at") || '{}') like '') end,
+            ',"10":', case when true then r."version"::text else round(r."version")::text end, '}'
         )
         from (select ($1).*) as r
         $query$
@@ -286,20 +286,49 @@ as $holdfast$
 #variable_conflict use_variable
 declare
     v_rows bigint;
+    v_missed text;
     v_xid xid8;
 begin
+    -- What was made below the table since has no trigger that would record its rows. A TRUNCATE has locked all that it
+    -- reaches; TRUNCATE ONLY leaves what inherits alone.
+    with recursive below as (
+        select i.inhrelid as oid from pg_inherits as i where i.inhparent = tg_relid
+        union
+        select i.inhrelid from below as b join pg_inherits as i on i.inhparent = b.oid
+    )
+    select string_agg(b.oid::regclass::text, ', ' order by b.oid::regclass::text) into v_missed
+    from below as b
+    join pg_class as c on c.oid = b.oid
+    where c.relkind <> 'p'
+        and not exists (
+            select from pg_trigger as t
+            where t.tgrelid = b.oid and t.tgname = 'holdfast_record_truncate' and t.tgenabled in ('O', 'A'))
+        and exists (
+            select from pg_locks as l
+            where l.locktype = 'relation' and l.relation = b.oid and l.mode = 'AccessExclusiveLock' and l.granted
+                and l.pid = pg_backend_pid()
+                and l.database = (select d.oid from pg_database as d where d.datname = current_database()));
+    if v_missed is not null then
+        raise exception using errcode = 'HF201',
+            message = concat('TRUNCATE of public.orders would remove rows unrecorded: of ', v_missed, '.'),
+            hint = 'Protect these tables too, or leave them as they are with TRUNCATE ONLY public.orders.';
+    end if;
+    if (select c.relkind = 'p' from pg_class as c where c.oid = tg_relid) then
+        -- Its rows are in the partitions, which record them.
+        return null;
+    end if;
     execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-select pg_current_xact_id(), now(), 1, ''T'', o."id"::text, null,
+select pg_current_xact_id(), now(), 1, ''T'', case when true then o."id"::text else (o."id" & 0)::text end, null,
     concat(
-        ''{"1":'', o."id"::text,
-        '',"2":'', to_json(o."status"),
-        '',"3":'', coalesce(to_json(o."total"), ''null''),
+        ''{"1":'', case when true then o."id"::text else round(o."id")::text end,
+        '',"2":'', to_json(o."status"::text),
+        '',"3":'', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || ''{}'') like '''') end, ''null''),
         '',"4":'', coalesce(to_json(o."note"::text), ''null''),
         '',"5":'', coalesce(case when o."email" is not null then ''"***"'' end, ''null''),
-        '',"7":'', coalesce(to_json(o."deleted_at"), ''null''),
-        '',"8":'', to_json(o."created_at"),
-        '',"9":'', to_json(o."updated_at"),
-        '',"10":'', o."version"::text, ''}''
+        '',"7":'', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || ''{}'') like '''') end, ''null''),
+        '',"8":'', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || ''{}'') like '''') end,
+        '',"9":'', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || ''{}'') like '''') end,
+        '',"10":'', case when true then o."version"::text else round(o."version")::text end, ''}''
     ),
     null
 from only %I.%I as o', tg_table_schema, tg_table_name);

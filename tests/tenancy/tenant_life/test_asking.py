@@ -65,6 +65,26 @@ def test_numbers_and_uuids(postgresql_database: str) -> None:
     assert shop.log() == []
 
 
+@pytest.mark.parametrize("spelled", ["ab", "ab ", "ab   ", "ab       "])
+def test_blanks_at_the_end_are_none_of_a_value_of_fixed_width(postgresql_database: str, spelled: str) -> None:
+    shop = Protected(postgresql_database, kept=False)
+    shop.run("create table t (id int primary key, tenant_id char(5) not null, body text)")
+    shop.protect({"t": [Tenant(), Audit()]})
+    shop.run("insert into t values (1, 'ab', 'x'), (2, 'abc', 'x')", "update t set body = 'secret' where id = 1")
+
+    def killed(table: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        delete_tenant(Place(shop.database), "ab", reason="r", progress=killed)
+    deleted = delete_tenant(Place(shop.database), spelled, reason="r")
+    assert (deleted.tenant, deleted.rows["t"], deleted.changes) == ("ab", 1, 3)
+    assert {change.key for change in shop.log()} == {2}
+    for nobody in ("a", " ab", "     ", "abcdef"):
+        with pytest.raises(RequestError, match="HF480"):
+            delete_tenant(Place(shop.database), nobody, reason="r")
+
+
 def test_who_does_not_see_all_is_told(shop: Protected, tmp_path: Path) -> None:
     with login(shop) as app:
         shop.run(

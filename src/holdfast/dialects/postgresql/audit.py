@@ -11,6 +11,7 @@ from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit, SoftDelete, Tenant
 
 _TRANSACTION = "    v_xid xid8;\n"
+_TRUNCATE = "holdfast_record_truncate"
 
 
 class RecordingFunctions(OneRow):
@@ -134,12 +135,50 @@ end"""
         """Every row is recorded before it goes. The table is named at run time: it may be any partition."""
         statement = self.select_change("from only", ["o"], "'T'", self.key("o"), before=self.image("o"))
         template = statement.replace("%", "%%").removesuffix(";") + " %I.%I as o"
-        return (
-            f"declare\n    v_rows bigint;\n{_TRANSACTION}begin\n"
-            f"    execute format({literal(template)}, tg_table_schema, tg_table_name);\n"
-            "    get diagnostics v_rows = row_count;\n"
-            "    if v_rows > 0 then\n" + indent(RECORD_TRANSACTION, " " * 8) + "\n    end if;\n    return null;\nend"
-        )
+        table = self.protection.table
+        hint = "Run holdfast protect, which takes in the partitions that were added."
+        if table.kind != "partitioned":
+            hint = f"Protect these tables too, or leave them as they are with TRUNCATE ONLY {table.name}."
+        return f"""\
+declare
+    v_rows bigint;
+    v_missed text;
+{_TRANSACTION}begin
+    -- What was made below the table since has no trigger that would record its rows. A TRUNCATE has locked all that it
+    -- reaches; TRUNCATE ONLY leaves what inherits alone.
+    with recursive below as (
+        select i.inhrelid as oid from pg_inherits as i where i.inhparent = tg_relid
+        union
+        select i.inhrelid from below as b join pg_inherits as i on i.inhparent = b.oid
+    )
+    select string_agg(b.oid::regclass::text, ', ' order by b.oid::regclass::text) into v_missed
+    from below as b
+    join pg_class as c on c.oid = b.oid
+    where c.relkind <> 'p'
+        and not exists (
+            select from pg_trigger as t
+            where t.tgrelid = b.oid and t.tgname = {literal(_TRUNCATE)} and t.tgenabled in ('O', 'A'))
+        and exists (
+            select from pg_locks as l
+            where l.locktype = 'relation' and l.relation = b.oid and l.mode = 'AccessExclusiveLock' and l.granted
+                and l.pid = pg_backend_pid()
+                and l.database = (select d.oid from pg_database as d where d.datname = current_database()));
+    if v_missed is not null then
+        raise exception using errcode = 'HF201',
+            message = concat({literal(f"TRUNCATE of {table.name} would remove rows unrecorded: of ")}, v_missed, '.'),
+            hint = {literal(hint)};
+    end if;
+    if (select c.relkind = 'p' from pg_class as c where c.oid = tg_relid) then
+        -- Its rows are in the partitions, which record them.
+        return null;
+    end if;
+    execute format({literal(template)}, tg_table_schema, tg_table_name);
+    get diagnostics v_rows = row_count;
+    if v_rows > 0 then
+{indent(RECORD_TRANSACTION, "        ")}
+    end if;
+    return null;
+end"""
 
     def _by_statement(self, statement: str) -> str:
         return (
@@ -188,10 +227,12 @@ def recording(
             )
         )
         if event == "truncate":
-            for target in table.partitions or (table.name,):
+            # A table that has partitions records nothing itself: it looks for those that would not record.
+            below = table.children if table.kind == "partitioned" else ()
+            for target in (table.name, *below):
                 objects.append(
                     trigger(
-                        "holdfast_record_truncate",
+                        _TRUNCATE,
                         target,
                         name,
                         "before truncate",

@@ -214,19 +214,28 @@ from pg_roles as r
 where r.rolname = current_user"""
 
 RELATIONS = """\
+with carrier as materialized (
+    -- Whose triggers call the functions of a relation. A partition has some of its table's own; what may be on another
+    -- table, soft_delete_parent_ID_NUMBER, tells nothing.
+    select distinct on (t.relation) t.relation, t.oid
+    from (
+        select substring(p.proname from '^(?:record|guard|stamp|soft_delete|tenant|permit)_(?:[a-z_]+_)?([0-9]+)$') as relation,
+            c.oid, c.relispartition, count(*) as triggers
+        from pg_trigger as t
+        join pg_proc as p on p.oid = t.tgfoid
+        join pg_class as c on c.oid = t.tgrelid
+        where p.pronamespace = 'holdfast'::regnamespace and t.tgparentid = 0
+        group by 1, c.oid
+    ) as t
+    where t.relation is not null
+    order by t.relation, t.relispartition, t.triggers desc, t.oid
+)
 select json_build_object(
     'id', r.id,
     -- In a copy that was dumped and restored the oids are others, and may be those of other tables.
-    'oid', case when r.journal_oid = 'holdfast.relation'::regclass
-                     and r.system = (select c.system_identifier from pg_control_system() as c) then r.oid::bigint end,
+    'oid', case when own.oids then r.oid::bigint end,
     -- There the table is known by the triggers that came along, whatever it is called by now.
-    'carrier', (select t.tgrelid::bigint
-                from pg_proc as p
-                join pg_trigger as t on t.tgfoid = p.oid and t.tgparentid = 0
-                where p.pronamespace = 'holdfast'::regnamespace
-                    and p.proname in ('record_delete_' || r.id, 'guard_delete_' || r.id, 'guard_update_' || r.id,
-                                      'soft_delete_mark_' || r.id)
-                group by t.tgrelid order by count(*) desc limit 1),
+    'carrier', case when not own.oids then (select c.oid::bigint from carrier as c where c.relation = r.id::text) end,
     'schema', r.schema_name,
     'name', r.table_name,
     'key', r.key_columns,
@@ -240,6 +249,10 @@ select json_build_object(
     'next_column', (select coalesce(max(c.id), 0) + 1 from holdfast.relation_column as c where c.relation = r.id)
 ) as document
 from holdfast.relation as r
+cross join lateral (
+    select r.journal_oid = 'holdfast.relation'::regclass
+        and r.system = (select c.system_identifier from pg_control_system() as c) as oids
+) as own
 order by r.id"""
 
 CATALOG = Catalog(TABLES, STATE, RELATIONS, INSTALLED, roles="select r.duty, r.name from holdfast.role as r")

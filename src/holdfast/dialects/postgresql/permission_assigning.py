@@ -41,8 +41,9 @@ begin
     end loop;
 end"""
 
-# The tenant's own role goes before one of the same name that every tenant has.
-ASSIGN = """\
+# {by} says who does it, where that is not whoever the caller names. The tenant's own role goes before one of the same
+# name that every tenant has.
+_ASSIGN = """\
 #variable_conflict use_variable
 declare
     v_role_tenant text := (
@@ -51,7 +52,7 @@ declare
         order by r.tenant desc
         limit 1);
 begin
-    if v_role_tenant is null then
+{by}    if v_role_tenant is null then
         return false;
     end if;
     perform holdfast.may_assign(tenant, v_role_tenant, role);
@@ -66,13 +67,13 @@ begin
     return true;
 end"""
 
-WITHDRAW = """\
+_WITHDRAW = """\
 #variable_conflict use_variable
 declare
     v_role_tenant text;
     v_found boolean := false;
 begin
-    for v_role_tenant in
+{by}    for v_role_tenant in
         select a.role_tenant from holdfast.actor_role as a
         where a.tenant = withdraw_role.tenant and a.actor = withdraw_role.actor and a.role = withdraw_role.role
     loop
@@ -88,43 +89,38 @@ begin
     return v_found;
 end"""
 
-# Where a context counts only with a signature, who gives or takes a role is who signed; the journal's owner is believed.
-_SIGNED = """\
-begin
+# Where a context counts only with a signature, it is who signed; the journal's owner is believed, who can read the keys.
+_WHO_SIGNED = """\
     if holdfast.signed_context() is not null or not pg_has_role(session_user, current_user, 'usage') then
-        {by} := holdfast.signed_context() ->> 'actor';
+        {variable} := holdfast.signed_context() ->> 'actor';
     end if;
 """
+
+
+def _functions(*, signed: bool) -> dict[str, str]:
+    def body(template: str, variable: str) -> str:
+        return template.format(by=_WHO_SIGNED.format(variable=variable) if signed else "")
+
+    return {
+        "assign_role(text, text, text, timestamptz, text, text)": journal_function(
+            "assign_role(tenant text, actor text, role text, expires_at timestamptz, granted_by text, reason text)",
+            "boolean",
+            body(_ASSIGN, "granted_by"),
+            definer=True,
+        ),
+        "withdraw_role(text, text, text, text, text)": journal_function(
+            "withdraw_role(tenant text, actor text, role text, withdrawn_by text, reason text)",
+            "boolean",
+            body(_WITHDRAW, "withdrawn_by"),
+            definer=True,
+        ),
+    }
+
 
 FUNCTIONS = {
     "may_assign(text, text, text)": journal_function(
         "may_assign(tenant text, role_tenant text, role text)", "void", MAY_ASSIGN, definer=True
     ),
-    "assign_role(text, text, text, timestamptz, text, text)": journal_function(
-        "assign_role(tenant text, actor text, role text, expires_at timestamptz, granted_by text, reason text)",
-        "boolean",
-        ASSIGN,
-        definer=True,
-    ),
-    "withdraw_role(text, text, text, text, text)": journal_function(
-        "withdraw_role(tenant text, actor text, role text, withdrawn_by text, reason text)",
-        "boolean",
-        WITHDRAW,
-        definer=True,
-    ),
+    **_functions(signed=False),
 }
-
-SIGNED_FUNCTIONS = {
-    "assign_role(text, text, text, timestamptz, text, text)": journal_function(
-        "assign_role(tenant text, actor text, role text, expires_at timestamptz, granted_by text, reason text)",
-        "boolean",
-        ASSIGN.replace("begin\n", _SIGNED.format(by="granted_by"), 1),
-        definer=True,
-    ),
-    "withdraw_role(text, text, text, text, text)": journal_function(
-        "withdraw_role(tenant text, actor text, role text, withdrawn_by text, reason text)",
-        "boolean",
-        WITHDRAW.replace("begin\n", _SIGNED.format(by="withdrawn_by"), 1),
-        definer=True,
-    ),
-}
+SIGNED_FUNCTIONS = _functions(signed=True)

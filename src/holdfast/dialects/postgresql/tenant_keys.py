@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.dialects.postgresql.sql import qualified, quote
-from holdfast.dialects.postgresql.tenant_original import kept, put_back_key
+from holdfast.dialects.postgresql.tenant_bare import drop_key
+from holdfast.dialects.postgresql.tenant_original import OWN_INDEX, kept
 from holdfast.errors import DeclarationError
-from holdfast.objects import DatabaseObject, Protection, Protections
+from holdfast.objects import DatabaseObject, Kind, Protection, Protections
 from holdfast.policies import Audit, Guard, SoftDelete, Tenant
 from holdfast.tables import ForeignKey, UniqueKey
 
@@ -22,11 +23,7 @@ def unique_keys(policy: Tenant, protection: Protection, protections: Protections
     table = protection.table
     referred = {_bare(key.target_columns, _tenant_of(key, protections)) for key in table.referenced_by}
     for key in table.uniques:
-        if (
-            key.primary
-            or policy.is_global(key.name, _bare(key.columns, policy.column))
-            or key.name.startswith("holdfast_tenant")
-        ):
+        if key.primary or policy.is_global(key.name, _bare(key.columns, policy.column)) or _is_made(key):
             continue
         if policy.column in key.columns and not key.ours:
             continue
@@ -46,50 +43,35 @@ def unique_keys(policy: Tenant, protection: Protection, protections: Protections
 def _unique_key(policy: Tenant, protection: Protection, key: UniqueKey, bare: Sequence[str]) -> DatabaseObject:
     table, name = protection.table.name, quote(key.name)
     columns = _listed((policy.column, *bare))
+    kind: Kind = "unique key" if key.constraint else "index"
+    keep = kept("keep", protection, kind, key.name, table)
+    drop = (drop_key(kind, key.name, table, str(protection.relation.id)),)
     if key.constraint:
         deferrable = " deferrable" if key.deferrable else ""
         return DatabaseObject(
-            "unique key",
+            kind,
             key.name,
             table,
             "Tenant",
             (
-                kept("keep", protection, "unique key", key.name, table),
+                keep,
                 f"alter table {qualified(table)}\n    drop constraint if exists {name},\n"
                 f"    add constraint {name} unique ({columns}){deferrable}",
             ),
-            (
-                f"alter table {qualified(table)} drop constraint if exists {name}",
-                put_back_key(
-                    protection,
-                    "unique key",
-                    key.name,
-                    table,
-                    f"alter table {qualified(table)} add constraint {name} unique ({_listed(bare)}){deferrable}",
-                ),
-            ),
+            drop,
         )
     index = f"{quote(table.schema)}.{name}"
     return DatabaseObject(
-        "index",
+        kind,
         key.name,
         table,
         "Tenant",
         (
-            kept("keep", protection, "index", key.name, table),
+            keep,
             f"drop index if exists {index}",
             f"create unique index {name} on {qualified(table)} ({columns})",
         ),
-        (
-            f"drop index if exists {index}",
-            put_back_key(
-                protection,
-                "index",
-                key.name,
-                table,
-                f"create unique index {name} on {qualified(table)} ({_listed(bare)})",
-            ),
-        ),
+        drop,
     )
 
 
@@ -104,9 +86,12 @@ def tenant_index(policy: Tenant, protection: Protection, protections: Protection
             wanted.append(bare)
     for number, columns in enumerate(wanted):
         with_tenant = (policy.column, *columns)
-        if any(each.columns == with_tenant and not each.partial and not _is_made(each) for each in table.uniques):
+        if any(
+            with_tenant in (each.columns, _within(policy, each)) and not each.partial and not _is_made(each)
+            for each in table.uniques
+        ):
             continue
-        name = f"holdfast_tenant_{protection.relation.id}" + (f"_{number + 1}" if number else "")
+        name = f"{OWN_INDEX}{protection.relation.id}" + (f"_{number + 1}" if number else "")
         index = f"{quote(table.name.schema)}.{quote(name)}"
         over = f"{quote(name)} on {qualified(table.name)} ({_listed(with_tenant)})"
         drop = f"drop index if exists {index}"
@@ -178,10 +163,6 @@ def _foreign_key(
     clauses = [f"on update {key.on_update.lower()}", f"on delete {action}"]
     if key.deferral:
         clauses.append(key.deferral.lower())
-    anew = (
-        f"alter table {qualified(table)}\n    add constraint {name} foreign key ({_listed(columns[1:])})\n"
-        f"        references {qualified(key.target)} ({_listed(target[1:])})\n        {' '.join(clauses)}"
-    )
     # Of a partitioned table PostgreSQL adds none that is still to be validated.
     later = protection.table.kind != "partitioned"
     if later:
@@ -199,10 +180,7 @@ def _foreign_key(
             f"        {' '.join(clauses)}",
             f"comment on constraint {name} on {qualified(table)} is 'holdfast: to be validated'",
         ),
-        (
-            f"alter table {qualified(table)} drop constraint if exists {name}",
-            put_back_key(protection, "foreign key", key.name, table, anew),
-        ),
+        (drop_key("foreign key", key.name, table, str(protection.relation.id)),),
         finish=(f"alter table {qualified(table)} validate constraint {name}",) if later else (),
     )
 
@@ -218,9 +196,16 @@ def _bare(columns: Iterable[str], tenant: str | None) -> tuple[str, ...]:
     return tuple(name for name in columns if name != tenant)
 
 
+def _within(policy: Tenant, key: UniqueKey) -> tuple[str, ...]:
+    """The columns of a unique key once it holds within each tenant."""
+    if key.primary or policy.column in key.columns or policy.is_global(key.name, key.columns):
+        return key.columns
+    return (policy.column, *key.columns)
+
+
 def _is_made(key: UniqueKey) -> bool:
     """Whether the index is one that ``tenant_index`` made."""
-    return key.name.startswith("holdfast_tenant_")
+    return key.name.startswith(OWN_INDEX)
 
 
 def _listed(columns: Iterable[str]) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from holdfast.dialects.postgresql.sql import dollar, literal, qualified, quote
+from holdfast.dialects.postgresql.sql import literal, qualified, quote
+from holdfast.dialects.postgresql.tenant_bare import drop_key
 from holdfast.objects import InstalledObject, Protection
 from holdfast.tables import TableName
+
+OWN_INDEX = "holdfast_tenant_"
+"""How the names of the indexes begin that are in no index's place."""
 
 TABLES = {
     # What gives a table back as it was; %s stands for its name, which may change meanwhile.
@@ -22,41 +26,56 @@ create table if not exists holdfast.original (
 )""",
 }
 
+# A condition: what a part was called is what some table is called.
+_IS_THERE = """exists (
+                 select from pg_class as g join pg_namespace as s on s.oid = g.relnamespace
+                 where s.nspname || '.' || g.relname = o.part)"""
+
 # Writes down how something of the users' is before we change it; what is ours already was written down then.
-KEEP = """\
+KEEP = f"""\
 declare
     v_statements text[];
 begin
     case kind
     when 'policy' then
-        -- Of a part that was renamed it was written down by its former name.
-        select case when exists (select from pg_policy as p where p.polrelid = c.oid and p.polname ~ '^holdfast_(tenant|permit)')
-            then (select o.statements from holdfast.original as o
-                  where (o.relation, o.kind, o.name) = (keep.relation, keep.kind, keep.name)
-                  order by (o.part = '') = (keep.part = '') desc limit 1)
-            else array_remove(array[
+        -- A part that was renamed has ours already: what it was before is noted by its former name.
+        select coalesce(
+            (select o.statements
+             from holdfast.original as o
+             where exists (select from pg_policy as p where p.polrelid = c.oid and p.polname ~ '^holdfast_(tenant|permit)')
+                 and (o.relation, o.kind, o.name) = (keep.relation, keep.kind, keep.name)
+                 and (o.part = '') = (keep.part = '')
+             order by {_IS_THERE} limit 1),
+            array_remove(array[
                 case when not c.relrowsecurity then 'alter table %s disable row level security' end,
-                case when not c.relforcerowsecurity then 'alter table %s no force row level security' end], null) end
+                case when not c.relforcerowsecurity then 'alter table %s no force row level security' end], null))
         into v_statements
         from pg_class as c
         where c.oid = target::regclass;
     when 'column' then
-        -- A column, or a part, that was renamed, and a part that came since, have ours already.
-        select case when pg_get_expr(d.adbin, d.adrelid) ~ 'holdfast[.]tenant'
-            then (select array(select replace(s, format('alter column %I ', o.name), format('alter column %I ', keep.name))
-                               from unnest(o.statements) as s)
-                  from holdfast.original as o
-                  where (o.relation, o.kind) = (keep.relation, keep.kind)
-                  order by o.part = keep.part desc, o.part = '' desc limit 1)
-            else array[
+        -- A column, or a part, that was renamed, and a part that came since, have ours already. The first two are noted
+        -- by their former names; the last would have what the table had.
+        select coalesce(
+            (select array(select replace(s, format('alter column %I ', o.name), format('alter column %I ', keep.name))
+                          from unnest(o.statements) as s)
+             from holdfast.original as o
+             where pg_get_expr(d.adbin, d.adrelid) ~ 'holdfast[.]tenant'
+                 and (o.relation, o.kind) = (keep.relation, keep.kind)
+                 and (o.part in ('', keep.part) or not {_IS_THERE})
+             order by o.part = keep.part desc, o.part <> '' and keep.part <> '' desc, o.part = '' desc limit 1),
+            array[
                 'alter table %s ' || replace(concat_ws(', ',
                     case when not a.attnotnull then format('alter column %I drop not null', a.attname) end,
                     format('alter column %I %s', a.attname,
-                        coalesce('set default ' || pg_get_expr(d.adbin, d.adrelid), 'drop default'))), '%', '%%')] end
+                        coalesce('set default ' || pg_get_expr(d.adbin, d.adrelid), 'drop default'))), '%', '%%')])
         into v_statements
         from pg_attribute as a
         left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
         where a.attrelid = target::regclass and a.attname = keep.name;
+        delete from holdfast.original as o
+        where (o.relation, o.part, o.kind) = (keep.relation, keep.part, keep.kind) and not exists (
+            select from pg_attribute as a
+            where a.attrelid = target::regclass and a.attname = o.name and not a.attisdropped);
     when 'index' then
         select array_remove(array[
             replace(pg_get_indexdef(i.indexrelid), '%', '%%'),
@@ -80,19 +99,41 @@ begin
     if v_statements is not null then
         insert into holdfast.original (relation, part, kind, name, statements)
         values (keep.relation, keep.part, keep.kind, keep.name, v_statements)
-        on conflict do nothing;
+        -- What has ours was written down before that; a key is told by its marker, and this one is the users' own again.
+        on conflict on constraint original_pkey do update set statements = excluded.statements
+        where keep.kind not in ('policy', 'column');
     end if;
 end"""
 
-PUT_BACK = """\
+PUT_BACK = f"""\
 declare
+    v_part text;
+    v_column name;
     v_statements text[];
     v_each text;
 begin
+    -- A part that was renamed since is noted by its former name.
+    select o.part into v_part
+    from holdfast.original as o
+    where (o.relation, o.kind, o.name) = (put_back.relation, put_back.kind, put_back.name)
+        and (o.part = put_back.part or o.part <> '' and put_back.part <> '' and not {_IS_THERE})
+    order by o.part = put_back.part desc, o.part
+    limit 1;
     delete from holdfast.original as o
-    where o.relation = put_back.relation and o.part = put_back.part and o.kind = put_back.kind and o.name = put_back.name
+    where (o.relation, o.part, o.kind, o.name) = (put_back.relation, v_part, put_back.kind, put_back.name)
     returning o.statements into v_statements;
-    foreach v_each in array coalesce(v_statements, '{}') loop
+    if kind = 'column' then
+        -- What the column that was called so is called now.
+        select a.attname into v_column
+        from holdfast.relation as r
+        join holdfast.relation_column as c on c.relation = r.id and not c.dropped
+        join pg_attribute as a on a.attrelid = r.oid and a.attnum = c.position
+        where r.id = put_back.relation and c.name = put_back.name
+            and r.journal_oid = 'holdfast.relation'::regclass
+            and r.system = (select s.system_identifier from pg_control_system() as s);
+    end if;
+    foreach v_each in array coalesce(v_statements, '{{}}') loop
+        v_each := replace(v_each, format('alter column %I ', name), format('alter column %I ', coalesce(v_column, name)));
         execute format(v_each, target);
     end loop;
 end"""
@@ -108,45 +149,27 @@ def kept(
     )
 
 
-def put_back_key(protection: Protection, kind: str, name: str, table: TableName, anew: str) -> str:
-    """Gives a key back as it was; ``anew`` makes it where the text that was written down no longer fits.
-
-    Columns, tables and the key itself may have been renamed since, which the text did not follow.
-    """
-    relation, target = protection.relation.id, literal(qualified(table))
-    of = f"(o.relation, o.part, o.kind, o.name) = ({relation}, '', {literal(kind)}, {literal(name)})"
-    body = f"""\
-begin
-    if exists (select from holdfast.original as o where {of}) then
-        begin
-            perform holdfast.put_back({relation}, '', {literal(kind)}, {literal(name)}, {target});
-            return;
-        exception when undefined_column or undefined_table or invalid_schema_name then
-            delete from holdfast.original as o where {of};
-        end;
-    end if;
-    {anew};
-end"""
-    return f"do {dollar(body)}"
-
-
 def drop_tenant_object(each: InstalledObject) -> tuple[str, ...]:
     """Drops a policy or a key that nothing declares any more, and gives back what was in its place."""
     assert each.table is not None
+    if each.kind == "index" and each.name.startswith(OWN_INDEX):
+        return (f"drop index if exists {quote(each.table.schema)}.{quote(each.name)}",)
+    relation = f"""(
+    select r.id
+    from holdfast.relation as r
+    cross join lateral (
+        select r.oid = {literal(qualified(each.table))}::regclass and r.journal_oid = 'holdfast.relation'::regclass
+            and r.system = (select c.system_identifier from pg_control_system() as c) as same
+    ) as t
+    where t.same or (r.schema_name, r.table_name) = ({literal(each.table.schema)}, {literal(each.table.name)})
+    order by t.same desc limit 1)"""
+    if each.kind != "policy":
+        return (drop_key(each.kind, each.name, each.table, relation),)
     table = qualified(each.table)
-    match each.kind:
-        case "policy":
-            drop = f"drop policy if exists {quote(each.name)} on {table}"
-        case "index":
-            drop = f"drop index if exists {quote(each.table.schema)}.{quote(each.name)}"
-        case _:
-            drop = f"alter table {table} drop constraint if exists {quote(each.name)}"
     back = f"""\
 select holdfast.put_back(o.relation, o.part, o.kind, o.name, {literal(table)})
 from holdfast.original as o
-join holdfast.relation as r on r.id = o.relation
-where (o.part = {literal(str(each.table))}
-        or o.part = '' and (r.schema_name, r.table_name) = ({literal(each.table.schema)}, {literal(each.table.name)}))
-    and (o.kind = {literal(each.kind)} and o.name = {literal(each.name)}
+where (o.part = {literal(str(each.table))} or o.part = '' and o.relation = {relation})
+    and (o.kind = 'policy' and o.name = {literal(each.name)}
         or o.kind = 'column' and {literal(each.name)} = 'holdfast_tenant')"""
-    return (drop, back)
+    return (f"drop policy if exists {quote(each.name)} on {table}", back)

@@ -9,6 +9,7 @@ from holdfast.dialects.postgresql import undo_conflicts as conflict
 from holdfast.dialects.postgresql import undo_refusals as refusal
 from holdfast.dialects.postgresql.interventions import SHARE
 from holdfast.dialects.postgresql.sql import indent, literal, qualified, quote
+from holdfast.dialects.postgresql.undo_late_keys import settle, unclear
 from holdfast.dialects.postgresql.undo_rows import (
     COLLECT,
     COMPLETE,
@@ -51,7 +52,7 @@ def _prepare(transaction: str, parts: Sequence[TableUndo]) -> tuple[Query, ...]:
         Query(collect, {**target_parameters(transaction), "relations": relations}),
         *_queries(
             (
-                *(_kept_keys(part) for part in parts if part.key_is_deferrable),
+                *settle(parts),
                 MERGE,
                 f"analyze {ROWS} (relation, key, action, last_id)",
                 *(_lock(part) for part in parts),
@@ -65,43 +66,6 @@ def _prepare(transaction: str, parts: Sequence[TableUndo]) -> tuple[Query, ...]:
 
 def _queries(texts: Iterable[str]) -> tuple[Query, ...]:
     return tuple(Query(text, {}) for text in texts)
-
-
-def _kept_keys(part: TableUndo) -> str:
-    """Where a key is checked late, a row may come to it before the row that has it leaves, as in a swap of keys.
-    What came and what went does not say by its order then whether the key was held before and after, but by how many did;
-    and for as many of the one as of the other, what is there afterwards says it. What a row was that only came by is not
-    what the transaction found."""
-    return f"""\
-update {ROWS} as v set came = not u.before, went = not u.after,
-    before = case when v.went and (
-            select count(*) from {ROWS} as o
-            where o.relation = {part.relation} and o.key = v.key and o.went and o.before = v.before and o.last_id <= v.last_id
-        ) <= (
-            select count(*) from {ROWS} as o
-            where o.relation = {part.relation} and o.key = v.key and o.came and o.after = v.before and o.last_id < v.last_id
-        ) then null else v.before end
-from (
-    select k.key, coalesce(k.more < 0, h.held) as before, coalesce(k.more > 0, h.held) as after
-    from (
-        select u.key, max(u.last_id) as last_id,
-            nullif(count(*) filter (where u.came) - count(*) filter (where u.went), 0) as more
-        from {ROWS} as u
-        where u.relation = {part.relation}
-        group by u.key
-        having (array_agg(u.came order by u.last_id))[1] and (array_agg(u.went order by u.last_id desc))[1]
-            or (array_agg(u.came order by u.last_id))[1]::integer - (array_agg(u.went order by u.last_id desc))[1]::integer
-                <> count(*) filter (where u.came) - count(*) filter (where u.went)
-    ) as k
-    cross join lateral (
-        select coalesce(
-            (select c.before is not null from holdfast.change as c
-             where c.relation = {part.relation} and c.key = k.key and c.id > k.last_id order by c.id limit 1),
-            exists (select from {part.table} as t where {part.same_row("t", "k.key")})
-        ) as held
-    ) as h
-) as u
-where v.relation = {part.relation} and v.key = u.key"""
 
 
 def _lock(part: TableUndo) -> str:
@@ -151,7 +115,7 @@ class PostgreSQLUndo(Undo):
         blocking: list[str] = []
         refusing: list[str] = []
         for part in parts:
-            blocking += [*conflict.gone(part), *conflict.referenced_since(part, references)]
+            blocking += [*unclear(part), *conflict.gone(part), *conflict.referenced_since(part, references)]
             if not force:
                 blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
             refusing += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.dialects.doctor import Check
+from holdfast.dialects.postgresql.sql import literal
 
 # The memberships by which a role comes to be a member of another one, taken away.
 _LEAVE = """\
@@ -84,6 +85,35 @@ where a.privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER') and not j.rolsup
     and not pg_has_role(j.oid, t.relowner, 'member')
     and (a.grantee = 0 or pg_has_role(j.oid, a.grantee, 'member'))
 group by j.rolname, t.name"""
+
+# It is told to the people who look after the database, and not at the start: a consumer of the feed may read it all.
+TIMELINE = """\
+select 'error', format('holdfast.%I', c.relname),
+    format('%s may read holdfast.%I, which shows %s.', k.rolname, c.relname, r.of),
+    format('revoke all on holdfast.%I from public, %I;', c.relname, k.rolname)
+from retold as r
+join pg_class as c on c.oid = r.oid and c.relkind = 'v' and c.relnamespace = to_regnamespace('holdfast')
+join kept_out as k on has_any_column_privilege(k.oid, c.oid, 'select')"""
+
+# The server has that table from 15 on: a query in a text, of all functions by ts_stat, is not looked at before it runs.
+_MAY_SET = """\
+select array_to_tsvector(array_agg(a.grantee || ' ' || a.privilege_type))
+from pg_catalog.pg_parameter_acl as p
+cross join lateral aclexplode(p.paracl) as a
+where p.parname = 'session_replication_role'"""
+PARAMETER = f"""\
+select 'error', 'session_replication_role',
+    format('%s may set session_replication_role, by which no trigger fires: it writes what is not recorded, and what no foreign key allows.', j.rolname),
+    format('revoke %s on parameter session_replication_role from %s;', lower(string_agg(distinct a.privilege_type, ', ')),
+        string_agg(distinct coalesce(quote_ident(g.rolname), 'public'), ', '))
+from judged as j
+cross join lateral (
+    select split_part(s.word, ' ', 1)::oid, substring(s.word from ' (.+)')
+    from ts_stat(case when to_regclass('pg_catalog.pg_parameter_acl') is not null then {literal(_MAY_SET)} end) as s
+) as a (grantee, privilege_type)
+left join pg_roles as g on g.oid = a.grantee
+where not j.rolsuper and (a.grantee = 0 or pg_has_role(j.oid, a.grantee, 'member'))
+group by j.rolname"""
 
 LARGE_OBJECTS = """\
 select 'warning', j.rolname,
@@ -168,6 +198,8 @@ CHECKS = (
     Check("creates-roles", CREATE_ROLE, at_start=True),
     Check("server-files", SERVER_FILES, at_start=True),
     Check("privileges", PRIVILEGES, at_start=True),
+    Check("privileges", PARAMETER, at_start=True),
+    Check("privileges", TIMELINE),
     Check("large-objects", LARGE_OBJECTS),
     Check("public-privileges", PUBLIC),
     Check("creates-in-schema", CREATE),

@@ -11,6 +11,19 @@ _READABLE = """\
 case when exists (select from judged as j where has_any_column_privilege(j.oid, c.oid, 'select'))
          then 'error' else 'warning' end"""
 
+# One that no role of the application reads is a report of whoever runs the database, as below.
+_TOLD = f"""\
+select 'error', format('%I.%I', n.nspname, c.relname),
+    format('The {{what}} %I.%I shows %s with the rights of its owner, %s.', n.nspname, c.relname, r.of, pg_get_userbyid(c.relowner)),
+    format('revoke all on %I.%I from public%s;', n.nspname, c.relname, (select string_agg(', ' || quote_ident(k.rolname), '') from kept_out as k))
+from retold as r
+join pg_class as c on c.oid = r.oid and c.relkind = '{{kind}}'
+join pg_namespace as n on n.oid = c.relnamespace
+where {_USERS}
+    and exists (select from kept_out as k where has_any_column_privilege(k.oid, c.oid, 'select'))
+    and not exists (select from pg_options_to_table(c.reloptions) as o
+                    where o.option_name = 'security_invoker' and o.option_value::boolean)"""
+
 VIEW = f"""\
 select {_READABLE}, format('%I.%I', n.nspname, c.relname),
     format('The view %I.%I reads tables of tenants with the rights of its owner, %s.', n.nspname, c.relname, pg_get_userbyid(c.relowner)),
@@ -23,19 +36,8 @@ join pg_namespace as n on n.oid = c.relnamespace
 where {_USERS}
     and not exists (select from pg_options_to_table(c.reloptions) as o
                     where o.option_name = 'security_invoker' and o.option_value::boolean)
-union
--- One that no role of the application reads is a report of whoever runs the database.
-select 'error', format('%I.%I', n.nspname, c.relname),
-    format('The view %I.%I shows the journal of all tenants with the rights of its owner, %s.', n.nspname, c.relname, pg_get_userbyid(c.relowner)),
-    format('revoke all on %I.%I from public%s;', n.nspname, c.relname,
-        (select string_agg(', ' || quote_ident(j.rolname), '') from judged as j))
-from retold as r
-join pg_class as c on c.oid = r.oid and c.relkind in ('v', 'm')
-join pg_namespace as n on n.oid = c.relnamespace
-where {_USERS}
-    and exists (select from judged as j where not j.rolsuper and has_any_column_privilege(j.oid, c.oid, 'select'))
-    and not exists (select from pg_options_to_table(c.reloptions) as o
-                    where o.option_name = 'security_invoker' and o.option_value::boolean)"""
+union all
+{_TOLD.format(what="view", kind="v")}"""
 
 # One that no role of the application reads is a report of whoever runs the database.
 MATERIALIZED = f"""\
@@ -47,7 +49,9 @@ from reach as r
 join pg_class as c on c.oid = r.oid and c.relkind = 'm'
 join pg_namespace as n on n.oid = c.relnamespace
 where {_USERS}
-    and exists (select from judged as j where not j.rolsuper and has_any_column_privilege(j.oid, c.oid, 'select'))"""
+    and exists (select from judged as j where not j.rolsuper and has_any_column_privilege(j.oid, c.oid, 'select'))
+union all
+{_TOLD.format(what="materialized view", kind="m")}"""
 
 _CALLABLE = "exists (select from judged as j where has_function_privilege(j.oid, f.oid, 'execute'))"
 _DEFINER = f"""\

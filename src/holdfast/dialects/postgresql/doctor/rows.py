@@ -8,7 +8,17 @@ OFF = """\
 select 'error', t.name, format('Row security of %s is off: whoever may read it reads all tenants.', t.name),
     format('alter table %s enable row level security, force row level security;', t.name)
 from tenant_table as t
-where not t.relrowsecurity"""
+where not t.relrowsecurity
+union all
+-- Where nobody has the duty of the application the journal has no policy, and nobody was given a right to it.
+select 'error', format('holdfast.%I', c.relname),
+    format('Row security of holdfast.%I is off: it shows %s to %s.', c.relname, o.of, string_agg(k.rolname, ', ' order by k.rolname)),
+    format('alter table holdfast.%I enable row level security;', c.relname)
+from told as o
+join pg_class as c on c.oid = o.oid and not c.relrowsecurity
+join kept_out as k on has_any_column_privilege(k.oid, c.oid, 'select')
+where c.relname = 'signing_key' or exists (select from pg_policy as p where p.polrelid = c.oid and p.polname = 'holdfast_tenant')
+group by c.relname, o.of"""
 
 NOT_FORCED = """\
 select 'error', t.name, format('Row security of %s is not forced: it does not hold for its owner.', t.name),
@@ -36,16 +46,15 @@ cross join lateral (
 group by t.name, p.polname
 union all
 select 'error', format('holdfast.%I', c.relname),
-    format('The policy %I of holdfast.%I shows %s what is of all tenants.', p.polname, c.relname,
-        string_agg(j.rolname, ', ' order by j.rolname)),
+    format('The policy %I of holdfast.%I shows %s to %s.', p.polname, c.relname, o.of, string_agg(k.rolname, ', ' order by k.rolname)),
     format('drop policy %I on holdfast.%I;', p.polname, c.relname)
-from pg_class as c
+from told as o
+join pg_class as c on c.oid = o.oid
 join pg_policy as p on p.polrelid = c.oid and p.polpermissive and p.polcmd in ('r', '*')
     and p.polname not in ('holdfast_tenant', 'holdfast_tenant_auditor')
-join judged as j on not j.rolsuper and has_any_column_privilege(j.oid, c.oid, 'select')
-    and {_APPLIES.format(policy="p", role="j.oid")}
-where c.relnamespace = to_regnamespace('holdfast') and c.relname in ('change', 'transaction', 'signing_key')
-group by c.relname, p.polname"""
+join kept_out as k on has_any_column_privilege(k.oid, c.oid, 'select')
+    and {_APPLIES.format(policy="p", role="k.oid")}
+group by c.relname, p.polname, o.of"""
 
 MISSING = """\
 select 'error', t.name, format('%s has lost its policy %s.', t.name, w.name), '-- holdfast protect'

@@ -5,11 +5,12 @@ from __future__ import annotations
 from holdfast.dialects.doctor import Check
 
 SETTING = """\
-select case when w.name like 'holdfast.%' then 'error' else 'warning' end, coalesce(r.rolname, d.datname, 'every role'),
+select case when w.name = 'row_security' then 'warning' else 'error' end, coalesce(r.rolname, d.datname, 'every role'),
     format('%s is set to %L for %s from the start: %s.', w.name, w.value,
         concat_ws(' in ', coalesce('the role ' || r.rolname, 'every role'), 'the database ' || d.datname),
-        case when w.name like 'holdfast.%' then 'a session that says nothing has a tenant or a leave'
-             else 'queries are refused where row security would hide rows' end),
+        case w.name when 'row_security' then 'queries are refused where row security would hide rows'
+             when 'session_replication_role' then 'no trigger fires, and what is written is not recorded'
+             else 'a session that says nothing has a tenant or a leave' end),
     format('alter %s reset %s;', case
         when r.rolname is null and d.datname is null then 'role all'
         when r.rolname is null then format('database %I', d.datname)
@@ -21,7 +22,8 @@ cross join lateral (select split_part(e.setting, '=', 1), substring(e.setting fr
 left join pg_roles as r on r.oid = s.setrole
 left join pg_database as d on d.oid = s.setdatabase
 where (s.setdatabase = 0 or d.datname = current_database()) and (s.setrole = 0 or s.setrole in (select j.oid from judged as j))
-    and (w.name like 'holdfast.%' or w.name = 'row_security' and w.value in ('off', 'false', '0', 'no'))"""
+    and (w.name like 'holdfast.%' or w.name = 'row_security' and w.value in ('off', 'false', '0', 'no')
+        or w.name = 'session_replication_role' and w.value = 'replica')"""
 
 DEFAULTS = """\
 select 'warning', coalesce(n.nspname, 'every schema'),

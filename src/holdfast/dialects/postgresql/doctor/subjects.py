@@ -72,26 +72,41 @@ tenant_table as (
     -- A child of a table of tenants that is one itself is told of once.
     where f.oid = f.root or f.oid not in (select o.oid from root as o)
 ),
--- The tables, and the views over them and over each other.
-reach (oid) as (
-    select t.oid from tenant_table as t
-    union
-    select w.ev_class
-    from reach as r
-    join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.classid = 'pg_rewrite'::regclass
-    join pg_rewrite as w on w.oid = d.objid
-    where w.ev_class <> r.oid
+-- Of the journal, what no application may see whole.
+told (oid, of) as (
+    select c.oid, case when c.relname = 'signing_key' then 'the keys that contexts are signed with'
+                       else 'the journal of all tenants' end
+    from pg_class as c
+    where c.relnamespace = to_regnamespace('holdfast')
+        and (c.relname = 'signing_key' or c.relname in ('change', 'transaction') and exists (select from tenant_table))
 ),
--- What shows the journal, which is of all tenants.
-retold (oid) as (
-    select c.oid from pg_class as c
-    where c.relnamespace = to_regnamespace('holdfast') and c.relname in ('change', 'transaction', 'signing_key')
+-- The tables of tenants and what is told of all of them, and the views over those and over each other. By
+-- tenant_timeline a tenant sees what is its own, and so it does by a view over that.
+shown (oid, of) as (
+    select t.oid, 'tenants' from tenant_table as t
     union
-    select w.ev_class
-    from retold as r
-    join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.classid = 'pg_rewrite'::regclass
+    select t.oid, t.of from told as t
+    union
+    select w.ev_class, s.of
+    from shown as s
+    join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = s.oid and d.classid = 'pg_rewrite'::regclass
     join pg_rewrite as w on w.oid = d.objid
-    where w.ev_class <> r.oid
+    where w.ev_class <> s.oid and w.ev_class is distinct from to_regclass('holdfast.tenant_timeline')
+),
+reach (oid) as (
+    select s.oid from shown as s where s.of = 'tenants'
+),
+retold (oid, of) as (
+    select s.oid, s.of from shown as s where s.of <> 'tenants'
+),
+-- An auditor is to read all of the journal, and a superuser does whatever is said here.
+kept_out (oid, rolname) as (
+    select j.oid, j.rolname from judged as j
+    where not j.rolsuper and not exists (
+        select from pg_policy as p
+        cross join unnest(p.polroles) as u (oid)
+        where p.polrelid = to_regclass('holdfast.change') and p.polname = 'holdfast_tenant_auditor'
+            and pg_has_role(j.oid, u.oid, 'usage'))
 ),
 -- Whose functions and views read past row security, whoever calls them.
 unbound (oid) as (
