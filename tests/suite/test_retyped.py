@@ -118,8 +118,8 @@ WINDOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "whole": (("bigint",), ("text", "jsonb")),
     "boolean": ((), ("text", "integer", "jsonb", "text[]")),
-    "numeric": (("integer", "double precision", "text"), ("jsonb", "text[]")),
-    "double precision": (("integer", "numeric", "text"), ("jsonb", "text[]")),
+    "numeric": (("integer", "double precision", "text"), ()),
+    "double precision": (("integer", "numeric", "text"), ()),
     "text": (
         (
             *("varchar(9)", "char(4)", "name", "mood", "integer", "numeric", "double precision", "boolean"),
@@ -128,14 +128,14 @@ WINDOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "varchar(9)": (("text", "jsonb", "uuid", "text[]"), ()),
-    "char(4)": (("text", "varchar(9)"), ("jsonb", "text[]")),
+    "char(4)": (("text", "varchar(9)"), ()),
     "mood": (("text", "jsonb"), ()),
     "jsonb": (("text", "json", "text[]"), ()),
     "bytea": ((), ("text", "jsonb", "uuid")),
-    "uuid": (("text",), ("jsonb", "text[]")),
-    "timestamptz": (("text", "timestamp", "date"), ("jsonb", "json", "text[]")),
-    "date": (("text", "timestamptz"), ("jsonb",)),
-    "money": (("integer", "numeric"), ("text", "jsonb")),
+    "uuid": (("text",), ()),
+    "timestamptz": (("text", "timestamp", "date"), ()),
+    "date": (("text", "timestamptz"), ()),
+    "money": (("integer", "numeric"), ()),
     "text[]": (("text", "jsonb", "integer[]"), ()),
 }
 

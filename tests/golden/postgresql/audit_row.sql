@@ -6,6 +6,7 @@ set search_path = pg_catalog, pg_temp
 as $holdfast$
 -- Records each insert of public.orders.
 #variable_conflict use_variable
+-- round() is planned away: it refuses a column that is no number any more, whose text would be no JSON.
 declare
     v_xid xid8;
     v_at timestamptz;
@@ -16,31 +17,31 @@ begin
         v_xid := holdfast.record_transaction();
     end if;
     begin
-        v_key := case when true then new."id"::text else (new."id" & 0)::text end;
+        v_key := case when true then new."id"::text else round(new."id")::text end;
         v_after := concat(
             '{"1":', case when true then new."id"::text else round(new."id")::text end,
             ',"2":', to_json(new."status"::text),
-            ',"3":', coalesce(case when true then to_json(new."total") else to_json((nullif(new."total", new."total") || '{}') like '') end, 'null'),
+            ',"3":', coalesce(to_json(new."total"), 'null'),
             ',"4":', coalesce(to_json(new."note"::text), 'null'),
             ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(case when true then to_json(new."deleted_at") else to_json((nullif(new."deleted_at", new."deleted_at") || '{}') like '') end, 'null'),
-            ',"8":', case when true then to_json(new."created_at") else to_json((nullif(new."created_at", new."created_at") || '{}') like '') end,
-            ',"9":', case when true then to_json(new."updated_at") else to_json((nullif(new."updated_at", new."updated_at") || '{}') like '') end,
+            ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
+            ',"8":', to_json(new."created_at"),
+            ',"9":', to_json(new."updated_at"),
             ',"10":', case when true then new."version"::text else round(new."version")::text end, '}'
         );
     exception when datatype_mismatch then
         -- A column's type was changed while this session lasts, and its expressions are of the old one.
         execute $query$
-        select case when true then r."id"::text else (r."id" & 0)::text end,
+        select case when true then r."id"::text else round(r."id")::text end,
             concat(
             '{"1":', case when true then r."id"::text else round(r."id")::text end,
             ',"2":', to_json(r."status"::text),
-            ',"3":', coalesce(case when true then to_json(r."total") else to_json((nullif(r."total", r."total") || '{}') like '') end, 'null'),
+            ',"3":', coalesce(to_json(r."total"), 'null'),
             ',"4":', coalesce(to_json(r."note"::text), 'null'),
             ',"5":', coalesce(case when r."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(case when true then to_json(r."deleted_at") else to_json((nullif(r."deleted_at", r."deleted_at") || '{}') like '') end, 'null'),
-            ',"8":', case when true then to_json(r."created_at") else to_json((nullif(r."created_at", r."created_at") || '{}') like '') end,
-            ',"9":', case when true then to_json(r."updated_at") else to_json((nullif(r."updated_at", r."updated_at") || '{}') like '') end,
+            ',"7":', coalesce(to_json(r."deleted_at"), 'null'),
+            ',"8":', to_json(r."created_at"),
+            ',"9":', to_json(r."updated_at"),
             ',"10":', case when true then r."version"::text else round(r."version")::text end, '}'
         )
         from (select ($1).*) as r
@@ -65,6 +66,7 @@ set search_path = pg_catalog, pg_temp
 as $holdfast$
 -- Records each update of public.orders.
 #variable_conflict use_variable
+-- round() is planned away: it refuses a column that is no number any more, whose text would be no JSON.
 declare
     v_xid xid8;
     v_at timestamptz;
@@ -76,28 +78,28 @@ declare
 begin
     begin
         if not (old."id" = new."id") then
-            v_key := case when true then old."id"::text else (old."id" & 0)::text end;
-            v_moved_to := case when true then new."id"::text else (new."id" & 0)::text end;
+            v_key := case when true then old."id"::text else round(old."id")::text end;
+            v_moved_to := case when true then new."id"::text else round(new."id")::text end;
             v_before := concat(
                 '{"1":', case when true then old."id"::text else round(old."id")::text end,
                 ',"2":', to_json(old."status"::text),
-                ',"3":', coalesce(case when true then to_json(old."total") else to_json((nullif(old."total", old."total") || '{}') like '') end, 'null'),
+                ',"3":', coalesce(to_json(old."total"), 'null'),
                 ',"4":', coalesce(to_json(old."note"::text), 'null'),
                 ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
-                ',"7":', coalesce(case when true then to_json(old."deleted_at") else to_json((nullif(old."deleted_at", old."deleted_at") || '{}') like '') end, 'null'),
-                ',"8":', case when true then to_json(old."created_at") else to_json((nullif(old."created_at", old."created_at") || '{}') like '') end,
-                ',"9":', case when true then to_json(old."updated_at") else to_json((nullif(old."updated_at", old."updated_at") || '{}') like '') end,
+                ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
+                ',"8":', to_json(old."created_at"),
+                ',"9":', to_json(old."updated_at"),
                 ',"10":', case when true then old."version"::text else round(old."version")::text end, '}'
             );
             v_after := concat(
                 '{"1":', case when true then new."id"::text else round(new."id")::text end,
                 ',"2":', to_json(new."status"::text),
-                ',"3":', coalesce(case when true then to_json(new."total") else to_json((nullif(new."total", new."total") || '{}') like '') end, 'null'),
+                ',"3":', coalesce(to_json(new."total"), 'null'),
                 ',"4":', coalesce(to_json(new."note"::text), 'null'),
                 ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'),
-                ',"7":', coalesce(case when true then to_json(new."deleted_at") else to_json((nullif(new."deleted_at", new."deleted_at") || '{}') like '') end, 'null'),
-                ',"8":', case when true then to_json(new."created_at") else to_json((nullif(new."created_at", new."created_at") || '{}') like '') end,
-                ',"9":', case when true then to_json(new."updated_at") else to_json((nullif(new."updated_at", new."updated_at") || '{}') like '') end,
+                ',"7":', coalesce(to_json(new."deleted_at"), 'null'),
+                ',"8":', to_json(new."created_at"),
+                ',"9":', to_json(new."updated_at"),
                 ',"10":', case when true then new."version"::text else round(new."version")::text end, '}'
             );
         else
@@ -106,8 +108,8 @@ begin
                 v_after := concat(v_after, ',"2":', coalesce(to_json(new."status"::text), 'null'));
             end if;
             if old."total" is distinct from new."total" then
-                v_before := concat(v_before, ',"3":', coalesce(case when true then to_json(old."total") else to_json((nullif(old."total", old."total") || '{}') like '') end, 'null'));
-                v_after := concat(v_after, ',"3":', coalesce(case when true then to_json(new."total") else to_json((nullif(new."total", new."total") || '{}') like '') end, 'null'));
+                v_before := concat(v_before, ',"3":', coalesce(to_json(old."total"), 'null'));
+                v_after := concat(v_after, ',"3":', coalesce(to_json(new."total"), 'null'));
             end if;
             if row(old."note")::record *<> row(new."note")::record then
                 v_before := concat(v_before, ',"4":', coalesce(to_json(old."note"::text), 'null'));
@@ -118,16 +120,16 @@ begin
                 v_after := concat(v_after, ',"5":', coalesce(case when new."email" is not null then '"***"' end, 'null'));
             end if;
             if old."deleted_at" is distinct from new."deleted_at" then
-                v_before := concat(v_before, ',"7":', coalesce(case when true then to_json(old."deleted_at") else to_json((nullif(old."deleted_at", old."deleted_at") || '{}') like '') end, 'null'));
-                v_after := concat(v_after, ',"7":', coalesce(case when true then to_json(new."deleted_at") else to_json((nullif(new."deleted_at", new."deleted_at") || '{}') like '') end, 'null'));
+                v_before := concat(v_before, ',"7":', coalesce(to_json(old."deleted_at"), 'null'));
+                v_after := concat(v_after, ',"7":', coalesce(to_json(new."deleted_at"), 'null'));
             end if;
             if old."created_at" is distinct from new."created_at" then
-                v_before := concat(v_before, ',"8":', coalesce(case when true then to_json(old."created_at") else to_json((nullif(old."created_at", old."created_at") || '{}') like '') end, 'null'));
-                v_after := concat(v_after, ',"8":', coalesce(case when true then to_json(new."created_at") else to_json((nullif(new."created_at", new."created_at") || '{}') like '') end, 'null'));
+                v_before := concat(v_before, ',"8":', coalesce(to_json(old."created_at"), 'null'));
+                v_after := concat(v_after, ',"8":', coalesce(to_json(new."created_at"), 'null'));
             end if;
             if old."updated_at" is distinct from new."updated_at" then
-                v_before := concat(v_before, ',"9":', coalesce(case when true then to_json(old."updated_at") else to_json((nullif(old."updated_at", old."updated_at") || '{}') like '') end, 'null'));
-                v_after := concat(v_after, ',"9":', coalesce(case when true then to_json(new."updated_at") else to_json((nullif(new."updated_at", new."updated_at") || '{}') like '') end, 'null'));
+                v_before := concat(v_before, ',"9":', coalesce(to_json(old."updated_at"), 'null'));
+                v_after := concat(v_after, ',"9":', coalesce(to_json(new."updated_at"), 'null'));
             end if;
             if old."version" is distinct from new."version" then
                 v_before := concat(v_before, ',"10":', coalesce(case when true then old."version"::text else round(old."version")::text end, 'null'));
@@ -136,55 +138,55 @@ begin
             if v_after is null then
                 return null;
             end if;
-            v_key := case when true then old."id"::text else (old."id" & 0)::text end;
+            v_key := case when true then old."id"::text else round(old."id")::text end;
             v_before := '{' || substr(v_before, 2) || '}';
             v_after := '{' || substr(v_after, 2) || '}';
         end if;
     exception when datatype_mismatch then
         -- A column's type was changed while this session lasts, and its expressions are of the old one.
         execute $query$
-        select case when true then o."id"::text else (o."id" & 0)::text end,
-            case when not (o."id" = n."id") then case when true then n."id"::text else (n."id" & 0)::text end end,
+        select case when true then o."id"::text else round(o."id")::text end,
+            case when not (o."id" = n."id") then case when true then n."id"::text else round(n."id")::text end end,
             case when o."id" = n."id" then '{' || concat_ws(',',
             case when o."id" is distinct from n."id" then '"1":' || coalesce(case when true then o."id"::text else round(o."id")::text end, 'null') end,
             case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(o."status"::text)::text, 'null') end,
-            case when o."total" is distinct from n."total" then '"3":' || coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(o."total")::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(o."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when o."email" is not null then '"***"' end, 'null') end,
-            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end::text, 'null') end,
-            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || '{}') like '') end::text, 'null') end,
-            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || '{}') like '') end::text, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(o."deleted_at")::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(o."created_at")::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(o."updated_at")::text, 'null') end,
             case when o."version" is distinct from n."version" then '"10":' || coalesce(case when true then o."version"::text else round(o."version")::text end, 'null') end
         ) || '}' else concat(
             '{"1":', case when true then o."id"::text else round(o."id")::text end,
             ',"2":', to_json(o."status"::text),
-            ',"3":', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || '{}') like '') end, 'null'),
+            ',"3":', coalesce(to_json(o."total"), 'null'),
             ',"4":', coalesce(to_json(o."note"::text), 'null'),
             ',"5":', coalesce(case when o."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || '{}') like '') end, 'null'),
-            ',"8":', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || '{}') like '') end,
-            ',"9":', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || '{}') like '') end,
+            ',"7":', coalesce(to_json(o."deleted_at"), 'null'),
+            ',"8":', to_json(o."created_at"),
+            ',"9":', to_json(o."updated_at"),
             ',"10":', case when true then o."version"::text else round(o."version")::text end, '}'
         ) end,
             case when o."id" = n."id" then '{' || concat_ws(',',
             case when o."id" is distinct from n."id" then '"1":' || coalesce(case when true then n."id"::text else round(n."id")::text end, 'null') end,
             case when o."status" is distinct from n."status" then '"2":' || coalesce(to_json(n."status"::text)::text, 'null') end,
-            case when o."total" is distinct from n."total" then '"3":' || coalesce(case when true then to_json(n."total") else to_json((nullif(n."total", n."total") || '{}') like '') end::text, 'null') end,
+            case when o."total" is distinct from n."total" then '"3":' || coalesce(to_json(n."total")::text, 'null') end,
             case when row(o."note")::record *<> row(n."note")::record then '"4":' || coalesce(to_json(n."note"::text)::text, 'null') end,
             case when o."email" is distinct from n."email" then '"5":' || coalesce(case when n."email" is not null then '"***"' end, 'null') end,
-            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(case when true then to_json(n."deleted_at") else to_json((nullif(n."deleted_at", n."deleted_at") || '{}') like '') end::text, 'null') end,
-            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(case when true then to_json(n."created_at") else to_json((nullif(n."created_at", n."created_at") || '{}') like '') end::text, 'null') end,
-            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(case when true then to_json(n."updated_at") else to_json((nullif(n."updated_at", n."updated_at") || '{}') like '') end::text, 'null') end,
+            case when o."deleted_at" is distinct from n."deleted_at" then '"7":' || coalesce(to_json(n."deleted_at")::text, 'null') end,
+            case when o."created_at" is distinct from n."created_at" then '"8":' || coalesce(to_json(n."created_at")::text, 'null') end,
+            case when o."updated_at" is distinct from n."updated_at" then '"9":' || coalesce(to_json(n."updated_at")::text, 'null') end,
             case when o."version" is distinct from n."version" then '"10":' || coalesce(case when true then n."version"::text else round(n."version")::text end, 'null') end
         ) || '}' else concat(
             '{"1":', case when true then n."id"::text else round(n."id")::text end,
             ',"2":', to_json(n."status"::text),
-            ',"3":', coalesce(case when true then to_json(n."total") else to_json((nullif(n."total", n."total") || '{}') like '') end, 'null'),
+            ',"3":', coalesce(to_json(n."total"), 'null'),
             ',"4":', coalesce(to_json(n."note"::text), 'null'),
             ',"5":', coalesce(case when n."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(case when true then to_json(n."deleted_at") else to_json((nullif(n."deleted_at", n."deleted_at") || '{}') like '') end, 'null'),
-            ',"8":', case when true then to_json(n."created_at") else to_json((nullif(n."created_at", n."created_at") || '{}') like '') end,
-            ',"9":', case when true then to_json(n."updated_at") else to_json((nullif(n."updated_at", n."updated_at") || '{}') like '') end,
+            ',"7":', coalesce(to_json(n."deleted_at"), 'null'),
+            ',"8":', to_json(n."created_at"),
+            ',"9":', to_json(n."updated_at"),
             ',"10":', case when true then n."version"::text else round(n."version")::text end, '}'
         ) end,
             not (row(o."id", o."status", o."total", o."email", o."deleted_at", o."created_at", o."updated_at", o."version") is distinct from row(n."id", n."status", n."total", n."email", n."deleted_at", n."created_at", n."updated_at", n."version") or row(o."note")::record *<> row(n."note")::record)
@@ -224,6 +226,7 @@ set search_path = pg_catalog, pg_temp
 as $holdfast$
 -- Records each delete of public.orders.
 #variable_conflict use_variable
+-- round() is planned away: it refuses a column that is no number any more, whose text would be no JSON.
 declare
     v_xid xid8;
     v_at timestamptz;
@@ -234,31 +237,31 @@ begin
         v_xid := holdfast.record_transaction();
     end if;
     begin
-        v_key := case when true then old."id"::text else (old."id" & 0)::text end;
+        v_key := case when true then old."id"::text else round(old."id")::text end;
         v_before := concat(
             '{"1":', case when true then old."id"::text else round(old."id")::text end,
             ',"2":', to_json(old."status"::text),
-            ',"3":', coalesce(case when true then to_json(old."total") else to_json((nullif(old."total", old."total") || '{}') like '') end, 'null'),
+            ',"3":', coalesce(to_json(old."total"), 'null'),
             ',"4":', coalesce(to_json(old."note"::text), 'null'),
             ',"5":', coalesce(case when old."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(case when true then to_json(old."deleted_at") else to_json((nullif(old."deleted_at", old."deleted_at") || '{}') like '') end, 'null'),
-            ',"8":', case when true then to_json(old."created_at") else to_json((nullif(old."created_at", old."created_at") || '{}') like '') end,
-            ',"9":', case when true then to_json(old."updated_at") else to_json((nullif(old."updated_at", old."updated_at") || '{}') like '') end,
+            ',"7":', coalesce(to_json(old."deleted_at"), 'null'),
+            ',"8":', to_json(old."created_at"),
+            ',"9":', to_json(old."updated_at"),
             ',"10":', case when true then old."version"::text else round(old."version")::text end, '}'
         );
     exception when datatype_mismatch then
         -- A column's type was changed while this session lasts, and its expressions are of the old one.
         execute $query$
-        select case when true then r."id"::text else (r."id" & 0)::text end,
+        select case when true then r."id"::text else round(r."id")::text end,
             concat(
             '{"1":', case when true then r."id"::text else round(r."id")::text end,
             ',"2":', to_json(r."status"::text),
-            ',"3":', coalesce(case when true then to_json(r."total") else to_json((nullif(r."total", r."total") || '{}') like '') end, 'null'),
+            ',"3":', coalesce(to_json(r."total"), 'null'),
             ',"4":', coalesce(to_json(r."note"::text), 'null'),
             ',"5":', coalesce(case when r."email" is not null then '"***"' end, 'null'),
-            ',"7":', coalesce(case when true then to_json(r."deleted_at") else to_json((nullif(r."deleted_at", r."deleted_at") || '{}') like '') end, 'null'),
-            ',"8":', case when true then to_json(r."created_at") else to_json((nullif(r."created_at", r."created_at") || '{}') like '') end,
-            ',"9":', case when true then to_json(r."updated_at") else to_json((nullif(r."updated_at", r."updated_at") || '{}') like '') end,
+            ',"7":', coalesce(to_json(r."deleted_at"), 'null'),
+            ',"8":', to_json(r."created_at"),
+            ',"9":', to_json(r."updated_at"),
             ',"10":', case when true then r."version"::text else round(r."version")::text end, '}'
         )
         from (select ($1).*) as r
@@ -284,6 +287,7 @@ set row_security = 'off'
 as $holdfast$
 -- Records each truncate of public.orders.
 #variable_conflict use_variable
+-- round() is planned away: it refuses a column that is no number any more, whose text would be no JSON.
 declare
     v_rows bigint;
     v_missed text;
@@ -318,16 +322,16 @@ begin
         return null;
     end if;
     execute format('insert into holdfast.change (xid, at, relation, operation, key, key_last, before, after)
-select pg_current_xact_id(), now(), 1, ''T'', case when true then o."id"::text else (o."id" & 0)::text end, null,
+select pg_current_xact_id(), now(), 1, ''T'', case when true then o."id"::text else round(o."id")::text end, null,
     concat(
         ''{"1":'', case when true then o."id"::text else round(o."id")::text end,
         '',"2":'', to_json(o."status"::text),
-        '',"3":'', coalesce(case when true then to_json(o."total") else to_json((nullif(o."total", o."total") || ''{}'') like '''') end, ''null''),
+        '',"3":'', coalesce(to_json(o."total"), ''null''),
         '',"4":'', coalesce(to_json(o."note"::text), ''null''),
         '',"5":'', coalesce(case when o."email" is not null then ''"***"'' end, ''null''),
-        '',"7":'', coalesce(case when true then to_json(o."deleted_at") else to_json((nullif(o."deleted_at", o."deleted_at") || ''{}'') like '''') end, ''null''),
-        '',"8":'', case when true then to_json(o."created_at") else to_json((nullif(o."created_at", o."created_at") || ''{}'') like '''') end,
-        '',"9":'', case when true then to_json(o."updated_at") else to_json((nullif(o."updated_at", o."updated_at") || ''{}'') like '''') end,
+        '',"7":'', coalesce(to_json(o."deleted_at"), ''null''),
+        '',"8":'', to_json(o."created_at"),
+        '',"9":'', to_json(o."updated_at"),
         '',"10":'', case when true then o."version"::text else round(o."version")::text end, ''}''
     ),
     null

@@ -13,8 +13,7 @@ from collections.abc import Iterable
 
 from holdfast.tables import ColumnInfo
 
-_INTEGERS = {"int2", "int4", "int8"}
-_BARE = {*_INTEGERS, "bool"}
+_BARE = {"int2", "int4", "int8", "bool"}
 _BY_TO_JSON = {
     "numeric", "float4", "float8", "timestamp", "timestamptz", "date", "time", "timetz", "bpchar", "name", "uuid", "oid",
 }  # fmt: skip
@@ -87,31 +86,23 @@ def json_text(column: ColumnInfo, reference: str) -> str:
 
 
 def json_value(column: ColumnInfo, reference: str) -> str:
-    """The same for an argument of concat(), which writes json out by itself: a cast to text costs as much again.
-
-    Refused where the column is of a type by now that would be spelled in another way.
-    """
+    """The same for an argument of concat(), which writes json out by itself: a cast to text costs as much again."""
     base = column.base_type
     if base == "bool":
         # Planned as the value alone, and only for what is boolean.
         return f"({reference} and true)::text"
-    if base in _INTEGERS:
-        return _only_where(f"round({reference})::text", f"{reference}::text")
+    if base in _BARE:
+        # round() is planned away, and refuses what is no number by now: bare, its text would be no JSON.
+        return f"case when true then {reference}::text else round({reference})::text end"
     if base == "bytea":
         # chr(92) is the backslash; a literal one would depend on standard_conforming_strings.
         return f"to_json(chr(92) || 'x' || encode({reference}, 'hex'))"
     if base == "money":
-        return f"to_json({_only_where(f'({reference} * 1)::numeric', f'{reference}::numeric')})"
+        return f"to_json({reference}::numeric)"
     if base in _BY_TO_JSON:
-        # Of json, jsonb and arrays it makes no string.
-        return _only_where(f"to_json((nullif({reference}, {reference}) || '{{}}') like '')", f"to_json({reference})")
-    # Of a text the cast costs nothing.
+        return f"to_json({reference})"
+    # Of a text the cast costs nothing, and of what it may have become, such as jsonb, it makes a string too.
     return f"to_json({reference}::text)"
-
-
-def _only_where(understood: str, value: str) -> str:
-    """The value, refused for types for which the other expression means nothing: that is planned away, and never run."""
-    return f"case when true then {value} else {understood} end"
 
 
 def from_text(column: ColumnInfo, text: str) -> str:
@@ -200,17 +191,12 @@ def _canonical(column: ColumnInfo, reference: str) -> str:
 
 def key_text(columns: list[ColumnInfo], references: list[str]) -> str:
     """An expression: the key as the journal spells it, a JSON scalar, or an array for several columns."""
-    values = [_key_part(column, reference) for column, reference in zip(columns, references, strict=True)]
+    values = [
+        json_text(column, _canonical(column, reference)) for column, reference in zip(columns, references, strict=True)
+    ]
     if len(values) == 1:
         return values[0]
     return "concat('[', " + ", ',', ".join(values) + ", ']')"
-
-
-def _key_part(column: ColumnInfo, reference: str) -> str:
-    if column.base_type in _INTEGERS:
-        # A numeric may spell one key in several ways.
-        return _only_where(f"({reference} & 0)::text", f"{reference}::text")
-    return json_text(column, _canonical(column, reference))
 
 
 def key_parts(columns: list[ColumnInfo], key: str) -> list[str]:
