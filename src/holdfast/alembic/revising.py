@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from holdfast.alembic.foreseeing import Foreseen, Touched
@@ -127,6 +127,10 @@ class Revision:
                 taken.add(relation.id)
             else:
                 relation = known.for_table(table)
+                if table.key and known.is_keyed_anew(table):
+                    # What the journal has so far is of rows by another key.
+                    relation = replace(relation, id=new_relation(table, taken).id)
+                    taken.add(relation.id)
             added = known.added if known is not None and known.protected else ()
             added = tuple(column for column in added if table.column(column) is not None)
             protections[name] = Protection(as_declared(table, relation, policies), relation, tuple(policies), added)
@@ -156,16 +160,23 @@ class Revision:
         dropping_up = [each for each in dropping_up if each.identity in self.installed]
         registering = after is not None and not self._is_registered(after)
         expected = self._expected(before, after)
-        first_up = self.writing.taking(name, dropping_up, before if after is None else None)
+        # A history ends with its table's protection, or where the table has another key.
+        ends = before is None or after is None or self._is_another_history(name)
+        first_up = self.writing.taking(name, dropping_up, before if ends else None)
         last_down, last_up = Made(), Made()
         if before is not None:
-            again = registering or after is None or bool(making_down)
+            again = registering or ends or bool(making_down)
             built = self._built(name, making_down, up=False)
-            last_down = self.writing.making(before, making_down, register=again, built=built)
+            former = before
+            if ends and after is not None:
+                # What was known by the former key still is: `status` says that the table has another one.
+                known = self.inventory.relations[before.relation.id]
+                former = replace(before, table=replace(before.table, key=known.key))
+            last_down = self.writing.making(former, making_down, register=again, built=built)
         if after is not None:
             built = self._built(name, making_up, up=True)
             last_up = self.writing.making(after, making_up, register=registering, built=built)
-        first_down = self.writing.taking(name, dropping_down, after if before is None else None)
+        first_down = self.writing.taking(name, dropping_down, after if ends else None)
         detach = attach = None
         if first_up or last_down:
             actions = [f"drop {each.kind} {each.name}" for each in dropping_up]
@@ -179,13 +190,19 @@ class Revision:
             )
         return detach, attach
 
+    def _is_another_history(self, name: TableName) -> bool:
+        """Whether the table has another key afterwards: then the journal calls it by another number."""
+        before, after = self.before.protections.get(name), self.after.protections.get(name)
+        return before is not None and after is not None and before.relation.id != after.relation.id
+
     def _moving(self, name: TableName, *, up: bool) -> tuple[list[DatabaseObject], list[DatabaseObject]]:
         """What has to go before the operations of the tables, and what has to be made after them."""
         here, there = (self.before, self.after) if up else (self.after, self.before)
+        all_go = self._is_another_history(name)
         leaving = [
             each
             for each in here.objects.get(name, ())
-            if each.identity not in there.identities or self._in_the_way(each, up=up)
+            if all_go or each.identity not in there.identities or self._in_the_way(each, up=up)
         ]
         gone = {each.identity for each in leaving}
         making = [
@@ -231,6 +248,9 @@ class Revision:
                 known.setdefault(each.table.name, []).extend(pairs)
         protection = after or before
         assert protection is not None
+        if before is not None and self._is_another_history(protection.table.name):
+            # The journal knows the table by the former number until then.
+            protection = before
         return self.dialect.revising.expect(protection.relation, known)
 
     def _is_registered(self, protection: Protection) -> bool:
