@@ -277,3 +277,18 @@ def test_many_changes_are_undone_in_bounded_memory(database: str) -> None:
     assert rows == MANY
     assert kilobytes < MANY
     assert protected.checksum("t") == before
+
+
+def test_rows_that_were_changed_twice_are_undone_in_proportion_to_their_number(postgresql_database: str) -> None:
+    """To look up each row's changes among all of them took minutes for as many as these."""
+    protected = Protected(postgresql_database)
+    protected.run(
+        "create table t (id int primary key, n int)", "insert into t select i, i from generate_series(1, 10000) as i"
+    )
+    protected.protect({"t": [Audit()]})
+    before = protected.checksum("t")
+    transaction = protected.write("update t set n = n + 1", "update t set n = n * 2", "delete from t where id > 9000")
+    database = sqlalchemy.make_url(postgresql_database).database
+    protected.run(f"alter database \"{database}\" set statement_timeout = '30s'")
+    protected.undo(transaction)
+    assert protected.checksum("t") == before

@@ -63,21 +63,33 @@ merged as (
     from part as p
     group by p.relation, p.key
 ),
+-- All rows at once: to look the parts of each row up would take time in proportion to the square of their number.
+found as (
+    select d.relation, d.key, json_object_agg(d.id, d.value order by d.id)::text as before
+    from (
+        select distinct on (p.relation, p.key, v.key) p.relation, p.key, v.key as id, v.value
+        from part as p
+        cross join lateral json_each(p.before::json) as v
+        order by p.relation, p.key, v.key, p.last_id
+    ) as d
+    group by d.relation, d.key
+),
+left_there as (
+    select d.relation, d.key, json_object_agg(d.id, d.value order by d.id)::text as after
+    from (
+        select distinct on (p.relation, p.key, v.key) p.relation, p.key, v.key as id, v.value
+        from part as p
+        join merged as m on m.relation = p.relation and m.key = p.key and p.last_id > m.left_id
+        cross join lateral json_each(p.after::json) as v
+        order by p.relation, p.key, v.key, p.last_id desc
+    ) as d
+    group by d.relation, d.key
+),
 imaged as (
-    select m.*,
-        (select json_object_agg(d.key, d.value) from (
-            select distinct on (v.key) v.key, v.value
-            from part as b cross join lateral json_each(b.before::json) as v
-            where b.relation = m.relation and b.key = m.key
-            order by v.key, b.last_id
-        ) as d)::text as before,
-        (select json_object_agg(d.key, d.value) from (
-            select distinct on (v.key) v.key, v.value
-            from part as a cross join lateral json_each(a.after::json) as v
-            where a.relation = m.relation and a.key = m.key and a.last_id > m.left_id
-            order by v.key, a.last_id desc
-        ) as d)::text as after
+    select m.*, f.before, l.after
     from merged as m
+    left join found as f on f.relation = m.relation and f.key = m.key
+    left join left_there as l on l.relation = m.relation and l.key = m.key
     -- What came and went again within the transaction needs nothing.
     where not (m.came and m.went)
 )
