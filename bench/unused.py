@@ -1,17 +1,14 @@
 """A statement about a plain model, with protected ones in the same MetaData: what holdfast adds to it.
 
-In a session of SQLAlchemy's own, over an engine that is not bound, holdfast is loaded and no more. In a session of
-ours, over a bound engine, it must look at each statement; there the floor is what SQLAlchemy adds for any listener of
-an engine, be it of ``begin`` alone, at which the context is bound: it looks for listeners four times in each
-statement. No other documented hook says that a transaction begins.
+The floor is what SQLAlchemy adds for any listener of an engine, be it of ``begin`` alone, at which the context is
+bound: it looks for listeners four times in each statement. No other documented hook says that a transaction begins.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-import subprocess
-import sys
+import time
+from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
@@ -19,43 +16,56 @@ from sqlalchemy import event, orm
 import holdfast.sqlalchemy
 from bench import events
 from bench.cases import Line
-from bench.peers import ROOT
-from bench.plain import KINDS, deciles, protect_orders
+from bench.desk import map_orders
 from bench.subjects import Bench
+from holdfast.policies import Audit, SoftDelete, Timestamps, Version
 
 GOAL = 5.0
 """Microseconds for each statement."""
+_BEFORE = 50
+"""How often each statement runs before it is measured."""
+Execute = Callable[[orm.Session, sa.Connection], Any]
 
-protect_orders()
+
+class Base(orm.DeclarativeBase):
+    pass
+
+
+class Event(Base):
+    __tablename__ = "events"
+    id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True)
+    body: orm.Mapped[str] = orm.mapped_column(sa.Text)
+
+
+holdfast.sqlalchemy.protect(Audit(), SoftDelete(), Timestamps(), Version())(map_orders(Base))
+_ID = sa.inspect(Event).local_table.c.id
+KINDS: dict[str, Execute] = {
+    "SELECT of the ORM": lambda session, _: session.execute(sa.select(Event.id).where(Event.id == 7)).one(),
+    "SELECT of Core in a session": lambda session, _: session.execute(sa.select(_ID).where(_ID == 7)).one(),
+    "SELECT of Core on a connection": lambda _, connection: connection.execute(sa.select(_ID).where(_ID == 7)).one(),
+    # It finds no row, so none waits for the other's transaction.
+    "UPDATE of the ORM": lambda session, _: session.execute(sa.update(Event).where(Event.id == -7).values(body="")),
+}
 
 
 def lines(bench: Bench) -> list[Line]:
-    url, rounds = bench.add("unused").url, bench.sizes.pages * 40
+    url = bench.add("unused").url
     hand, listened, bound = (sa.create_engine(url) for _ in range(3))
     with hand.begin() as connection:
         events.Base.metadata.create_all(connection)
         connection.exec_driver_sql(events.FILL.format(rows=100))
     event.listen(listened, "begin", lambda connection: None)
     holdfast.sqlalchemy.bind(bound)
-    found = [
-        Line(
-            f"Unused: a plain {kind} where holdfast is loaded and the engine not bound, added CPU of the client, "
-            "lower decile, median of the runs",
-            f"{GOAL:g} µs",
-            f"{statistics.median(added):.1f} µs ({min(added):.1f}–{max(added):.1f})",
-            statistics.median(added) < GOAL,
-        )
-        for kind, added in _added_by_loading(url, bench.sizes.rounds, rounds).items()
-    ]
+    found = []
     with orm.Session(hand) as plain, orm.Session(listened) as listening, holdfast.sqlalchemy.Session(bound) as ours:
         for kind, execute in KINDS.items():
-            by_hand, floor, whole = deciles([plain, listening, ours], execute, rounds)
+            whole, floor = _added([plain, listening, ours], execute, bench.sizes.pages * 40)
             found.append(
                 Line(
                     f"Unused: a plain {kind} beside protected models, added CPU of the client, lower decile",
                     f"{GOAL:g} µs",
-                    f"{whole - by_hand:.1f} µs, of which SQLAlchemy's events {floor - by_hand:.1f} µs",
-                    whole - by_hand < GOAL,
+                    f"{whole:.1f} µs, of which SQLAlchemy's events {floor:.1f} µs",
+                    whole < GOAL,
                 )
             )
     for engine in (hand, listened, bound):
@@ -63,18 +73,21 @@ def lines(bench: Bench) -> list[Line]:
     return found
 
 
-def _added_by_loading(url: str, runs: int, rounds: int) -> dict[str, list[float]]:
-    """Of each kind the microseconds by which a program that has loaded holdfast was slower than one that has not."""
-    added: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for _ in range(runs):
-        bare, loaded = (_program(url, each, rounds) for each in ("bare", "loaded"))
-        for kind, one, other in zip(KINDS, bare, loaded, strict=True):
-            added[kind].append(other - one)
-    return added
+def _added(sessions: list[orm.Session], execute: Execute, rounds: int) -> tuple[float, float]:
+    """What holdfast adds, and what a listener that does nothing adds, in microseconds of the lower decile.
 
-
-def _program(url: str, loaded: str, rounds: int) -> list[float]:
-    command = [sys.executable, "-m", "bench.plain", url, loaded, str(rounds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    measured: list[float] = json.loads(done.stdout)
-    return measured
+    Each in turn, since what is to be seen is less than what a machine's load changes from one second to the next.
+    """
+    turns = [(session, session.connection()) for session in sessions]
+    for turn in turns * _BEFORE:
+        execute(*turn)
+    taken: list[list[float]] = [[] for _ in turns]
+    for number in range(rounds):
+        for place in range(len(turns)):
+            which = (number + place) % len(turns)
+            started = time.thread_time_ns()
+            execute(*turns[which])
+            taken[which].append((time.thread_time_ns() - started) / 1000)
+    # A machine's load makes the others slower by several times.
+    plain, floor, ours = (sorted(each)[len(each) // 10] for each in taken)
+    return ours - plain, floor - plain
