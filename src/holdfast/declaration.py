@@ -41,7 +41,7 @@ class Declaration:
 
 def protections_of(inventory: Inventory) -> dict[TableName, Protection]:
     """What is declared now, by what the database itself remembers."""
-    matches = inventory.matches()
+    matches = inventory.matches
     protections = {}
     for stored in inventory.relations.values():
         table = matches.get(stored.id)
@@ -91,7 +91,7 @@ def _relations(inventory: Inventory, names: Collection[TableName]) -> Callable[[
     """What the journal is to call these tables: a new number where it does not know one, or not by its present key."""
     numbers = itertools.count(max(inventory.relations, default=0) + 1)
     known = {
-        table.name: inventory.relations[number] for number, table in inventory.matches().items() if table.name in names
+        table.name: inventory.relations[number] for number, table in inventory.matches.items() if table.name in names
     }
     anew: dict[TableName, int] = {}
 

@@ -205,7 +205,7 @@ class _Inserted(NamedTuple):
 
 def _relations(inventory: Inventory, tables: Sequence[str]) -> list[int]:
     """What the journal calls the tables, those of that name that are gone included."""
-    matches = inventory.matches()
+    matches = inventory.matches
     wanted: set[int] = set()
     for name in tables:
         gone = {

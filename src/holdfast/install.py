@@ -73,7 +73,7 @@ def _found(database: Database, plan: Plan) -> list[list[str | None]]:
     basis = plan.basis
     if basis is None:
         return []
-    matches = basis.matches()
+    matches = basis.matches
     renamed = any(
         each.protected and not (each.id in matches and each.describes(matches[each.id]))
         for each in basis.relations.values()

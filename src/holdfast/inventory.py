@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from holdfast.errors import DriftError, UnsupportedError
@@ -98,7 +99,7 @@ class StoredRelation:
         return Relation(self.id, self.table, self.key, {each.name: each.id for each in self.columns})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inventory:
     """All that planning needs to know of a database."""
 
@@ -132,7 +133,8 @@ class Inventory:
             return str(name).lower() in {str(each).lower() for each in names}
         return name in names
 
-    def matches(self) -> dict[int, TableInfo]:
+    @cached_property
+    def matches(self) -> Mapping[int, TableInfo]:
         """Relation id to the table that it means: the same oid, else the one with its triggers, else the same name.
 
         No table is meant twice.
@@ -153,7 +155,7 @@ class Inventory:
 
     def find(self, stored: StoredRelation) -> TableInfo | None:
         """The table that a stored relation means, if it is there; HF303 where its rows go by another key by now."""
-        table = self.matches().get(stored.id)
+        table = self.matches.get(stored.id)
         if table is not None and stored.is_keyed_anew(table):
             raise UnsupportedError(
                 "HF303",
@@ -165,7 +167,7 @@ class Inventory:
 
     def keyed_anew(self, stored: StoredRelation) -> TableInfo | None:
         """The table whose former history this is, from when it had another key; None where it has no other."""
-        matches = self.matches()
+        matches = self.matches
         own = matches.get(stored.id)
         if own is not None:
             return own if stored.is_keyed_anew(own) else None
@@ -181,7 +183,7 @@ class Inventory:
 
         ``table#number`` is one of several histories of a table, by which also a former one can be asked for.
         """
-        matches = self.matches()
+        matches = self.matches
         try:
             found = self.resolve(name)
         except UnsupportedError:

@@ -19,7 +19,7 @@ def former_histories(
     """The histories that end, since their tables have another key: what the journal calls those is not what it did."""
     return {
         table.name: inventory.relations[number]
-        for number, table in inventory.matches().items()
+        for number, table in inventory.matches.items()
         if table.name in protections and protections[table.name].relation.id != number
     }
 

@@ -126,7 +126,7 @@ def _is_registered(inventory: Inventory, protection: Protection) -> bool:
 
 def _gone_steps(dialect: Dialect, inventory: Inventory, names: set[TableName] | None = None) -> list[Step]:
     """A table that was dropped needs no protection; its history stays."""
-    matches = inventory.matches()
+    matches = inventory.matches
     return [
         Step(
             str(stored.table),
@@ -182,7 +182,7 @@ def _refuse_held(inventory: Inventory, purged: set[int]) -> None:
 
 def _purged(inventory: Inventory, names: set[TableName] | None) -> set[int]:
     """The relations whose history goes: those of the tables by their present names, or last ones if they are gone."""
-    matches = inventory.matches()
+    matches = inventory.matches
     present = {
         number: matches.get(number) or inventory.keyed_anew(each) for number, each in inventory.relations.items()
     }

@@ -43,7 +43,7 @@ def status(
     installed = {each.identity: each for each in inventory.installed}
     keyed = {
         table.name: inventory.relations[number]
-        for number, table in inventory.matches().items()
+        for number, table in inventory.matches.items()
         if inventory.relations[number].protected and inventory.relations[number].is_keyed_anew(table)
     }
     states: list[ObjectState] = []
@@ -81,7 +81,7 @@ def status(
 
 
 def _gone(inventory: Inventory) -> list[ObjectState]:
-    matches = inventory.matches()
+    matches = inventory.matches
     return [
         ObjectState(str(stored.table), "", "table", "missing")
         for stored in inventory.relations.values()

@@ -139,5 +139,10 @@ class TableInfo:
         """The columns that a statement may give a value to."""
         return tuple(column for column in self.columns if not column.generated)
 
+    @property
+    def key_is_deferrable(self) -> bool:
+        """Whether the key is checked late, so that several rows may have it at once within a transaction."""
+        return any(unique.deferrable and unique.columns == self.key for unique in self.uniques)
+
     def with_columns(self, *added: ColumnInfo) -> TableInfo:
         return replace(self, columns=self.columns + added)

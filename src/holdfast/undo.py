@@ -148,7 +148,7 @@ def _protections(
     for row in touched:
         stored = inventory.relations[row.relation]
         keyed_anew = inventory.keyed_anew(stored)
-        table = keyed_anew or inventory.matches().get(stored.id)
+        table = keyed_anew or inventory.matches.get(stored.id)
         if wanted and (table is None or table.name not in wanted):
             continue
         if table is None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from holdfast.dialects.postgresql.recording import Recorder
 from holdfast.errors import UndoConflictError, UniqueError
 from holdfast.policies import Audit
+from holdfast.tables import TableInfo
 from tests.harness import Prepared, Protected
 from tests.servers import Server, Servers
 
@@ -137,7 +137,7 @@ def test_a_journal_that_was_written_before_is_undone_exactly_or_refused(
     protected = Protected(postgresql_database)
     protected.run(*TABLE)
     with monkeypatch.context() as earlier:
-        earlier.setattr(Recorder, "key_is_deferrable", False)
+        earlier.setattr(TableInfo, "key_is_deferrable", False)
         protected.protect({"t": [Audit(form=form)]})
     undone = set()
     for name, story in STORIES.items():

@@ -108,7 +108,7 @@ class Revision:
         return side
 
     def _after(self) -> Side:
-        matches = self.inventory.matches()
+        matches = self.inventory.matches
         # A table that comes again goes on under the number that it had.
         stored = {each.table: each for each in self.inventory.relations.values() if each.id not in matches}
         stored |= {table.name: self.inventory.relations[number] for number, table in matches.items()}
@@ -275,7 +275,7 @@ class Revision:
 
     def _gone(self) -> Iterator[UnprotectOp]:
         """A table that somebody dropped needs no protection; its history stays."""
-        matches = self.inventory.matches()
+        matches = self.inventory.matches
         for stored in self.inventory.relations.values():
             if stored.protected and stored.id not in matches and stored.table not in self.foreseen.tables:
                 action = "the table is gone: keep its history, protect it no longer"

@@ -31,7 +31,7 @@ def tables_in(connection: Connection, dialect: Dialect, server: Server) -> list[
     inspector = sqlalchemy.inspect(connection)
     _, inventory = inspect(connection, dialect, objects=False)
     tables = {info.oid or name: _table(info, inspector, server) for name, info in inventory.tables.items()}
-    for relation, info in inventory.matches().items():
+    for relation, info in inventory.matches.items():
         stored = inventory.relations[relation]
         if stored.protected:
             _protected(tables[info.oid or info.name], stored.policies)

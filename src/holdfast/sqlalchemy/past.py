@@ -153,7 +153,7 @@ class _Views:
         return iter((*recall.prepare_views(), *views.values()))
 
     def _stored(self) -> dict[TableName, StoredRelation]:
-        matches = self.inventory.matches()
+        matches = self.inventory.matches
         relations = self.inventory.relations.values()
         return {matches[each.id].name: each for each in relations if each.id in matches}
 

@@ -14,8 +14,8 @@ from holdfast.errors import TenantError, UnsupportedError
 from holdfast.install import patiently
 from holdfast.tenant_life.exporting import count_all
 from holdfast.tenant_life.held import refuse_held
-from holdfast.tenant_life.ledger import DEADLINE, DELETE, Entry, close, drop_locks, flat
-from holdfast.tenant_life.manifest import Manifest, no_tenant
+from holdfast.tenant_life.ledger import DEADLINE, DELETE, Entry, close, drop_locks
+from holdfast.tenant_life.manifest import Manifest, flat, no_tenant
 from holdfast.tenant_life.place import Work
 
 Counted = dict[str, dict[str, Any]]

@@ -25,12 +25,11 @@ from holdfast.tenant_life.ledger import (
     DEADLINE,
     DELETE,
     drop_locks,
-    flat,
     read_ledger,
     refuse_half_done,
     unfinished,
 )
-from holdfast.tenant_life.manifest import Manifest, no_tenant
+from holdfast.tenant_life.manifest import Manifest, flat, no_tenant
 from holdfast.tenant_life.place import Place, Work, alone, see_all, work_for
 from holdfast.tenant_life.results import Deleted
 from holdfast.timeline import shown

@@ -19,7 +19,7 @@ from holdfast.errors import UnsupportedError
 from holdfast.tenant_life.archive import FORMAT, ArchiveWriter, new_archive
 from holdfast.tenant_life.copying import copy_out
 from holdfast.tenant_life.ledger import read_ledger, refuse_half_done
-from holdfast.tenant_life.manifest import Manifest, no_tenant
+from holdfast.tenant_life.manifest import Manifest, flat, no_tenant
 from holdfast.tenant_life.place import Place, Work, see_all, work_for
 from holdfast.tenant_life.results import Exported
 
@@ -75,7 +75,7 @@ def export(
 def _snapshot(work: Work, rows: tuple[tuple[Rows, ...], ...]) -> Iterator[Connection]:
     """One state of the database; read only, unless reading across tenants has to be written down in it."""
     database, life = work.place.database, work.place.life
-    each = tuple(one for group in rows for one in group)
+    each = flat(rows)
     with database.begin() as connection:
         writes = any(not execute(connection, life.sees_all(one.table))[0].always for one in each)
     with database.connect() as connection:
@@ -105,14 +105,14 @@ def _write(
         raise no_tenant(work.tenant)
     parts: list[dict[str, Any]] = []
     with new_archive(file) as writer:
-        flat = [(number, each) for number, group in enumerate(rows) for each in group]
-        for place, (number, each) in enumerate(flat, 1):
+        numbered = [(number, each) for number, group in enumerate(rows) for each in group]
+        for place, (number, each) in enumerate(numbered, 1):
             count, checksum = counted[each.table]
             part = f"tables/{place:04}.copy"
             digest = writer.add(part, copy_out(connection, work.place.database.dialect, work.place.life.copy_out(each)))
             parts.append(_part(manifest, each, number, part, count, checksum, digest))
             if progress is not None:
-                progress(parts[-1]["table"], place, len(flat))
+                progress(parts[-1]["table"], place, len(numbered))
         history = _history(connection, work, writer, manifest.relations) if with_history else None
         writer.finish(
             {

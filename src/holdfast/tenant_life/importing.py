@@ -15,7 +15,7 @@ from holdfast.tenant_life.archive import ArchiveReader, open_archive
 from holdfast.tenant_life.copying import copy_in
 from holdfast.tenant_life.exporting import Progress
 from holdfast.tenant_life.ledger import read_ledger, refuse_half_done
-from holdfast.tenant_life.manifest import Manifest
+from holdfast.tenant_life.manifest import Manifest, flat
 from holdfast.tenant_life.place import Place, Work, alone, work_for
 from holdfast.tenant_life.results import Imported
 from holdfast.timeline import shown
@@ -64,20 +64,20 @@ def bring(
         groups = manifest.rows_of(life, work.tenant)
     _check(manifest, groups, parts, archive.path)
     by_name = {part["table"]: part for part in parts}
-    flat = [each for group in groups for each in group]
-    numbers = {id(each): number for number, each in enumerate(flat)}
-    with work.transaction(connection, tuple(flat)):
+    every = flat(groups)
+    numbers = {id(each): number for number, each in enumerate(every)}
+    with work.transaction(connection, every):
         execute(connection, life.as_it_was())
-        _refuse_present(connection, work, flat)
-        for each in flat:
+        _refuse_present(connection, work, every)
+        for each in every:
             part = by_name[manifest.called(each.table.name)]
             _fill(connection, work, archive, numbers[id(each)], each, part)
             if progress is not None:
-                progress(part["table"], numbers[id(each)] + 1, len(flat))
+                progress(part["table"], numbers[id(each)] + 1, len(every))
         for group in groups:
             execute(connection, life.arrive([(numbers[id(each)], each) for each in group]))
-        _verify(connection, work, manifest, flat, by_name)
-        for each in flat:
+        _verify(connection, work, manifest, every, by_name)
+        for each in every:
             for statement in life.move_sequences(each.table):
                 execute(connection, statement)
         identity = str(archive.manifest["archive"])
@@ -93,7 +93,7 @@ def _check(
     path: Path,
 ) -> None:
     """HF482 where the tables here are not those of the archive."""
-    here = {manifest.called(each.table.name): each for group in groups for each in group}
+    here = {manifest.called(each.table.name): each for each in flat(groups)}
     there = {part["table"]: part for part in parts}
     wrong = [f"{name} is not here, or has no tenants here" for name in there if name not in here]
     wrong += [f"{name} is not in the archive" for name in here if name not in there]

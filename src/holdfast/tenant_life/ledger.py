@@ -15,6 +15,7 @@ from holdfast.dialects.tenant_life import Rows
 from holdfast.errors import TenantError
 from holdfast.install import patiently
 from holdfast.steps import LOCK_TIMEOUT
+from holdfast.tenant_life.manifest import flat
 from holdfast.tenant_life.place import Place, Work, alone, digest_of, work_for
 from holdfast.timeline import moment
 
@@ -105,11 +106,6 @@ def drop_locks(connection: Connection, work: Work, rows: Sequence[Rows]) -> None
     for each in rows:
         for statement in work.place.life.closing.open(each, work.digest):
             execute(connection, statement)
-
-
-def flat(rows: Sequence[Sequence[Rows]]) -> tuple[Rows, ...]:
-    """Each table by itself. Those of the roles are closed like any other: an actor of the tenant may give them."""
-    return tuple(each for group in rows for each in group)
 
 
 def reopen(place: Place, tenant: str, *, reason: str, actor: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +88,11 @@ class Manifest:
             "shared": dict(self.shared),
             "unrelated": list(self.unrelated),
         }
+
+
+def flat(rows: Sequence[Sequence[Rows]]) -> tuple[Rows, ...]:
+    """Each table by itself. Those of the roles are closed like any other: an actor of the tenant may give them."""
+    return tuple(each for group in rows for each in group)
 
 
 def no_tenant(tenant: str) -> RequestError:

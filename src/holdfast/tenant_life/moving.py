@@ -23,12 +23,11 @@ from holdfast.tenant_life.ledger import (
     MOVE,
     Entry,
     close,
-    flat,
     read_ledger,
     refuse_half_done,
     unfinished,
 )
-from holdfast.tenant_life.manifest import no_tenant
+from holdfast.tenant_life.manifest import flat, no_tenant
 from holdfast.tenant_life.place import Place, Work, alone, see_all, work_for
 from holdfast.tenant_life.results import Deleted, Moved
 

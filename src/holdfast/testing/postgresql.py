@@ -50,7 +50,7 @@ class PostgreSQLServer:
             # A database cannot be copied while somebody is connected, be it by a pool that was left open.
             self._run(
                 f'alter database "{name}" allow_connections false',
-                f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'",
+                end_sessions(name),
             )
             yield name
 

@@ -46,7 +46,7 @@ def known_columns(stepping: Stepping) -> set[str]:
     """The columns that protection has been told of; nothing where the table is not protected."""
     _, inventory = inspect(stepping.connection, stepping.dialect, objects=False)
     name = table_name(stepping)
-    for number, table in inventory.matches().items():
+    for number, table in inventory.matches.items():
         if table.name == name and inventory.relations[number].protected:
             return {column.name for column in inventory.relations[number].columns}
     return set()

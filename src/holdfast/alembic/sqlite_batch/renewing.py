@@ -23,9 +23,7 @@ class Renewal:
         self._plain = dialect
         self.dialect, inventory = inspect(connection, dialect)
         self.views = {each.name for each in inventory.installed if each.kind == "view"}
-        self._relation = next(
-            (number for number, found in inventory.matches().items() if found.name.name == table), None
-        )
+        self._relation = next((number for number, found in inventory.matches.items() if found.name.name == table), None)
         own = any(each.table is not None and each.table.name == table for each in inventory.installed)
         self.active = inventory.has_journal and (own or self._is_clean(inventory))
 

@@ -59,7 +59,7 @@ class Recorder:
         if event in table.row_triggers:
             # It would come after a row trigger that writes the same row again.
             return False
-        if event == "update" and self.key_is_deferrable:
+        if event == "update" and self.protection.table.key_is_deferrable:
             # Where several rows have one key, nothing says which row before became which row after.
             return False
         # The actions of foreign keys join the statement that set them off, so that one row may be in its
@@ -88,15 +88,9 @@ class Recorder:
         return ",\n    " + (values[0] if len(values) == 1 else f"coalesce({', '.join(values)})")
 
     @property
-    def key_is_deferrable(self) -> bool:
-        """Whether the key is checked late, so that several rows may have it at once within a transaction."""
-        table = self.protection.table
-        return any(unique.deferrable and unique.columns == table.key for unique in table.uniques)
-
-    @property
     def inserts_in_full(self) -> bool:
         """Where several rows may have one key it must be known which of them left."""
-        return self.policy.inserts == "full" or self.key_is_deferrable
+        return self.policy.inserts == "full" or self.protection.table.key_is_deferrable
 
     @property
     def key_is_integer(self) -> bool:

@@ -104,13 +104,13 @@ where u.relation = c.relation and u.key = c.key"""
 
 def settle(parts: Sequence[TableUndo]) -> tuple[str, ...]:
     """What puts the changes of such keys right, before the changes of one key are merged; for no other table anything."""
-    late = [part for part in parts if part.key_is_deferrable]
+    late = [part for part in parts if part.protection.table.key_is_deferrable]
     return (_CREATE, *(_crowd(part) for part in late), _PASS_BY, _ENDS) if late else ()
 
 
 def unclear(part: TableUndo) -> Iterator[str]:
     """Several rows had the key, and the journal does not say of which it speaks."""
-    if part.key_is_deferrable:
+    if part.protection.table.key_is_deferrable:
         yield f"""\
 select c.relation, c.key,
     'several rows had this key at once within the transaction, and the journal does not tell them apart', null::text

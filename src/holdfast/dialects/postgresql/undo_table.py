@@ -94,11 +94,6 @@ class TableUndo:
         by_name = {column.name: column for column in self.protection.table.columns}
         return [by_name[name] for name in self.protection.table.key]
 
-    @property
-    def key_is_deferrable(self) -> bool:
-        table = self.protection.table
-        return any(unique.deferrable and unique.columns == table.key for unique in table.uniques)
-
     def id(self, column: str) -> int:
         return self.protection.relation.column_id(column)
 
