@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import os
+import uuid
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
+from holdfast.sqlalchemy.tenancy import DatabasePerTenant, TenantNames
 from tests.docs.blocks import ROOT
 from tests.duties import server_of, versions
 from tests.servers import Servers
@@ -38,6 +41,17 @@ def test_it_does_not_leak_with_us(both: Sides, row: Row) -> None:
 
 def test_what_no_right_can_hide(both: Sides) -> None:
     outside.totals_show(both)
+
+
+def test_totals_are_hidden_by_a_database_each(both: Sides) -> None:
+    url = sa.make_url(both.held.url).set(database="{tenant}").render_as_string(hide_password=False)
+    names = TenantNames(prefix=f"t{uuid.uuid4().hex[:8]}_")
+    try:
+        outside.totals_hold_apart(url, names)
+    finally:
+        databases = DatabasePerTenant(url, names=names)
+        for tenant in databases.list():
+            databases.drop(tenant, force=True)
 
 
 def test_the_list_is_whole() -> None:
