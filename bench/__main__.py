@@ -74,19 +74,28 @@ def measure(
     bench = Bench(sizes, binaries, settings)
     versions: dict[str, str] = {}
     missing: dict[str, str] = {}
-    topics: dict[str, Callable[[], list[Line]]] = {
-        "Paging": lambda: paging.lines(bench, versions, missing, with_peers=with_peers),
-        "Repository": lambda: repository.lines(bench, versions, missing, with_peers=with_peers),
-        "Unused": lambda: unused.lines(bench),
-        "Bulk": lambda: bulk.lines(bench, versions, missing, with_peers=with_peers),
-        "Journal": lambda: journal.lines(bench),
-        "Sealing": lambda: sealing.lines(bench),
-        "Tenants": lambda: tenants.lines(bench),
-        "Signed context": lambda: signing.lines(bench),
-        "Permissions": lambda: permissions.lines(bench),
-        "Migrations": lambda: migrations.lines(bench),
+
+    def beside_peers(lines: Callable[..., list[Line]]) -> Callable[[], list[Line]]:
+        return lambda: lines(bench, versions, missing, with_peers=with_peers)
+
+    topics: dict[str, tuple[str, Callable[[], list[Line]]]] = {
+        "Context": ("Context", lambda: figures.context_lines(bench)),
+        "Signed context": ("Context", lambda: signing.lines(bench)),
+        "Growth": ("Journal", lambda: [figures.growth_line(bench)]),
+        "Undo": ("Journal", lambda: figures.undo_lines(bench)),
+        "Journal": ("Journal", lambda: journal.lines(bench)),
+        "Sealing": ("Journal", lambda: sealing.lines(bench)),
+        "Repository": ("Repository", beside_peers(repository.lines)),
+        "Paging": ("Paging", beside_peers(paging.lines)),
+        "Bulk": ("Many rows at once", beside_peers(bulk.lines)),
+        "Unused": ("Statements that nothing protects", lambda: unused.lines(bench)),
+        "Tenants": ("Tenants and permissions", lambda: tenants.lines(bench)),
+        "Permissions": ("Tenants and permissions", lambda: permissions.lines(bench)),
+        "Migrations": ("Migrations", lambda: migrations.lines(bench)),
+        "SQLite": ("SQLite", lambda: lite.lines(sizes)),
     }
     word = only.lower()
+    sections: dict[str, list[Line]] = {}
     with bench.running():
         statements = [(title, each) for title, each in _measurements(bench) if word in title.lower()]
         # Those that protect tables are asked for nothing else.
@@ -94,10 +103,11 @@ def measure(
             found, lacking = _add_peers(bench)
             versions.update(found)
             missing.update(lacking)
-        chosen = [*statements, *((title, each) for title, each in topics.items() if word in title.lower())]
-        lines = [line for title, each in chosen for line in _told(title, each)]
-        sqlite_lines = _told("SQLite", lambda: lite.lines(sizes)) if word in "sqlite" else []
-        return Measured(sizes, lines, sqlite_lines, versions, missing, bench.version)
+        chosen = [("Recording", title, each) for title, each in statements]
+        chosen += [(name, title, each) for title, (name, each) in topics.items() if word in title.lower()]
+        for name, title, each in chosen:
+            sections.setdefault(name, []).extend(_told(title, each))
+        return Measured(sizes, sections, versions, missing, bench.version)
 
 
 def _measurements(bench: Bench) -> list[tuple[str, Callable[[], list[Line]]]]:
@@ -106,14 +116,7 @@ def _measurements(bench: Bench) -> list[tuple[str, Callable[[], list[Line]]]]:
 
     found = [(case.title, measuring(case)) for case in cases(bench.sizes)]
     orm = ("SQLAlchemy add_all", lambda: [run_add_all(bench)])
-    return [
-        *found[:3],
-        orm,
-        *found[3:],
-        ("Context", lambda: figures.context_lines(bench)),
-        ("Growth", lambda: [figures.growth_line(bench)]),
-        ("Undo", lambda: figures.undo_lines(bench)),
-    ]
+    return [*found[:3], orm, *found[3:]]
 
 
 def _told(title: str, measure: Callable[[], list[Line]]) -> list[Line]:

@@ -20,18 +20,11 @@ your own machine before you decide.
 
 {method}
 
-## PostgreSQL
+**Bold**: the goal is missed. *–*: does not apply, or not measured. Lines may be of different runs. The others come from
+PyPI, each in an environment of its own, with statement-level triggers where it has them. One that records what passes
+through its ORM alone is measured on that alone.
 
-{postgresql}
-
-{notes}
-
-## SQLite
-
-Ratios of the CPU time of the process, in which SQLite itself runs. It has no statement triggers: each row is
-recorded by itself.
-
-{sqlite}
+{sections}
 
 ## Machine
 
@@ -46,81 +39,106 @@ counted). What differs by microseconds has more and shorter rounds. Before each 
 key and two secondary indexes. Where a line says no more, the protection is `Audit()`."""
 
 
+INTRODUCTIONS = {
+    "SQLite": (
+        "Ratios of the CPU time of the process, in which SQLite itself runs. It has no statement triggers: each row\n"
+        "is recorded by itself."
+    )
+}
+"""What a section says before its table."""
+_HEADING = "## "
+_NOT_MEASURED = "Not measured: "
+
+
 @dataclass(frozen=True)
 class Measured:
     sizes: Sizes
-    lines: Sequence[Line]
-    sqlite_lines: Sequence[Line]
+    sections: Mapping[str, Sequence[Line]]
+    """The lines under each heading."""
     peers: Mapping[str, str]
     """Their versions."""
     missing: Mapping[str, str]
     version: str
 
 
+@dataclass
+class Table:
+    """A table of the page: its peers, each with its version, and the cells of each row by their heads."""
+
+    peers: dict[str, str]
+    rows: list[dict[str, str]]
+
+    @classmethod
+    def of(cls, lines: Sequence[Line], versions: Mapping[str, str]) -> Table:
+        named = dict.fromkeys(name for line in lines for name in line.peers)
+        return cls({name: versions.get(name, "") for name in named}, [_cells(line) for line in lines])
+
+    @classmethod
+    def read(cls, text: str) -> Table:
+        split = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in text.split("\n") if row[:2] == "| "]
+        heads = split[0] if split else ["statement"]
+        peers = dict(head.partition(" ")[::2] for head in heads if head not in ("statement", "goal", "holdfast"))
+        names = [head.partition(" ")[0] for head in heads]
+        return cls(peers, [dict(zip(names, row, strict=True)) for row in split[1:]])
+
+    def take(self, other: Table) -> None:
+        """Its rows in the place of those of the same title, new ones after the one before them; what it does not know
+        of a peer stays."""
+        self.peers |= other.peers
+        place = len(self.rows)
+        for row in other.rows:
+            known = [each["statement"] for each in self.rows]
+            if row["statement"] in known:
+                place = known.index(row["statement"])
+                self.rows[place] |= row
+            else:
+                self.rows.insert(place, row)
+            place += 1
+
+    def __str__(self) -> str:
+        goals = ["goal"] if any(row.get("goal", "–") != "–" for row in self.rows) else []
+        heads = [
+            "statement",
+            *goals,
+            "holdfast",
+            *(f"{name} {version}".strip() for name, version in self.peers.items()),
+        ]
+        names = [head.partition(" ")[0] for head in heads]
+        lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+        return "\n".join([*lines, *(f"| {' | '.join(row.get(name, '–') for name in names)} |" for row in self.rows)])
+
+
 def render(measured: Measured) -> str:
+    tables = {name: Table.of(lines, measured.peers) for name, lines in measured.sections.items()}
+    missing = [f"{_NOT_MEASURED}{name}, {why}." for name, why in measured.missing.items()]
     return PAGE.format(
         method=METHOD.format(rounds=measured.sizes.rounds),
-        postgresql=_table(measured.lines, list(measured.peers)),
-        notes=_notes(measured.peers, measured.missing),
-        sqlite=_table(measured.sqlite_lines, []),
+        sections="\n\n".join([*(_section(name, table) for name, table in tables.items()), *missing]),
         machine=_machine(measured.version),
     )
 
 
 def renewed(page: str, measured: Measured) -> str:
     """The page with these lines in it: in the place of those of the same title, new ones after the one before them."""
-    before, heading, after = page.partition("## SQLite")
-    return _with(before, measured.lines) + heading + _with(after, measured.sqlite_lines)
+    begin, *sections = page.split(f"\n{_HEADING}")
+    # The last one is about the machine.
+    texts = {name: text for name, _, text in (each.partition("\n") for each in sections[:-1])}
+    for name, lines in measured.sections.items():
+        table = Table.read(texts.get(name, ""))
+        table.take(Table.of(lines, measured.peers))
+        texts[name] = _section(name, table).partition("\n")[2] + "\n"
+    whole = [begin, *(f"{name}\n{text}" for name, text in texts.items()), sections[-1]]
+    return f"\n{_HEADING}".join(whole)
 
 
-def _with(part: str, lines: Sequence[Line]) -> str:
-    rows = part.split("\n")
-    head = next(number for number, row in enumerate(rows) if row.startswith("|---"))
-    heads = _cells(rows[head - 1])
-    peers = heads[heads.index("holdfast") + 1 :]
-    place = max(number for number, row in enumerate(rows) if row.startswith("| "))
-    for line in lines:
-        found = next((number for number, row in enumerate(rows) if row.startswith(f"| {line.title} |")), None)
-        known = dict(zip(heads, _cells(rows[found]), strict=True)) if found is not None else {}
-        row = _row(line, peers, "goal" in heads, known)
-        if found is None:
-            rows.insert(place + 1, row)
-            place += 1
-        else:
-            rows[found] = row
-            place = found
-    return "\n".join(rows)
+def _section(name: str, table: Table) -> str:
+    introduction = [INTRODUCTIONS[name]] if name in INTRODUCTIONS else []
+    return "\n\n".join([_HEADING + name, *introduction, str(table)])
 
 
-def _cells(row: str) -> list[str]:
-    return [cell.strip() for cell in row.strip().strip("|").split(" | ")] if " | " in row else []
-
-
-def _row(line: Line, peers: Sequence[str], with_goals: bool, known: Mapping[str, str]) -> str:
-    goal = [line.goal or "–"] if with_goals else []
+def _cells(line: Line) -> dict[str, str]:
     ours = line.ours if line.met is not False else f"**{line.ours}**"
-    theirs = [line.peers.get(peer, known.get(peer, "–")) for peer in peers]
-    return f"| {' | '.join([line.title, *goal, ours, *theirs])} |"
-
-
-def _table(lines: Sequence[Line], peers: Sequence[str]) -> str:
-    with_goals = any(line.goal for line in lines)
-    heads = ["statement", *(["goal"] if with_goals else []), "holdfast", *peers]
-    rows = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    rows += [_row(line, peers, with_goals, {}) for line in lines]
-    return "\n".join(rows)
-
-
-def _notes(peers: Mapping[str, str], missing: Mapping[str, str]) -> str:
-    notes = ["**Bold**: the goal is missed. *–*: does not apply, or not measured. Lines may be of different runs."]
-    if peers:
-        named = ", ".join(f"{name} {version}" for name, version in peers.items())
-        notes.append(
-            f"Peers: {named}; from PyPI, each in an environment of its own, with statement-level triggers where it\n"
-            "has them. A peer that records what passes through its ORM alone is measured on that alone."
-        )
-    notes += [f"Not measured: {name}, {why}." for name, why in missing.items()]
-    return "\n\n".join(notes)
+    return {"statement": line.title, "goal": line.goal or "–", "holdfast": ours, **line.peers}
 
 
 def _machine(version: str) -> str:

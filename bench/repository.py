@@ -16,7 +16,7 @@ from bench.cases import Line, shown
 from bench.desk import KINDS, STATUS, Turn, by_hand, in_sessions, map_orders
 from bench.events import PAGE, turned
 from bench.peers import Peer, PeerError, Worker
-from bench.sampling import Sample, interleaved, ratios
+from bench.sampling import SHORTER, Sample, interleaved, ratios
 from bench.subjects import Bench
 from holdfast.policies import Audit, SoftDelete, Timestamps, Version
 from holdfast.sqlalchemy.paging.cursor import Position, Sealer
@@ -55,7 +55,7 @@ class Orders(Repository[Order]):  # type: ignore[valid-type]
 def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, with_peers: bool) -> list[Line]:
     """``versions`` and ``missing`` learn of the peer, which is measured here alone."""
     subject = bench.subjects["all"]
-    rows, turns = bench.sizes.stock, bench.sizes.pages * 2
+    rows, turns = bench.sizes.stock, max(bench.sizes.pages * 4 // SHORTER, 1)
     subject.refill(rows)
     engine = sa.create_engine(subject.url)
     bound = sa.create_engine(subject.url)
@@ -75,7 +75,7 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
                         runs[f"peer {name}"] = worker.run
             except PeerError as error:
                 missing[PEER.name] = str(error)
-        samples = interleaved(bench.sizes.rounds, runs)
+        samples = interleaved(SHORTER * bench.sizes.rounds, runs)
     engine.dispose()
     bound.dispose()
     found = []

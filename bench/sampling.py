@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 
+SHORTER = 20
+"""What is told apart by elapsed time alone has so many times the rounds, of as much shorter runs: then a machine that is
+slower for a second is so for both."""
+
+
 @dataclass
 class Sample:
     """What one run took, in seconds; None where it was given up."""

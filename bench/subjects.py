@@ -18,7 +18,7 @@ from holdfast.install import apply
 from holdfast.plan import plan_protect
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
 
-FREE_LARGE_BLOCK = "select length(repeat('x', 30000000))"
+FREE_LARGE_BLOCK = "select length(repeat(repeat('x', 10000), 3000))"
 """Once a process has freed a large block, glibc keeps memory at hand and its next statements are cheaper. Pooled
 connections get there sooner or later; all start there, or triggers would seem to save time."""
 SETTINGS = {

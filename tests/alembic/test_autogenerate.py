@@ -204,6 +204,7 @@ def test_a_script_makes_what_a_run_makes(database: str, tmp_path: Path, postgres
             assert "holdfast" not in left
 
 
+@pytest.mark.usefixtures("no_templates")
 def test_several_schemas(postgresql_database: str, tmp_path: Path) -> None:
     project = Project(
         tmp_path, postgresql_database, [shop(), shop(schema="sales")], include_schemas=True, holdfast_roles_apart=True
