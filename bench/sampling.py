@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-
 SHORTER = 20
-"""What is told apart by elapsed time alone has so many times the rounds, of as much shorter runs: then a machine that is
-slower for a second is so for both."""
+"""What is told apart by elapsed time alone has so many times the rounds, of as much shorter runs: then a machine that
+is slower for a second is so for both."""
 
 
 @dataclass
