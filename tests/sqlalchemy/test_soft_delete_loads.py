@@ -224,12 +224,47 @@ def test_association_proxy(reading: Reading) -> None:
     reading.run(scenario)
 
 
-def test_with_expression(reading: Reading) -> None:
+SONGS = select(func.count(Song.id)).where(Song.album_id == Album.id).correlate_except(Song).scalar_subquery()
+SIZES = {
+    "nothing": ((), 2),
+    "what the expression reads": ((include_deleted(Song),), 3),
+    "only the dead of it": ((only_deleted(Song),), 1),
+    "what the statement returns": ((include_deleted(),), 2),
+}
+
+
+@pytest.mark.parametrize("named", SIZES)
+def test_with_expression(reading: Reading, named: str) -> None:
+    """SQLAlchemy makes an expression of Core out of what it is given, which its criteria do not reach."""
+    options, size = SIZES[named]
+
     def scenario(session: Session) -> None:
-        # SQLAlchemy makes an expression of Core of it, so it says by itself what it means.
-        count = select(func.count(Song.id)).where(Song.album_id == Album.id, ~Song.is_deleted).scalar_subquery()
-        [album] = session.scalars(select(Album).options(with_expression(Album.size, count)))
-        assert (album.size, album.song_count) == (2, 2)
+        entity = aliased(Album)
+        of_alias = select(func.count(Song.id) + 10).where(Song.album_id == entity.id).scalar_subquery()
+        statements = (
+            (select(Album).options(with_expression(Album.size, SONGS)), size),
+            (select(Album).options(with_expression(Album.size, SONGS * 10 + SONGS)), size * 11),
+            (select(entity).options(with_expression(entity.size, of_alias)), size + 10),
+            # One that says it already.
+            (select(Album).options(with_expression(Album.size, SONGS.where(Song.id == 3))), int(size in (1, 3))),
+        )
+        for statement, expected in statements:
+            for _ in range(2):
+                found = session.scalars(statement.options(*options).execution_options(populate_existing=True))
+                assert next(album.size for album in found if album.id == 1) == expected
+            assert statement.compare(statement._clone()), "the statement that was given is as it was"
+
+    reading.run(scenario)
+
+
+@LOADING
+def test_with_expression_of_what_is_loaded_beside(reading: Reading, how: str) -> None:
+    def scenario(session: Session) -> None:
+        statement = select(Song).options(LOADERS[how](Song.album).with_expression(Album.size, SONGS))
+        for options, size in ((), 2), ((include_deleted(Song),), 3):
+            found = session.scalars(statement.options(*options).execution_options(populate_existing=True)).unique()
+            assert {song.album.size for song in found if song.album_id == 1} == {size}
+            session.expunge_all()
 
     reading.run(scenario)
 

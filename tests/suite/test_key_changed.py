@@ -14,7 +14,9 @@ from holdfast.holds import hold, holds, release
 from holdfast.inspector import inspect
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Tenant
 from holdfast.purging import purge
-from tests.harness import Protected
+from tests.harness import Protected, journal
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 ROWS = "insert into t values (1, 100, 'one'), (7, 5, 'seven')"
 KEY_MOVED = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Tenant, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import dump_and_restore
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 ORDERS = """\
 create table orders (

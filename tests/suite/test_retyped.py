@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Tenant, Timestamps, Version
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import libpq_url
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 COLUMNS = """\
 id integer primary key, number integer, name varchar(5), price numeric(10,2), shop integer not null default 1,

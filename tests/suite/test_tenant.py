@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from holdfast.database import Database, execute
 from holdfast.errors import DeclarationError, ForeignKeyError, TenantError, UnsupportedError
 from holdfast.policies import Audit, SoftDelete, Tenant
-from tests.harness import Protected
+from tests.harness import Protected, journal
 from tests.servers import Server, Servers, pg_dump_schema
 from tests.suite.test_soft_delete import made
+
+pytestmark = pytest.mark.copy_of(build=journal)
 
 SHOP = [
     """create table customers (

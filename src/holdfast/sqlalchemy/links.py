@@ -11,7 +11,7 @@ from sqlalchemy.sql.visitors import iterate
 
 from holdfast.errors import DeclarationError
 from holdfast.policies import SoftDelete
-from holdfast.sqlalchemy.narrowing import table_of
+from holdfast.sqlalchemy.sources import table_of
 from holdfast.sqlalchemy.tables import policy_of
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Column, Select, Table
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.visitors import iterate
 
-from holdfast.sqlalchemy.narrowing import is_filtered, table_of, tables_of
+from holdfast.sqlalchemy.narrowing import is_filtered
+from holdfast.sqlalchemy.sources import table_of, tables_of
 
 
 def parts(key: Any) -> Iterator[Any]:

@@ -13,7 +13,8 @@ from holdfast.errors import DeclarationError
 from holdfast.policies import Tenant
 from holdfast.sqlalchemy.marks import Marks, RowsFilter, marks_of
 from holdfast.sqlalchemy.marks import mark_of as mark_of
-from holdfast.sqlalchemy.narrowing import Rows, metadata_of, narrowed, tables_of
+from holdfast.sqlalchemy.narrowing import Rows, narrowed
+from holdfast.sqlalchemy.sources import metadata_of, tables_of
 from holdfast.sqlalchemy.stamps import is_stamped
 from holdfast.sqlalchemy.tables import policy_of
 from holdfast.sqlalchemy.tenants import ACROSS, hold_to_tenant
