@@ -13,6 +13,7 @@ from sqlalchemy.orm.exc import StaleDataError
 import holdfast.sqlalchemy
 from holdfast.errors import HoldfastError, StaleVersionError
 from holdfast.sqlalchemy import Audited, Repository, Versioned, explained
+from holdfast.sqlalchemy.bulk import upsert
 from holdfast.sqlalchemy.locking import Write, conflict, may_merge
 from tests.sqlalchemy.conftest import installed
 from tests.sqlalchemy.models import Base, Order
@@ -231,6 +232,12 @@ def test_eight_writers_lose_no_update(engine: Engine, sessions: Sessions) -> Non
         with engine.begin() as connection:
             connection.execute(text("update articles set price = price + 1 where id = :id"), {"id": key})
 
+    def through_an_upsert() -> None:
+        more = {"price": lambda row, given: row.price + given.price}
+        with sessions() as session:
+            upsert(session, Article, [{"id": key, "title": "t", "body": "b", "price": 1}], on=["id"], update=more)
+            session.commit()
+
     def write(work: object) -> None:
         assert callable(work)
         for _ in range(rounds):
@@ -243,7 +250,8 @@ def test_eight_writers_lose_no_update(engine: Engine, sessions: Sessions) -> Non
                 accepted.append(work)
                 break
 
-    works = [through_the_orm, through_a_bulk_update, through_core, through_raw_sql] * 2
+    works = [through_the_orm, through_a_bulk_update, through_core, through_raw_sql, through_an_upsert]
+    works += [through_the_orm, through_core, through_an_upsert]
     threads = [threading.Thread(target=write, args=(work,)) for work in works]
     for thread in threads:
         thread.start()
