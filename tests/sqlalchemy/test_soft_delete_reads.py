@@ -29,6 +29,9 @@ def lives(*conditions: Any) -> sa.ScalarSelect[Any]:
     return select(func.count(Order.id)).where(*conditions).scalar_subquery()
 
 
+ORDERS, LINES = Order.__table__, Line.__table__
+LATEST = select(ORDERS.c.customer_id).cte("latest")
+
 # Each statement, and the rows that it gives.
 STATEMENTS: dict[str, tuple[Any, list[Any]]] = {
     "plain": (select(Order.id), [1]),
@@ -64,6 +67,21 @@ STATEMENTS: dict[str, tuple[Any, list[Any]]] = {
         select(Review.id, Customer.id).outerjoin(Review.customer).order_by(Review.id),
         [(1, 1), (2, None)],
     ),
+    "left_join_to_a_table_of_core": (
+        select(Customer.id, ORDERS.c.id).outerjoin(ORDERS, ORDERS.c.customer_id == Customer.id).order_by(Customer.id),
+        [(1, 1), (2, None)],
+    ),
+    "left_join_to_a_table_of_core_by_keys": (
+        select(Customer.id, ORDERS.c.id).outerjoin(ORDERS).order_by(Customer.id),
+        [(1, 1), (2, None)],
+    ),
+    "left_join_to_a_join_of_core": (
+        select(Customer.id, ORDERS.c.id)
+        .outerjoin(ORDERS.join(LINES, LINES.c.order_id == ORDERS.c.id), ORDERS.c.customer_id == Customer.id)
+        .order_by(Customer.id),
+        [(1, 1), (1, 1), (2, None)],
+    ),
+    "cte_of_core_beside_an_entity": (select(Customer.id).join(LATEST, LATEST.c.customer_id == Customer.id), [1]),
     "full_join": (
         select(Review.id, Customer.id).join(Review.customer, full=True).order_by(func.coalesce(Review.id, 9)),
         [(1, 1), (2, None), (None, 2)],

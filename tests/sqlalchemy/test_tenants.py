@@ -105,7 +105,7 @@ class OrderRepository(hs.Repository[Order]):
     """Declares nothing but its model."""
 
 
-orders = Order.__table__
+customers, notes, orders = Customer.__table__, Note.__table__, Order.__table__
 
 
 @dataclass
@@ -161,6 +161,22 @@ pytestmark = pytest.mark.copy_of(build=build)
 
 A, B = orm.aliased(Order), orm.aliased(Order)
 FIRST = sa.select(Order).order_by(Order.id)
+ALL = sa.true()
+NESTED = orders.join(customers, ALL)
+OTHER = orders.alias("other")
+PLAIN = sa.select(orders.c.id, orders.c.shop_id).cte("plain")
+
+
+def walk(begin: Any) -> Any:
+    """From each order to the next, of whichever shop it is."""
+    step = sa.select(orders.c.id, orders.c.shop_id)
+    return begin.union_all(step.where(orders.c.id == begin.c.id + 1))
+
+
+WALK = walk(sa.select(orders.c.id, orders.c.shop_id).where(orders.c.id % 2 == 1).cte("walk", recursive=True))
+WALK_2 = WALK.alias("walk_2")
+MIXED = walk(sa.select(Order.id, Order.shop_id).cte(recursive=True))
+
 READS: dict[str, Callable[[Any], Any]] = {
     "entity": lambda s: [o.shop_id for o in s.scalars(FIRST)],
     "columns": lambda s: s.scalars(sa.select(Order.shop_id)).all(),
@@ -191,6 +207,35 @@ READS: dict[str, Callable[[Any], Any]] = {
     ],
     "deleted ones too": lambda s: [o.shop_id for o in s.scalars(FIRST.options(hs.include_deleted()))],
     "lambda": lambda s: [o.shop_id for o in s.scalars(sa.lambda_stmt(lambda: sa.select(Order)))],
+    "core lambda": lambda s: s.scalars(sa.lambda_stmt(lambda: sa.select(orders.c.shop_id))).all(),
+    "core cte": lambda s: s.scalars(sa.select(sa.select(orders.c.shop_id).cte().c.shop_id)).all(),
+    "core cte in a cte": lambda s: s.scalars(sa.select(sa.select(PLAIN.c.shop_id).cte().c.shop_id)).all(),
+    "alias of a core cte": lambda s: s.scalars(sa.select(PLAIN.alias().c.shop_id)).all(),
+    "recursive core cte": lambda s: s.scalars(sa.select(WALK.c.shop_id)).all(),
+    "recursive core cte under two names": lambda s: s.scalars(
+        sa.select(WALK_2.c.shop_id).where(WALK_2.c.id.in_(sa.select(WALK.c.id)))
+    ).all(),
+    "recursive cte of both": lambda s: s.scalars(sa.select(MIXED.c.shop_id)).all(),
+    "nested core join": lambda s: s.scalars(sa.select(orders.c.shop_id).select_from(notes.join(NESTED, ALL))).all(),
+    "core left join": lambda s: s.scalars(sa.select(orders.c.shop_id).select_from(notes.outerjoin(orders, ALL))).all(),
+    "core left join of an alias": lambda s: s.scalars(
+        sa.select(OTHER.c.shop_id).select_from(notes.outerjoin(OTHER, ALL))
+    ).all(),
+    "core left join by keys": lambda s: s.scalars(
+        sa.select(orders.c.shop_id).select_from(customers).outerjoin(orders)
+    ).all(),
+    "core left join of a join": lambda s: s.scalars(
+        sa.select(customers.c.shop_id).select_from(notes.outerjoin(NESTED, ALL))
+    ).all(),
+    "core left join of a left join": lambda s: s.scalars(
+        sa.select(customers.c.shop_id).select_from(notes.outerjoin(orders.outerjoin(customers, ALL), ALL))
+    ).all(),
+    "left join of core": lambda s: s.scalars(
+        sa.select(orders.c.shop_id).select_from(Note).outerjoin(orders, ALL)
+    ).all(),
+    "left join of a join": lambda s: s.scalars(
+        sa.select(Order.shop_id).select_from(orm.outerjoin(Note, orm.join(Order, Customer, ALL), ALL))
+    ).all(),
     "repository": lambda s: [o.shop_id for o in OrderRepository(s).list(limit=9)],
 }
 

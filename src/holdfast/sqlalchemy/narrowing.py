@@ -8,7 +8,7 @@ makes an expression of Core out of what it is given.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import is_
 from types import MappingProxyType
 from typing import Any, Literal
@@ -20,8 +20,9 @@ from sqlalchemy.sql.annotation import _deep_deannotate
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from holdfast.policies import SoftDelete, Tenant
+from holdfast.sqlalchemy.outer_joins import Conditions, far_sides, with_conditions
 from holdfast.sqlalchemy.present_tenant import is_own
-from holdfast.sqlalchemy.sources import explicit_sources, far_sides, named_sources, table_of, where_of
+from holdfast.sqlalchemy.sources import explicit_sources, named_sources, table_of, where_of
 from holdfast.sqlalchemy.tables import policy_of
 
 # From 2.1 the criteria also reach an entity that stands in a WHERE alone.
@@ -49,6 +50,8 @@ def narrowed(statement: Any, said: Mapping[Table, Rows] = _NOTHING, *, across: b
 class _Meaning:
     said: Mapping[Table, Rows]
     across: bool
+    anew: dict[CTE, CTE] = field(default_factory=dict)
+    """Of each CTE that reads itself what it has become, wherever it is named."""
 
     def condition(self, source: FromClause) -> ColumnElement[bool] | None:
         table = table_of(source)
@@ -86,18 +89,23 @@ def _narrowed(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -
     found = _with_options(_narrowed_inside(statement, meaning, outer.union(explicit, beside)), meaning)
     has_criteria = statement._propagate_attrs.get("compile_state_plugin") == "orm"
     far = dict(far_sides(statement)) if is_select else {}
+    in_joins: Conditions = {}
     for source, is_entity in {**explicit, **beside}.items():
         if is_select:
             is_reached = has_criteria and is_entity and (source in explicit or _WHERE_IS_REACHED)
         else:
             is_reached = source in explicit
-        # A row that a FULL JOIN made by itself passes the condition; of a LEFT JOIN it would drop the near row.
-        if source in outer or (far.get(source) == "left") or (is_reached and source not in far):
+        if source in outer or (is_reached and far.get(source) != "full"):
             continue
         condition = meaning.condition(source)
-        if condition is not None:
+        if condition is None:
+            continue
+        # A row that a FULL JOIN made by itself passes the condition; of a LEFT JOIN it would drop the near row.
+        if far.get(source) == "left":
+            in_joins[source] = condition
+        else:
             found = found.where(condition)
-    return found
+    return with_conditions(found, in_joins)
 
 
 def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -> Any:
@@ -105,11 +113,16 @@ def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromCla
 
     def replace(each: Any, **_: Any) -> Any:
         nonlocal changed
-        if isinstance(each, (CTE, ORMOption)):
+        if isinstance(each, ORMOption):
             return each
-        if each is statement or not isinstance(each, Select):
+        if each is statement:
             return None
-        found = _narrowed(each, meaning, outer)
+        if isinstance(each, Select):
+            found = _narrowed(each, meaning, outer)
+        elif isinstance(each, CTE) and each.recursive:
+            found = _narrowed_recursion(each, meaning)
+        else:
+            return None
         changed = changed or found is not each
         return found
 
@@ -118,6 +131,31 @@ def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromCla
     traverse: Any = replacement_traverse
     copy = traverse(statement, {}, replace)
     return copy if changed else statement
+
+
+def _narrowed_recursion(cte: Any, meaning: _Meaning) -> Any:
+    """A CTE that reads itself: what it begins with, and what reads that, are made anew, for each names the other."""
+    if cte not in meaning.anew:
+        meaning.anew[cte] = _recursion(cte, meaning) if cte._cte_alias is None else _alias(cte, meaning)
+    return meaning.anew[cte]
+
+
+def _alias(cte: Any, meaning: _Meaning) -> Any:
+    aliased = _narrowed_recursion(cte._cte_alias, meaning)
+    return cte if aliased is cte._cte_alias else aliased.alias(cte.name)
+
+
+def _recursion(cte: Any, meaning: _Meaning) -> Any:
+    begin, union = cte._restates, cte.element
+    if begin is None:
+        return cte
+    first, *rest = (_narrowed(each, meaning, frozenset()) for each in (begin.element, *union.selects[1:]))
+    if first is begin.element and all(map(is_, rest, union.selects[1:])):
+        return cte
+    anew = first.cte(begin.name, recursive=True, nesting=begin.nesting)
+    traverse: Any = replacement_traverse
+    rest = [traverse(each, {}, lambda part, **_: anew if part is begin else None) for each in rest]
+    return anew.union_all(*rest) if union.keyword.name == "UNION_ALL" else anew.union(*rest)
 
 
 def _with_options(statement: Any, meaning: _Meaning) -> Any:

@@ -94,19 +94,21 @@ def filter_rows(state: ORMExecuteState) -> None:
         # SQLAlchemy 2.0 hands it down wherever anybody listens, and then refuses it.
         state.update_execution_options(yield_per=None)
     statement = state.statement
-    mapper, marks = _about(statement, state.bind_arguments)
-    if marks is None or (isinstance(statement, Insert) and statement.select is None):
+    # A lambda statement is what it resolves to.
+    plain: Any = getattr(statement, "_resolved", statement)
+    mapper, marks = _about(plain, state.bind_arguments)
+    if marks is None or (isinstance(plain, Insert) and plain.select is None):
         return
     wanted = _said(state)
-    if not (wanted or mapper in marks.mappers or marks.are_met_by(statement, mapper)):
+    if not (wanted or mapper in marks.mappers or marks.are_met_by(plain, mapper)):
         return
-    rows = _usual(state.session, marks, mapper, statement)
+    rows = _usual(state.session, marks, mapper, plain)
     across = rows is marks.filter_across
     said: Mapping[Table, Rows]
     if wanted:
         rows, said = _wanted(state, marks, wanted, across)
     else:
-        said = marks.as_they_are if mapper is None and marks.is_core(statement) else {}
+        said = marks.as_they_are if mapper is None and marks.is_core(plain) else {}
     filtered = statement.options(rows)
     if not state.is_column_load and (wanted or said or marks.leave_open(filtered)):
         filtered = narrowed(getattr(filtered, "_resolved", filtered), said, across=across)

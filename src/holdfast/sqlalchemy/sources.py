@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import AliasedReturnsRows
+from sqlalchemy.sql.selectable import AliasedReturnsRows, FromGrouping
 from sqlalchemy.sql.visitors import iterate
 
 Source = tuple[FromClause, bool]
@@ -71,20 +71,6 @@ def where_of(statement: Any) -> tuple[Any, ...]:
     return () if condition is None else (condition,)
 
 
-def far_sides(statement: Any) -> Iterator[tuple[FromClause, str]]:
-    """What is joined by an outer join."""
-    for target, _, _, flags in statement._setup_joins:
-        if flags["isouter"] or flags["full"]:
-            yield from ((source, "full" if flags["full"] else "left") for source, _ in named_sources((target,)))
-    stack = list(statement._from_obj)
-    while stack:
-        each = stack.pop()
-        if isinstance(each, Join):
-            if each.isouter or each.full:
-                yield from ((source, "full" if each.full else "left") for source, _ in named_sources((each.right,)))
-            stack += [each.left, each.right]
-
-
 def named_sources(clauses: Iterable[Any]) -> Iterator[Source]:
     """The sources in the clauses and of their columns, without those of the subqueries among them."""
     stack = [clause for clause in clauses if clause is not None]
@@ -96,6 +82,9 @@ def named_sources(clauses: Iterable[Any]) -> Iterator[Source]:
             yield comparator.entity.selectable, True
         elif isinstance(each, Join):
             stack += [each.left, each.right]
+        elif isinstance(each, FromGrouping):
+            # A join that stands in another one.
+            stack.append(each.element)
         elif isinstance(each, FromClause) and not isinstance(each, FunctionElement):
             yield each, _is_entity(each, each)
         elif isinstance(each, ColumnClause):
