@@ -249,9 +249,9 @@ def test_what_a_plain_statement_beside_protected_models_comes_to(sync_shop: Shop
         (lambda: select(Book.id).where(Book.id == 1), 8),
         (lambda: select(table.c.id).where(table.c.id == 1), 8),
         (lambda: sa.text("select 1"), 8),
-        (lambda: sa.insert(table).values(id=next(keys), title="new"), 8),
-        (lambda: sa.update(table).where(table.c.id == -1).values(title="x"), 8),
-        (lambda: sa.delete(table).where(table.c.id == -1), 10),
+        (lambda: sa.insert(table).values(id=next(keys), title="new"), 13),
+        (lambda: sa.update(table).where(table.c.id == -1).values(title="x"), 9),
+        (lambda: sa.delete(table).where(table.c.id == -1), 12),
         (lambda: sa.update(Book).where(Book.id == -1).values(title="x"), 14),
         (lambda: sa.delete(Book).where(Book.id == -1), 14),
     ]

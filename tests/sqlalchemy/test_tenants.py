@@ -296,6 +296,10 @@ NARROW: dict[str, Callable[[Any], Any]] = {
     "update from": lambda s: s.execute(
         sa.update(Order).values(status="x").where(Order.customer_id == Customer.id, Customer.name != "")
     ),
+    "core update": lambda s: s.execute(sa.update(orders).values(status="x")),
+    "core update from": lambda s: s.execute(
+        sa.update(orders).values(status="x").where(orders.c.customer_id == customers.c.id, customers.c.name != "")
+    ),
 }
 
 
@@ -307,14 +311,42 @@ def test_a_write_of_all_rows_is_of_the_tenants_own(shops: Shops, write: str) -> 
     assert [(row[1], row[3]) for row in rows(shops)] == [(1, "x"), (1, "x"), (2, "new"), (2, "paid")]
 
 
-def test_a_core_write_of_all_rows_is_of_the_tenants_own_or_refused(shops: Shops) -> None:
+HIGHEST = sa.select(sa.cast(sa.func.max(orders.c.shop_id), sa.String))
+TEXT = HIGHEST.scalar_subquery()
+READ_BY_WRITES: dict[str, Any] = {
+    "update": sa.update(Note).values(text=TEXT),
+    "core update": sa.update(notes).values(text=TEXT),
+    "insert": sa.insert(Note).values(text=TEXT),
+    "core insert": sa.insert(notes).values(text=TEXT),
+    "core insert from select": sa.insert(notes).from_select(["text"], HIGHEST),
+    "core insert from a cte": sa.insert(notes).from_select(["text"], sa.select(HIGHEST.cte())),
+}
+
+
+@pytest.mark.parametrize("write", READ_BY_WRITES)
+def test_what_a_write_reads_is_of_the_tenants_own(shops: Shops, write: str) -> None:
+    for shop in (1, 2):
+        with holdfast.context(tenant=shop), shops.session() as session:
+            session.execute(READ_BY_WRITES[write])
+            written = session.scalars(sa.select(Note.text).order_by(Note.id.desc())).first()
+            assert written == str(shop)
+
+
+def test_what_a_write_of_core_returns_is_of_the_tenants_own(shops: Shops) -> None:
+    with holdfast.context(tenant=1), shops.session() as session:
+        for write in sa.insert(notes).values(text="a"), sa.update(notes).values(text="b"), sa.delete(notes):
+            assert set(session.scalars(write.returning(TEXT))) == {"1"}
+
+
+def test_a_core_write_past_the_session_is_of_the_tenants_own_or_refused(shops: Shops) -> None:
     before, everything = rows(shops), sa.update(orders).values(status="x")
     with holdfast.context(tenant=1), shops.session() as session:
+        connection = session.connection()
         if shops.url.get_backend_name() == "sqlite":
             with pytest.raises(DBAPIError):
-                session.execute(everything)
+                connection.execute(everything)
         else:
-            session.execute(everything)
+            connection.execute(everything)
             session.commit()
     assert [row for row in rows(shops) if row[1] == 2] == before[2:]
 

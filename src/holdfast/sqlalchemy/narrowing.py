@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import sqlalchemy
-from sqlalchemy import CTE, ColumnElement, FromClause, Select, Table, and_
+from sqlalchemy import CTE, ColumnElement, FromClause, Insert, Select, Table, and_
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.sql.annotation import _deep_deannotate
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
@@ -94,7 +94,8 @@ def _narrowed(statement: Any, meaning: _Meaning, outer: frozenset[FromClause]) -
         if is_select:
             is_reached = has_criteria and is_entity and (source in explicit or _WHERE_IS_REACHED)
         else:
-            is_reached = source in explicit
+            # An INSERT has no condition: what it names itself it writes.
+            is_reached = source in explicit and (has_criteria or isinstance(statement, Insert))
         if source in outer or (is_reached and far.get(source) != "full"):
             continue
         condition = meaning.condition(source)

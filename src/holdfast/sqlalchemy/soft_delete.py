@@ -14,7 +14,7 @@ from holdfast.policies import Tenant
 from holdfast.sqlalchemy.marks import Marks, RowsFilter, marks_of
 from holdfast.sqlalchemy.marks import mark_of as mark_of
 from holdfast.sqlalchemy.narrowing import Rows, narrowed
-from holdfast.sqlalchemy.sources import metadata_of, tables_of
+from holdfast.sqlalchemy.sources import metadata_of, reads, tables_of
 from holdfast.sqlalchemy.stamps import is_stamped
 from holdfast.sqlalchemy.tables import policy_of
 from holdfast.sqlalchemy.tenants import ACROSS, hold_to_tenant
@@ -77,7 +77,7 @@ def filtered_at_once(
 def _is_left_alone(statement: Any, bound: Mapping[str, Any] | None) -> bool:
     """Whether the listener has nothing to do with a statement that is no SELECT."""
     if isinstance(statement, Insert):
-        return statement.select is None
+        return not reads(statement)
     if not isinstance(statement, (Update, Delete, TextClause)):
         return False
     mapper, marks = _about(statement, bound)
@@ -97,7 +97,7 @@ def filter_rows(state: ORMExecuteState) -> None:
     # A lambda statement is what it resolves to.
     plain: Any = getattr(statement, "_resolved", statement)
     mapper, marks = _about(plain, state.bind_arguments)
-    if marks is None or (isinstance(plain, Insert) and plain.select is None):
+    if marks is None or (isinstance(plain, Insert) and not reads(plain)):
         return
     wanted = _said(state)
     if not (wanted or mapper in marks.mappers or marks.are_met_by(plain, mapper)):

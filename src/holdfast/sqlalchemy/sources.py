@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     ColumnClause,
     CompoundSelect,
+    Delete,
     FromClause,
     Insert,
     Join,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Select,
     SelectBase,
     Table,
+    Update,
 )
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.functions import FunctionElement
@@ -42,8 +44,8 @@ def tables_of(statement: Any, *, where: bool = True) -> set[Table]:
 def metadata_of(statement: Any) -> MetaData | None:
     """The MetaData of the first table that is found in a statement of Core."""
     if not isinstance(statement, Select):
-        if isinstance(statement, Insert):
-            return metadata_of(statement.select)
+        if isinstance(statement, (Insert, Update, Delete)):
+            return statement.table.metadata if isinstance(statement.table, Table) else None
         if isinstance(statement, CompoundSelect):
             return next((found for found in map(metadata_of, statement.selects) if found is not None), None)
         return None
@@ -54,6 +56,11 @@ def metadata_of(statement: Any) -> MetaData | None:
     tables = (table_of(source) for source, _ in (*explicit_sources(statement), *named_sources(where_of(statement))))
     inside = (table_of(each) for each in iterate(statement) if isinstance(each, Table))
     return next((table.metadata for table in chain(tables, inside) if table is not None), None)
+
+
+def reads(statement: Any) -> bool:
+    """Whether an INSERT reads any table: one that has values alone writes what it is given."""
+    return statement.select is not None or any(isinstance(each, SelectBase) for each in iterate(statement))
 
 
 def explicit_sources(statement: Any) -> Iterator[Source]:
