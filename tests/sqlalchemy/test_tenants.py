@@ -215,6 +215,9 @@ READS: dict[str, Callable[[Any], Any]] = {
     "recursive core cte under two names": lambda s: s.scalars(
         sa.select(WALK_2.c.shop_id).where(WALK_2.c.id.in_(sa.select(WALK.c.id)))
     ).all(),
+    "core cte that could be recursive": lambda s: s.scalars(
+        sa.select(sa.select(orders.c.shop_id).cte(recursive=True).alias().c.shop_id)
+    ).all(),
     "recursive cte of both": lambda s: s.scalars(sa.select(MIXED.c.shop_id)).all(),
     "nested core join": lambda s: s.scalars(sa.select(orders.c.shop_id).select_from(notes.join(NESTED, ALL))).all(),
     "core left join": lambda s: s.scalars(sa.select(orders.c.shop_id).select_from(notes.outerjoin(orders, ALL))).all(),

@@ -120,7 +120,7 @@ def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromCla
             return None
         if isinstance(each, Select):
             found = _narrowed(each, meaning, outer)
-        elif isinstance(each, CTE) and each.recursive:
+        elif isinstance(each, CTE) and _reads_itself(each):
             found = _narrowed_recursion(each, meaning)
         else:
             return None
@@ -132,6 +132,12 @@ def _narrowed_inside(statement: Any, meaning: _Meaning, outer: frozenset[FromCla
     traverse: Any = replacement_traverse
     copy = traverse(statement, {}, replace)
     return copy if changed else statement
+
+
+def _reads_itself(cte: Any) -> bool:
+    while cte._cte_alias is not None:
+        cte = cte._cte_alias
+    return cte._restates is not None
 
 
 def _narrowed_recursion(cte: Any, meaning: _Meaning) -> Any:
@@ -148,8 +154,6 @@ def _alias(cte: Any, meaning: _Meaning) -> Any:
 
 def _recursion(cte: Any, meaning: _Meaning) -> Any:
     begin, union = cte._restates, cte.element
-    if begin is None:
-        return cte
     first, *rest = (_narrowed(each, meaning, frozenset()) for each in (begin.element, *union.selects[1:]))
     if first is begin.element and all(map(is_, rest, union.selects[1:])):
         return cte
