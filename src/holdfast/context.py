@@ -112,11 +112,12 @@ def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
     dialect = dialect_for(engine.dialect.name)
     if signing_key is not None:
         signing_of(dialect)
+    unbinding = dialect.unbind_context()
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         present = _context.get()
-        if dialect.unbind_context() and connection.get_execution_options().get(READ_ONLY):
+        if unbinding and connection.get_execution_options().get(READ_ONLY):
             # Where the context is a row, to write it would lock the others out, and there is nothing to record.
             present = _NOTHING
         connection.info[_BOUND] = bool(present)
@@ -133,12 +134,12 @@ def bind(engine: Engine, signing_key: SigningKey | None = None) -> None:
                 "Use an ordinary transaction; or leave the context, and call holdfast.set_context() in SQL.",
             )
 
-    if dialect.unbind_context():
+    if unbinding:
 
         @event.listens_for(engine, "commit")
         def committing(connection: Connection) -> None:
             if connection.info.pop(_BOUND, False):
-                for query in dialect.unbind_context():
+                for query in unbinding:
                     execute(connection, query)
 
 
