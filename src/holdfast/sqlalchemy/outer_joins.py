@@ -32,7 +32,10 @@ def far_sides(statement: Any) -> Iterator[tuple[FromClause, str]]:
 
 
 def with_conditions(statement: Any, conditions: Conditions) -> Any:
-    """The statement with these conditions in the ON of the LEFT JOINs that have the sources on their far side."""
+    """The statement with these conditions in the ON of the LEFT JOINs that have the sources on their far side.
+
+    One that has no place there goes to the WHERE: rather a near row less than a far row too much.
+    """
     if not conditions:
         return statement
     # Each goes to the innermost join that it is on the far side of.
@@ -40,7 +43,7 @@ def with_conditions(statement: Any, conditions: Conditions) -> Any:
     found = statement._generate()
     found._from_obj = tuple(_joined(each, missing) for each in statement._from_obj)
     found._setup_joins = tuple(_set_up(statement, each, missing) for each in statement._setup_joins)
-    return found
+    return found.where(*missing.values())
 
 
 def _joined(source: Any, missing: Conditions) -> Any:
@@ -50,12 +53,12 @@ def _joined(source: Any, missing: Conditions) -> Any:
     if not isinstance(source, Join):
         return source
     left, right = _joined(source.left, missing), _joined(source.right, missing)
-    more = _taken(right, missing) if source.isouter else []
+    more = _taken(right, missing) if source.isouter and source.onclause is not None else []
     if left is source.left and right is source.right and not more:
         return source
     found: Any = source._clone()
     found.left, found.right = left, right
-    if source.onclause is not None and more:
+    if source.onclause is not None:
         found.onclause = and_(source.onclause, *more)
     found._reset_memoizations()
     return found
@@ -65,18 +68,18 @@ def _set_up(statement: Any, join: Any, missing: Conditions) -> Any:
     """A join that SQLAlchemy makes when it compiles: what is joined, ON what, from what, and how."""
     target, on, start, flags = join
     target = _joined(target, missing)
-    more = _taken(target, missing) if flags["isouter"] else []
-    if more and on is None:
-        on = _by_keys(statement, target, start)
-    return (target, and_(on, *more) if more else on, start, flags)
+    if flags["isouter"] and any(each in missing for each, _ in named_sources((target,))):
+        on = on if on is not None else _by_keys(statement, target, start)
+        on = on if on is None else and_(on, *_taken(target, missing))
+    return (target, on, start, flags)
 
 
 def _taken(source: Any, missing: Conditions) -> list[ColumnElement[bool]]:
     return [missing.pop(each) for each, _ in named_sources((source,)) if each in missing]
 
 
-def _by_keys(statement: Any, target: Any, start: Any) -> ColumnElement[bool]:
-    """What SQLAlchemy joins by where nothing is said: the foreign keys to the one source that has such."""
+def _by_keys(statement: Any, target: Any, start: Any) -> ColumnElement[bool] | None:
+    """What SQLAlchemy joins by where nothing is said: the foreign keys to the only source that has such."""
     found = []
     near = named_sources((start,)) if start is not None else explicit_sources(statement)
     for each in dict.fromkeys(source for source, _ in near if source is not target):
@@ -84,6 +87,4 @@ def _by_keys(statement: Any, target: Any, start: Any) -> ColumnElement[bool]:
             found.append(join_condition(each, target))
         except ArgumentError:
             continue
-    if len(found) != 1:
-        raise ArgumentError(f"Say what {target} is joined on: outerjoin({target}, ...).")
-    return found[0]
+    return found[0] if len(found) == 1 else None
