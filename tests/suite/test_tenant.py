@@ -282,6 +282,7 @@ alter table visits enable row level security;
 create policy mine on visits using (true)"""
 
 
+@pytest.mark.copy_of(build=None)
 def test_what_was_there_before_comes_back(postgresql_database: str) -> None:
     people = Protected(postgresql_database)
     people.run(BEFORE)
@@ -302,6 +303,7 @@ def test_a_parent_alone_can_go(shop: Protected) -> None:
     assert [each.columns for each in shop.inventory().resolve("orders").foreign_keys] == [("shop_id", "customer_id")]
 
 
+@pytest.mark.copy_of(build=None)
 @pytest.mark.parametrize(
     ("ddl", "code"),
     [
