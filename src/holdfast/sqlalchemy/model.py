@@ -99,7 +99,8 @@ class Model(Generic[M]):
 
     def identity(self, key: Any) -> tuple[Any, ...]:
         """A key as the columns hold it; HF623 where it is not one. A dictionary names the attributes."""
-        if isinstance(key, Mapping):
+        # What most keys are is no mapping, and asking costs more than all that is done with one.
+        if type(key) not in (int, str) and isinstance(key, Mapping):
             if set(key) != set(self.key):
                 raise self._no_key(key)
             key = tuple(key[name] for name in self.key)

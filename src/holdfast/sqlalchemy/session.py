@@ -123,10 +123,12 @@ class Session(sqlalchemy.orm.Session):
         # A copy of a row that is marked must not pass for a new row.
         given = (*(options or ()), include_deleted()) if self._merging else options
         found = super().get(entity, ident, options=given, **more)
-        if found is not None and tenant_of(inspect(found).mapper) is not None:
+        if found is None:
+            return None
+        if tenant_of(inspect(found).mapper) is not None:
             # It may have been in hand since before.
             hold_to_tenant(self)
-        if found is None or not is_hidden(found, options):
+        if not is_hidden(found, options):
             return found
         if self._merging:
             raise _is_deleted(found)
