@@ -47,7 +47,6 @@ INTRODUCTIONS = {
 }
 """What a section says before its table."""
 _HEADING = "## "
-_NOT_MEASURED = "Not measured: "
 
 
 @dataclass(frozen=True)
@@ -110,10 +109,11 @@ class Table:
 
 def render(measured: Measured) -> str:
     tables = {name: Table.of(lines, measured.peers) for name, lines in measured.sections.items()}
-    missing = [f"{_NOT_MEASURED}{name}, {why}." for name, why in measured.missing.items()]
+    sections = [f"{_HEADING}{name}\n{_body(name, table)}" for name, table in tables.items()]
+    missing = [f"Not measured: {name}, {why}." for name, why in measured.missing.items()]
     return PAGE.format(
         method=METHOD.format(rounds=measured.sizes.rounds),
-        sections="\n\n".join([*(_section(name, table) for name, table in tables.items()), *missing]),
+        sections="\n\n".join([*sections, *missing]),
         machine=_machine(measured.version),
     )
 
@@ -126,14 +126,15 @@ def renewed(page: str, measured: Measured) -> str:
     for name, lines in measured.sections.items():
         table = Table.read(texts.get(name, ""))
         table.take(Table.of(lines, measured.peers))
-        texts[name] = _section(name, table).partition("\n")[2] + "\n"
+        texts[name] = _body(name, table) + "\n"
     whole = [begin, *(f"{name}\n{text}" for name, text in texts.items()), sections[-1]]
     return f"\n{_HEADING}".join(whole)
 
 
-def _section(name: str, table: Table) -> str:
-    introduction = [INTRODUCTIONS[name]] if name in INTRODUCTIONS else []
-    return "\n\n".join([_HEADING + name, *introduction, str(table)])
+def _body(name: str, table: Table) -> str:
+    """What stands under a section's heading."""
+    introduction = f"\n{INTRODUCTIONS[name]}\n" if name in INTRODUCTIONS else ""
+    return f"{introduction}\n{table}"
 
 
 def _cells(line: Line) -> dict[str, str]:

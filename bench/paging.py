@@ -16,7 +16,7 @@ from bench import events, peers
 from bench.cases import Line, shown
 from bench.events import PAGE, Event, place, turned
 from bench.peers import Peer, PeerError, Worker
-from bench.sampling import SHORTER, Sample, interleaved, ratios
+from bench.sampling import SHORTER, Sample, interleaved, ratios, shorter, timed
 from bench.subjects import Bench
 from holdfast.sqlalchemy.paging import keyset_page
 from holdfast.sqlalchemy.paging.cursor import Position, Sealer
@@ -54,7 +54,7 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
                 missing[peer.name] = str(error)
                 continue
             for kind in ("first", "deep", "skewed"):
-                worker = exits.enter_context(Worker(peer, kind, subject.url, _turns(bench), rows))
+                worker = exits.enter_context(Worker(peer, kind, subject.url, shorter(bench.sizes.pages * 2), rows))
                 runs[f"{peer.name} {kind}"] = worker.run
         samples = interleaved(SHORTER * bench.sizes.rounds, runs)
     engine.dispose()
@@ -91,17 +91,8 @@ def _runs(bench: Bench, engine: sa.Engine) -> dict[str, Callable[[], Sample]]:
         for name, make in ("ours", _ours), ("hand", _by_hand):
             turn = make(engine, kind, bench.sizes.paged)
             turn()
-            runs[f"{name} {kind}"] = partial(_timed, turn, _turns(bench))
+            runs[f"{name} {kind}"] = partial(timed, partial(turned, turn, shorter(bench.sizes.pages * 2)))
     return runs
-
-
-def _turns(bench: Bench) -> int:
-    return max(bench.sizes.pages * 2 // SHORTER, 1)
-
-
-def _timed(turn: Turn, count: int) -> Sample:
-    seconds = turned(turn, count)
-    return Sample(seconds, seconds)
 
 
 def _ours(engine: sa.Engine, kind: str, rows: int) -> Turn:

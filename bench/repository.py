@@ -16,7 +16,7 @@ from bench.cases import Line, shown
 from bench.desk import KINDS, STATUS, Turn, by_hand, in_sessions, map_orders
 from bench.events import PAGE, turned
 from bench.peers import Peer, PeerError, Worker
-from bench.sampling import SHORTER, Sample, interleaved, ratios
+from bench.sampling import SHORTER, Sample, interleaved, ratios, shorter, timed
 from bench.subjects import Bench
 from holdfast.policies import Audit, SoftDelete, Timestamps, Version
 from holdfast.sqlalchemy.paging.cursor import Position, Sealer
@@ -55,7 +55,7 @@ class Orders(Repository[Order]):  # type: ignore[valid-type]
 def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, with_peers: bool) -> list[Line]:
     """``versions`` and ``missing`` learn of the peer, which is measured here alone."""
     subject = bench.subjects["all"]
-    rows, turns = bench.sizes.stock, max(bench.sizes.pages * 4 // SHORTER, 1)
+    rows, turns = bench.sizes.stock, shorter(bench.sizes.pages * 4)
     subject.refill(rows)
     engine = sa.create_engine(subject.url)
     bound = sa.create_engine(subject.url)
@@ -65,7 +65,7 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
         for kind in KINDS:
             for name, turn in ("ours", _ours(bound, kind, rows)), ("hand", by_hand(engine, ByHand, kind, rows)):
                 turn()
-                runs[f"{name} {kind}"] = partial(_timed, turn, turns)
+                runs[f"{name} {kind}"] = partial(timed, partial(turned, turn, turns))
         if with_peers:
             try:
                 versions[PEER.name] = peers.prepare(PEER)
@@ -95,11 +95,6 @@ def lines(bench: Bench, versions: dict[str, str], missing: dict[str, str], *, wi
             )
         )
     return found
-
-
-def _timed(turn: Turn, count: int) -> Sample:
-    seconds = turned(turn, count)
-    return Sample(seconds, seconds)
 
 
 def _ours(engine: sa.Engine, kind: str, rows: int) -> Turn:

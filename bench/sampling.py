@@ -14,6 +14,11 @@ SHORTER = 20
 is slower for a second is so for both."""
 
 
+def shorter(turns: int) -> int:
+    """How many of the turns one of the shorter runs has."""
+    return max(turns // SHORTER, 1)
+
+
 @dataclass
 class Sample:
     """What one run took, in seconds; None where it was given up."""
@@ -42,6 +47,12 @@ class Spread:
 def cpu_seconds(pid: int) -> float:
     """What the process has computed so far; to the nanosecond, unlike its user and system times."""
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def timed(run: Callable[[], float]) -> Sample:
+    """A run that says itself how many seconds it took."""
+    seconds = run()
+    return Sample(seconds, seconds)
 
 
 @contextmanager

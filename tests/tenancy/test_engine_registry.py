@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import pathlib
 import threading
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from holdfast.sqlalchemy import Session, session_scope
 from holdfast.sqlalchemy.tenancy import AsyncEngineRegistry, DatabasePerTenant, EngineRegistry, TenantNames
 from tests.servers import Server
 from tests.tenancy.conftest import Base, Note
+from tests.tenancy.own_databases import own_databases
 
 TENANTS = ["acme", "beta", "gamma"]
 
@@ -43,12 +43,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def server_url(postgresql: Server) -> Iterator[tuple[str, TenantNames]]:
     """A URL of the server's databases of this test alone."""
-    names = TenantNames(prefix=f"t{uuid.uuid4().hex[:8]}_")
-    url = sa.make_url(postgresql.maintenance_url).set(drivername="postgresql+psycopg", database="{tenant}")
-    yield url.render_as_string(hide_password=False), names
-    databases = DatabasePerTenant(url, names=names, build=build)
-    for tenant in databases.list():
-        databases.drop(tenant, force=True)
+    with own_databases(postgresql.maintenance_url) as made:
+        yield made
 
 
 def connections(server: Server, names: TenantNames) -> int:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ast
 import os
-import uuid
 from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
 
-from holdfast.sqlalchemy.tenancy import DatabasePerTenant, TenantNames
 from tests.docs.blocks import ROOT
 from tests.duties import server_of, versions
 from tests.servers import Servers
 from tests.tenancy.hostile import outside, reads, sessions, settings, writes
 from tests.tenancy.hostile.sides import Row, Sides, sides
+from tests.tenancy.own_databases import own_databases
 
 ROWS = sorted((*reads.ROWS, *writes.ROWS, *settings.ROWS, *sessions.ROWS, *outside.ROWS), key=lambda each: each.number)
 PAGE = ROOT / "docs" / "reference" / "leaks.md"
@@ -44,14 +42,8 @@ def test_what_no_right_can_hide(both: Sides) -> None:
 
 
 def test_totals_are_hidden_by_a_database_each(both: Sides) -> None:
-    url = sa.make_url(both.held.url).set(database="{tenant}").render_as_string(hide_password=False)
-    names = TenantNames(prefix=f"t{uuid.uuid4().hex[:8]}_")
-    try:
+    with own_databases(both.held.url) as (url, names):
         outside.totals_hold_apart(url, names)
-    finally:
-        databases = DatabasePerTenant(url, names=names)
-        for tenant in databases.list():
-            databases.drop(tenant, force=True)
 
 
 def test_the_list_is_whole() -> None:

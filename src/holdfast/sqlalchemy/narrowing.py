@@ -7,7 +7,7 @@ makes an expression of Core out of what it is given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import is_
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import sqlalchemy
 from sqlalchemy import CTE, ColumnElement, FromClause, Insert, Select, Table, and_
+from sqlalchemy.orm import Load
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.sql.annotation import _deep_deannotate
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
@@ -154,33 +155,31 @@ def _alias(cte: Any, meaning: _Meaning) -> Any:
 
 def _recursion(cte: Any, meaning: _Meaning) -> Any:
     begin, union = cte._restates, cte.element
-    first, *rest = (_narrowed(each, meaning, frozenset()) for each in (begin.element, *union.selects[1:]))
-    if first is begin.element and all(map(is_, rest, union.selects[1:])):
+    selects = _changed((begin.element, *union.selects[1:]), _narrowed, meaning, frozenset())
+    if selects is None:
         return cte
-    anew = first.cte(begin.name, recursive=True, nesting=begin.nesting)
+    anew = selects[0].cte(begin.name, recursive=True, nesting=begin.nesting)
     traverse: Any = replacement_traverse
-    rest = [traverse(each, {}, lambda part, **_: anew if part is begin else None) for each in rest]
+    rest = [traverse(each, {}, lambda part, **_: anew if part is begin else None) for each in selects[1:]]
     return anew.union_all(*rest) if union.keyword.name == "UNION_ALL" else anew.union(*rest)
 
 
 def _with_options(statement: Any, meaning: _Meaning) -> Any:
     """The statement with what its ``with_expression()`` read narrowed."""
-    options = getattr(statement, "_with_options", ())
-    found = tuple(_narrowed_option(each, meaning) for each in options)
-    if all(map(is_, found, options)):
+    options = _changed(getattr(statement, "_with_options", ()), _narrowed_option, meaning)
+    if options is None:
         return statement
     copy = statement._generate()
-    copy._with_options = found
+    copy._with_options = options
     return copy
 
 
 def _narrowed_option(option: Any, meaning: _Meaning) -> Any:
-    elements = getattr(option, "context", ())
-    found = tuple(_narrowed_element(each, meaning) for each in elements)
-    if all(map(is_, found, elements)):
+    elements = _changed(option.context, _narrowed_element, meaning) if isinstance(option, Load) else None
+    if elements is None:
         return option
-    copy = option._clone()
-    copy.context = found
+    copy: Any = option._clone()
+    copy.context = elements
     return copy
 
 
@@ -190,12 +189,18 @@ def _narrowed_element(element: Any, meaning: _Meaning) -> Any:
         return element
     # The path ends with the class and the attribute: of all that is read the expression is about that row.
     outer = frozenset(source for source, _ in named_sources((element.path.path[-2].selectable,)))
-    found = tuple(_narrowed_inside(each, meaning, outer) for each in element._extra_criteria)
-    if all(map(is_, found, element._extra_criteria)):
+    criteria = _changed(element._extra_criteria, _narrowed_inside, meaning, outer)
+    if criteria is None:
         return element
     copy = element._update_opts(**{_NARROWED: True})
-    copy._extra_criteria = found
+    copy._extra_criteria = criteria
     return copy
+
+
+def _changed(parts: Sequence[Any], narrow: Callable[..., Any], *given: Any) -> tuple[Any, ...] | None:
+    """The parts as they become; None where each stays the very same."""
+    found = tuple(narrow(each, *given) for each in parts)
+    return None if all(map(is_, found, parts)) else found
 
 
 def _opened(statement: Any) -> Any:
