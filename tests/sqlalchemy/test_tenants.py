@@ -521,6 +521,22 @@ def test_an_upsert_by_a_key_that_has_the_tenant(shops: Shops) -> None:
         assert sorted(session.scalars(sa.select(Tag.code))) == [11, 20]
 
 
+def test_a_row_is_got_by_its_tenant_alone(shops: Shops) -> None:
+    """Its statement is made once; whose rows are meant is said at each execution, and by each session."""
+    for _ in range(2):
+        for shop, own, other in ((1, 1, 3), (2, 3, 1)):
+            with holdfast.context(tenant=shop), shops.session() as session:
+                repository = OrderRepository(session)
+                assert repository.get_or_raise(own).shop_id == shop
+                assert repository.get(other) is None
+                assert repository.get(other, rows="all") is None
+        with hs.all_tenants(shops.owner, reason="the test looks") as session:
+            repository = OrderRepository(session)
+            assert [repository.get_or_raise(key).shop_id for key in (1, 3)] == [1, 2]
+        with shops.session() as session, pytest.raises(TenantError, match="HF203"):
+            OrderRepository(session).get(1)
+
+
 def test_a_primary_key_that_begins_with_the_tenant(shops: Shops) -> None:
     """Two shops count their bookings each by itself, and everything knows a row by both columns."""
     for shop in (1, 2):

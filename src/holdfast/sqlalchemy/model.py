@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -125,7 +125,7 @@ class Model(Generic[M]):
         shown = ", ".join(f"{name}={value!s}" for name, value in zip(self.key, identity, strict=True))
         return f"{self.model.__name__} with {shown}"
 
-    def is_key(self, identity: tuple[Any, ...]) -> list[ColumnElement[bool]]:
+    def is_key(self, identity: Sequence[Any]) -> list[ColumnElement[bool]]:
         return [self.attribute(name) == value for name, value in zip(self.key, identity, strict=True)]
 
     def _no_key(self, key: Any) -> InvalidFilterError:

@@ -30,11 +30,13 @@ from holdfast.sqlalchemy.eager import Load
 from holdfast.sqlalchemy.explaining import explained
 from holdfast.sqlalchemy.fields import Fields, OrderBy, Where
 from holdfast.sqlalchemy.filters import Conditions
+from holdfast.sqlalchemy.marks import RowsFilter
 from holdfast.sqlalchemy.paging import OffsetPage, Page, keyset_page, offset_page
 from holdfast.sqlalchemy.paging.pages import Total
 from holdfast.sqlalchemy.restoring import restore
 from holdfast.sqlalchemy.selecting import Rows
-from holdfast.sqlalchemy.writing import delete_row, missing, renew, update_row
+from holdfast.sqlalchemy.soft_delete import usual_filter
+from holdfast.sqlalchemy.writing import delete_row, known_as, missing, renew, update_row
 
 Ordering = OrderBy | Iterable[OrderBy] | None
 Limit = int | Literal["all"]
@@ -87,14 +89,13 @@ class Repository(Declared[M]):
         """
         fields = self._fields
         identity = fields.identity(key)
-        options = fields.selects.options(load, rows, strict)
         with explained(self.session):
-            if load:
-                # What the session has is given too, with what was not loaded so far.
-                return self.session.scalars(
-                    select(fields.model).where(*fields.is_key(identity)).options(*options)
-                ).first()
-            return self.session.get(fields.model, identity, options=options or None)
+            if not load and known_as(self.session, fields, identity) is not None:
+                options = fields.selects.options(load, rows, strict)
+                return self.session.get(fields.model, identity, options=options or None)
+            # What the session has is given too, with what was not loaded so far.
+            statement = fields.selects.by_key(load, rows, strict, self._usual_filter())
+            return self.session.scalars(statement, fields.selects.key_values(identity)).first()
 
     def get_or_raise(self, key: Any, *, load: Load = (), rows: Rows = "live", strict: bool | None = None) -> M:
         """The row with that key, as from ``get``; HF622 where there is none."""
@@ -132,7 +133,7 @@ class Repository(Declared[M]):
         if limit != "all":
             statement = statement.limit(_checked(limit))
         with explained(self.session):
-            return builtins.list(self.session.scalars(statement))
+            return builtins.list(self.session.scalars(statement).unique())
 
     def page(
         self,
@@ -325,6 +326,11 @@ class Repository(Declared[M]):
         return bulk_delete(self.session, self._fields.model, hard=hard, **chosen)
 
     # ------------------------------------------------------------------ parts
+
+    def _usual_filter(self) -> RowsFilter | None:
+        if not isinstance(self.session, holdfast.sqlalchemy.session.Session):
+            return None
+        return usual_filter(self.session, self._fields.mapper)
 
     def _matched(self, on: Iterable[str] | str) -> builtins.list[str]:
         target = target_of(self._fields.model)

@@ -62,16 +62,40 @@ def filtered_at_once(
         return None
     if options and ("yield_per" in options or "sa_top_level_orm_context" in options):
         return None
+    given = None
     for option in statement._with_options:
         if isinstance(option, RowsOption):
             return None
+        if isinstance(option, RowsFilter):
+            given = option
     mapper, marks = _about(statement, bound)
     if marks is None or not (mapper in marks.mappers or marks.are_met_by(statement, mapper)):
         return statement
     if mapper is None:
         return None
-    filtered = statement.options(_usual(session, marks, mapper, statement))
-    return None if marks.leave_open(filtered) else filtered
+    rows = _usual(session, marks, mapper, statement)
+    if given is rows:
+        return statement
+    filtered = statement.options(rows)
+    return None if given or marks.leave_open(filtered) else filtered
+
+
+def usual_filter(session: Session, mapper: Mapper[Any]) -> RowsFilter | None:
+    """What a session of ours filters reads of the class with; None where it leaves out no row of it."""
+    marks = marks_of(mapper.registry.metadata)
+    if marks is None or mapper not in marks.mappers:
+        return None
+    return marks.filter_across if ACROSS in session.info else marks.filter
+
+
+def filtered_to_keep(statement: Select[Any], mapper: Mapper[Any], rows: RowsFilter) -> Select[Any]:
+    """The statement with its session's filter: it can be executed often, and gets no other then.
+
+    It is given as it is where a filter is not enough: then the session looks at it each time.
+    """
+    marks = marks_of(mapper.registry.metadata)
+    filtered = statement.options(rows)
+    return statement if marks is None or marks.leave_open(filtered) else filtered
 
 
 def _is_left_alone(statement: Any, bound: Mapping[str, Any] | None) -> bool:
@@ -109,7 +133,7 @@ def filter_rows(state: ORMExecuteState) -> None:
         rows, said = _wanted(state, marks, wanted, across)
     else:
         said = marks.as_they_are if mapper is None and marks.is_core(plain) else {}
-    filtered = statement.options(rows)
+    filtered = statement if any(each is rows for each in statement._with_options) else statement.options(rows)
     if not state.is_column_load and (wanted or said or marks.leave_open(filtered)):
         filtered = narrowed(getattr(filtered, "_resolved", filtered), said, across=across)
     state.statement = filtered

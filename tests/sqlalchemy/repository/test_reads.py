@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+import sqlalchemy.orm
+from sqlalchemy import Engine, ForeignKey, create_engine, event
 from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 import holdfast.sqlalchemy
 from holdfast.errors import DeclarationError, InvalidFilterError, MultipleFoundError, NotFoundError
@@ -149,6 +152,70 @@ def test_load_holds_for_a_row_that_the_session_has(engine: Engine, session: Sess
     with sent(engine) as statements:
         assert [label.text for label in item.labels] == ["x"]
     assert statements == []
+
+
+def test_a_row_is_got_by_the_same_statement_each_time(engine: Engine, session: Session) -> None:
+    """It is made once, with the session's filter, which is in it once: whoever else listens, and in any session."""
+    with sent(engine) as statements:
+        assert Items(session).get(4) is None
+        assert Items(session).get_or_raise(1).id == 1
+        with Session(engine) as other:
+            event.listen(other, "do_orm_execute", lambda state: None)
+            assert Items(other).get_or_raise(1).id == 1
+            assert Items(other).get(4) is None
+    assert len(statements) == 4
+    assert len(set(statements)) == 1
+    assert statements[0].count("deleted_at IS NULL") == 1
+
+
+def test_what_is_deleted_in_hand_is_not_got_again(engine: Engine, session: Session) -> None:
+    items = Items(session)
+    item = items.get_or_raise(1)
+    session.commit()
+    with Session(engine) as other:
+        Items(other).delete(1)
+        other.commit()
+
+    assert items.get(1) is None
+    assert items.get(1, rows="dead") is item
+
+
+def test_a_collection_that_is_always_joined() -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Cart(Base):
+        __tablename__ = "carts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        lines: Mapped[list[Line]] = relationship(lazy="joined")
+
+    class Line(Base):
+        __tablename__ = "lines"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        cart_id: Mapped[int] = mapped_column(ForeignKey("carts.id"))
+
+    class Carts(Repository[Cart]):
+        cursor_secret = "a secret of the test"
+
+    plain = create_engine("sqlite://")
+    Base.metadata.create_all(plain)
+    with sqlalchemy.orm.Session(plain) as session:
+        session.add_all([Cart(id=1, lines=[Line(), Line()]), Cart(id=2, lines=[Line()])])
+        session.commit()
+        carts = Carts(session)
+        reads: list[Callable[[], list[Cart]]] = [
+            lambda: [carts.get_or_raise(1), carts.get_or_raise(2)],
+            lambda: carts.list(limit=2),
+            lambda: [carts.one(Cart.id == 1), carts.one(Cart.id == 2)],
+            lambda: carts.page().items,
+            lambda: carts.numbered_page().items,
+        ]
+        for read in reads:
+            session.expunge_all()
+            with sent(plain) as statements:
+                assert [len(cart.lines) for cart in read()] == [2, 1]
+            assert len(statements) <= 2
+    plain.dispose()
 
 
 def test_strict_raises_on_what_was_not_asked_for(session: Session) -> None:
