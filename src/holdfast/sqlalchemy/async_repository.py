@@ -13,9 +13,10 @@ from holdfast.sqlalchemy.bulk.upserting import Duplicates, Update
 from holdfast.sqlalchemy.declaring_fields import Declared, M
 from holdfast.sqlalchemy.eager import Load
 from holdfast.sqlalchemy.fields import Fields, Where
+from holdfast.sqlalchemy.lists import Limit, Ordering
 from holdfast.sqlalchemy.paging import OffsetPage, Page
 from holdfast.sqlalchemy.paging.pages import Total
-from holdfast.sqlalchemy.repository import Limit, Ordering, Repository
+from holdfast.sqlalchemy.repository import Repository
 from holdfast.sqlalchemy.selecting import Rows
 
 P = ParamSpec("P")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, UnaryExpression
+from sqlalchemy import Column, ColumnElement, UnaryExpression
 from sqlalchemy.ext.hybrid import HybridExtensionType
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm import ColumnProperty, QueryableAttribute
 from sqlalchemy.sql.elements import True_
 
 from holdfast.errors import DeclarationError, InvalidFilterError, InvalidWriteError
@@ -84,12 +84,15 @@ class Fields(Model[M]):
     # ------------------------------------------------------------------ filters and orders
 
     @cached_property
-    def _filters(self) -> dict[str, Field]:
+    def filters(self) -> dict[str, Field]:
         return {name: self._field(name) for name in self.filterable}
 
     def _field(self, name: str) -> Field:
         column = self.mapper.columns.get(name)
-        return Field(name, self.attribute(name), column is None or getattr(column, "nullable", True))
+        attribute = self.attribute(name)
+        plain = type(column.type).__module__.startswith("sqlalchemy.") if isinstance(column, Column) else False
+        plain = plain and type(attribute.comparator) is ColumnProperty.Comparator
+        return Field(name, attribute, column is None or getattr(column, "nullable", True), plain)
 
     def conditions(self, where: Iterable[Where]) -> Conditions:
         """What the filters say together; HF623 for what is neither an expression nor a filter of declared fields."""
@@ -97,7 +100,7 @@ class Fields(Model[M]):
         restricts = False
         for each in where:
             if isinstance(each, Mapping):
-                parsed = parse_filter(each, self._filters, self.owner)
+                parsed = parse_filter(each, self.filters, self.owner)
                 clauses += parsed.clauses
                 restricts |= parsed.restricts
             elif isinstance(each, (ColumnElement, QueryableAttribute)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.orm import Session
@@ -14,7 +14,6 @@ import holdfast.sqlalchemy.session
 from holdfast.errors import (
     DeclarationError,
     EmptyFilterError,
-    InvalidFilterError,
     InvalidWriteError,
     MultipleFoundError,
     NotFoundError,
@@ -28,18 +27,15 @@ from holdfast.sqlalchemy.bulk.upserting import Duplicates, Update, upsert
 from holdfast.sqlalchemy.declaring_fields import Declared, M
 from holdfast.sqlalchemy.eager import Load
 from holdfast.sqlalchemy.explaining import explained
-from holdfast.sqlalchemy.fields import Fields, OrderBy, Where
+from holdfast.sqlalchemy.fields import Fields, Where
 from holdfast.sqlalchemy.filters import Conditions
-from holdfast.sqlalchemy.marks import RowsFilter
+from holdfast.sqlalchemy.lists import Limit, Ordering, list_statement
 from holdfast.sqlalchemy.paging import OffsetPage, Page, keyset_page, offset_page
 from holdfast.sqlalchemy.paging.pages import Total
 from holdfast.sqlalchemy.restoring import restore
-from holdfast.sqlalchemy.selecting import Rows
+from holdfast.sqlalchemy.selecting import Reading, Rows
 from holdfast.sqlalchemy.soft_delete import usual_filter
 from holdfast.sqlalchemy.writing import delete_row, known_as, missing, renew, update_row
-
-Ordering = OrderBy | Iterable[OrderBy] | None
-Limit = int | Literal["all"]
 
 
 class Repository(Declared[M]):
@@ -94,7 +90,7 @@ class Repository(Declared[M]):
                 options = fields.selects.options(load, rows, strict)
                 return self.session.get(fields.model, identity, options=options or None)
             # What the session has is given too, with what was not loaded so far.
-            statement = fields.selects.by_key(load, rows, strict, self._usual_filter())
+            statement = fields.selects.by_key(self._reading(load, rows, strict))
             return self.session.scalars(statement, fields.selects.key_values(identity)).first()
 
     def get_or_raise(self, key: Any, *, load: Load = (), rows: Rows = "live", strict: bool | None = None) -> M:
@@ -129,11 +125,9 @@ class Repository(Declared[M]):
         come in the order of ``order_by``, by the key where two are equal in it, or where none is given;
         ``order_by=()`` leaves the order to the database. HF623 for what is not declared.
         """
-        statement = self._select(where, load, rows, strict).order_by(*self._fields.total_order(order_by))
-        if limit != "all":
-            statement = statement.limit(_checked(limit))
+        statement, values = list_statement(self._fields, where, order_by, limit, self._reading(load, rows, strict))
         with explained(self.session):
-            return builtins.list(self.session.scalars(statement).unique())
+            return builtins.list(self.session.scalars(statement, values).unique())
 
     def page(
         self,
@@ -327,10 +321,10 @@ class Repository(Declared[M]):
 
     # ------------------------------------------------------------------ parts
 
-    def _usual_filter(self) -> RowsFilter | None:
-        if not isinstance(self.session, holdfast.sqlalchemy.session.Session):
-            return None
-        return usual_filter(self.session, self._fields.mapper)
+    def _reading(self, load: Load, rows: Rows, strict: bool | None) -> Reading:
+        ours = isinstance(self.session, holdfast.sqlalchemy.session.Session)
+        usual = usual_filter(self.session, self._fields.mapper) if ours else None
+        return Reading(load if isinstance(load, str) else tuple(load), rows, strict, usual)
 
     def _matched(self, on: Iterable[str] | str) -> builtins.list[str]:
         target = target_of(self._fields.model)
@@ -357,7 +351,8 @@ class Repository(Declared[M]):
         return conditions.clauses
 
     def _select(self, where: tuple[Where, ...], load: Load, rows: Rows, strict: bool | None) -> Any:
-        statement, clauses = self._fields.selects.of(load, rows, strict), self._fields.conditions(where).clauses
+        statement = self._fields.selects.of(self._reading(load, rows, strict))
+        clauses = self._fields.conditions(where).clauses
         return statement.where(*clauses) if clauses else statement
 
 
@@ -368,9 +363,3 @@ def _check_session(session: Session, fields: Fields[Any]) -> None:
             f"{fields.model.__name__} is soft-deleted, and this session shows deleted rows.",
             "Take holdfast.sqlalchemy.Session: sessionmaker(engine, class_=Session).",
         )
-
-
-def _checked(limit: Any) -> int:
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise InvalidFilterError("HF623", f"A list cannot have {limit!r} rows.", "Say limit=50, or limit='all'.")
-    return limit

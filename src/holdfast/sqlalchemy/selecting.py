@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm.interfaces import ORMOption
@@ -21,52 +20,53 @@ Rows = Literal["live", "dead", "all"]
 _REMEMBERED = 100
 
 
+class Reading(NamedTuple):
+    """What a read asks for beside its filter."""
+
+    load: str | tuple[str, ...]
+    rows: Rows
+    strict: bool | None
+    """None for what the repository declares."""
+    usual: RowsFilter | None = None
+    """What the session filters with by itself, where the statement may have it already."""
+
+
 @dataclass(frozen=True)
 class Selects:
-    """Statements about one model, each made once for what it loads."""
+    """Statements about one model: to make one takes longer than to execute it again."""
 
     model: Model[Any]
     strict: bool
     """Where a read does not say whether it is."""
     _known: dict[Any, Any] = field(default_factory=dict)
 
-    def of(self, load: Load, rows: Rows, strict: bool | None) -> Any:
-        return self._once((load, rows, strict), lambda: self._select(load, rows, strict))
+    def of(self, reading: Reading) -> Any:
+        """What a read begins with."""
+        return self.kept("first", reading._replace(usual=None), lambda first: first)
 
-    def by_key(self, load: Load, rows: Rows, strict: bool | None, usual: RowsFilter | None) -> Any:
-        """The statement for one row, whose key is given when it is executed (``key_values``).
-
-        ``usual`` is what the session filters with; the statement has it already where it need not say more.
-        """
-
-        def build() -> Any:
-            is_key = self.model.is_key([bindparam(name) for name in self._key_names])
-            statement = self._select(load, rows, strict).where(*is_key)
-            if usual is None or rows != "live":
-                return statement
-            return filtered_to_keep(statement, self.model.mapper, usual)
-
-        return self._once((load, rows, strict, usual), build)
+    def by_key(self, reading: Reading) -> Any:
+        """The statement for one row, whose key is given when it is executed (``key_values``)."""
+        names = self.key_values(self.model.key)
+        return self.kept("key", reading, lambda first: first.where(*self.model.is_key([*map(bindparam, names)])))
 
     def key_values(self, identity: Sequence[Any]) -> dict[str, Any]:
-        return dict(zip(self._key_names, identity, strict=True))
+        return {f"key_of_row_{place}": value for place, value in enumerate(identity)}
 
-    @cached_property
-    def _key_names(self) -> list[str]:
-        return [f"key_of_row_{place}" for place in range(len(self.model.key))]
+    def kept(self, shape: Hashable, reading: Reading, build: Callable[[Any], Any]) -> Any:
+        """The statement that ``build`` makes of the first one; made once for its shape.
 
-    def _select(self, load: Load, rows: Rows, strict: bool | None) -> Any:
-        return select(self.model.model).options(*self.options(load, rows, strict))
-
-    def _once(self, asked: tuple[Any, ...], build: Callable[[], Any]) -> Any:
-        load, *others = asked
+        It has the session's own filter already where that is all there is to filter.
+        """
         # A class that was mapped meanwhile may have made it another one.
-        key = self.model.mapper.selectable, load if isinstance(load, str) else tuple(load), *others
+        key = shape, reading, self.model.mapper.selectable
         statement = self._known.get(key)
         if statement is None:
+            statement = build(select(self.model.model).options(*self.options(*reading[:3])))
+            if reading.usual is not None and reading.rows == "live":
+                statement = filtered_to_keep(statement, self.model.mapper, reading.usual)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            statement = self._known[key] = build()
+            self._known[key] = statement
         return statement
 
     def options(self, load: Load, rows: Rows, strict: bool | None) -> list[ORMOption]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy.orm
-from sqlalchemy import Engine, ForeignKey, create_engine, event
+from sqlalchemy import Engine, ForeignKey, String, TypeDecorator, create_engine, event, func
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import ColumnProperty, DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 import holdfast.sqlalchemy
 from holdfast.errors import DeclarationError, InvalidFilterError, MultipleFoundError, NotFoundError
@@ -166,6 +166,58 @@ def test_a_row_is_got_by_the_same_statement_each_time(engine: Engine, session: S
     assert len(statements) == 4
     assert len(set(statements)) == 1
     assert statements[0].count("deleted_at IS NULL") == 1
+
+
+def test_a_list_is_the_same_statement_whatever_the_values_are(engine: Engine, session: Session) -> None:
+    items = Items(session)
+    with sent(engine) as statements:
+        assert [item.id for item in items.list({"count__gte": 5, "sku": "b"}, limit=5, order_by="-count")] == [2]
+        assert [item.id for item in items.list({"count__gte": 0, "sku": "a"}, limit=9, order_by=["-count"])] == [1]
+        assert items.list({"count__gte": 4}, {"sku": "c"}, limit=0, order_by="-count") == []
+    assert len(set(statements[:2])) == 1
+    assert statements[0].count("deleted_at IS NULL") == 1
+    # What is another statement is not taken for that one.
+    assert [item.id for item in items.list({"name": "Anvil"}, limit=5)] == [1]
+    assert [item.id for item in items.list({"name": None}, limit=5)] == [2]
+    assert [item.id for item in items.list({"count__lte": 3}, limit=5)] == [1]
+    assert [item.id for item in items.list({"count__lt": 3}, limit=5)] == []
+    assert [item.id for item in items.list({"count": 7}, limit="all", rows="all")] == [4]
+
+
+def test_a_comparison_of_ones_own_is_given_the_value() -> None:
+    class Folding(ColumnProperty.Comparator[str]):
+        def __eq__(self, other: Any) -> Any:
+            return func.lower(self.__clause_element__()) == other.lower()
+
+    class Shouting(TypeDecorator[str]):
+        impl, cache_ok, python_type = String, True, str
+
+        class comparator_factory(String.Comparator[str]):
+            def __gt__(self, other: Any) -> Any:
+                return self.expr.op(">")(other.upper())
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Word(Base):
+        __tablename__ = "words"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str] = column_property(mapped_column(String), comparator_factory=Folding)
+        loud: Mapped[str] = mapped_column(Shouting)
+
+    class Words(Repository[Word]):
+        filterable = ("text", "loud")
+
+    plain = create_engine("sqlite://")
+    Base.metadata.create_all(plain)
+    with sqlalchemy.orm.Session(plain) as session:
+        session.add_all([Word(text="One", loud="ONE"), Word(text="Two", loud="TWO")])
+        words = Words(session)
+        assert [word.id for word in words.list({"text": "ONE"}, limit=5)] == [1]
+        assert [word.id for word in words.list({"text": "two"}, limit=5)] == [2]
+        assert [word.id for word in words.list({"loud__gt": "o"}, limit=5)] == [1, 2]
+        assert [word.id for word in words.list({"loud__gt": "p"}, limit=5)] == [2]
+    plain.dispose()
 
 
 def test_what_is_deleted_in_hand_is_not_got_again(engine: Engine, session: Session) -> None:
