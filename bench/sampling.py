@@ -65,12 +65,16 @@ def measured(pid: int) -> Iterator[Sample]:
 
 
 def interleaved(rounds: int, runs: Mapping[str, Callable[[], Sample]]) -> dict[str, list[Sample]]:
-    """A B C, B C A, …: whatever disturbs the machine disturbs all of them. Who gave up is not asked again."""
+    """A B C, C B A, B C A, …: whatever disturbs the machine disturbs all of them. Who gave up is not asked again.
+
+    Each has its neighbours before it as often as behind it: a run finds what the one before left in caches.
+    """
     names = list(runs)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        first = number // 2 % len(names)
+        order = names[first:] + names[:first]
+        for name in reversed(order) if number % 2 else order:
             if not any(sample.cpu is None for sample in samples[name]):
                 samples[name].append(runs[name]())
     return samples
