@@ -19,7 +19,7 @@ from bench.desk import map_orders
 from bench.peers import Peer, PeerError, Worker
 from bench.sampling import Sample, interleaved, ratios
 from bench.sizes import Sizes
-from bench.subjects import FREE_LARGE_BLOCK, Bench, Subject
+from bench.subjects import Bench, Subject
 from holdfast.policies import Audit
 from holdfast.sqlalchemy.bulk import bulk_insert, bulk_update, upsert
 
@@ -160,7 +160,7 @@ def in_session(work: Callable[[orm.Session, list[dict[str, Any]]], Any], *, boun
         if bound:
             holdfast.sqlalchemy.bind(engine)
         with orm.Session(engine) as session:
-            session.connection().exec_driver_sql(FREE_LARGE_BLOCK)
+            session.connection().exec_driver_sql(subject.free_large_block)
             session.rollback()
             started = time.perf_counter()
             work(session, rows)

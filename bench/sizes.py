@@ -36,6 +36,8 @@ class Sizes:
     """Rows of the table that is migrated; python -m bench --migrated N takes another number."""
     report: int = 8
     """Seconds for which somebody reads the table that is migrated."""
+    freed: int = 30_000_000
+    """Bytes of the block that each connection frees first."""
     pause: float = 0.0
     """Seconds for which the reader and the writer beside a migration rest after each statement."""
     patience: int = 10
@@ -51,5 +53,5 @@ QUICK = Sizes(
 TINY = Sizes(
     rounds=1, stock=60, loaded=60, updated=30, added=20, looped=20, committed=5, deleted=20, undone=60, planned=20,
     wide=10, paged=1_000, pages=2, journal=600, tenanted=2_000, migrated=1_000, report=1,
-    pause=0.02, patience=5,
+    freed=30_000, pause=0.02, patience=5,
 )  # fmt: skip

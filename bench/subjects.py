@@ -18,9 +18,6 @@ from holdfast.install import apply
 from holdfast.plan import plan_protect
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
 
-FREE_LARGE_BLOCK = "select length(repeat(repeat('x', 10000), 3000))"
-"""Once a process has freed a large block, glibc keeps memory at hand and its next statements are cheaper. Pooled
-connections get there sooner or later; all start there, or triggers would seem to save time."""
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -52,15 +49,18 @@ def protect(url: str, policies: Sequence[Policy]) -> None:
 class Subject:
     """One database, with a connection that stays open as a pooled one does."""
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, freed: int) -> None:
         self.name = name
         self.url = url
+        self.free_large_block = f"select length(repeat(repeat('x', 10000), {freed // 10_000}))"
+        """Once a process has freed a large block, glibc keeps memory at hand and its next statements are cheaper.
+        Pooled connections get there sooner or later; all start there, or triggers would seem to save time."""
         self.connection = self.connect()
 
     def connect(self) -> psycopg.Connection[psycopg.rows.TupleRow]:
         url = sa.make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
         connection = psycopg.connect(url, autocommit=True)
-        connection.execute(FREE_LARGE_BLOCK)
+        connection.execute(self.free_large_block)
         return connection
 
     @property
@@ -111,7 +111,7 @@ class Bench:
         database = "bench_" + name.replace(" ", "_").replace("-", "_")
         with psycopg.connect(self._server.url().replace("+psycopg", ""), autocommit=True) as maintenance:
             maintenance.execute(f'create database "{database}" template bench_template')
-        self.subjects[name] = Subject(name, self._server.url(database))
+        self.subjects[name] = Subject(name, self._server.url(database), self.sizes.freed)
         return self.subjects[name]
 
     def _make_template(self) -> None:
