@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import inspect
@@ -14,6 +14,7 @@ from holdfast.sqlalchemy.fields import Fields, Names
 from holdfast.sqlalchemy.paging.cursor import Secret
 
 M = TypeVar("M")
+_REMEMBERED = 200
 
 
 class Declared(Generic[M]):
@@ -59,11 +60,18 @@ class Declared(Generic[M]):
 
 
 def fields_of(owner: type[Declared[Any]], model: type[M]) -> Fields[M]:
+    if inspect(model, raiseerr=False) is None:
+        raise DeclarationError("HF115", f"{model!r} is not a mapped class.", "Give the class of a model.")
+    # A repository that names its model where it is made is made for each request.
+    found: Fields[M] = _fields_of(owner, model)
+    return found
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _fields_of(owner: Any, model: Any) -> Fields[Any]:
     fields = Fields(
         model, owner.__name__, owner.filterable, owner.sortable, owner.writable, owner.strict, owner.cursor_secret
     )
-    if inspect(model, raiseerr=False) is None:
-        raise DeclarationError("HF115", f"{model!r} is not a mapped class.", "Give the class of a model.")
     fields.check()
     return fields
 
