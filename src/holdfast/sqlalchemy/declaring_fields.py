@@ -59,12 +59,11 @@ class Declared(Generic[M]):
         return fields_of(type(self), model)
 
 
-def fields_of(owner: type[Declared[Any]], model: type[M]) -> Fields[M]:
+def fields_of(owner: Any, model: Any) -> Fields[Any]:
     if inspect(model, raiseerr=False) is None:
         raise DeclarationError("HF115", f"{model!r} is not a mapped class.", "Give the class of a model.")
     # A repository that names its model where it is made is made for each request.
-    found: Fields[M] = _fields_of(owner, model)
-    return found
+    return _fields_of(owner, model)
 
 
 @lru_cache(maxsize=_REMEMBERED)
