@@ -79,6 +79,7 @@ def table_of(document: Mapping[str, Any]) -> TableInfo:
         partitions=tuple(TableName(*each) for each in document.get("partitions") or ()),
         partition_columns=tuple(document.get("partition_columns") or ()),
         row_triggers=tuple(document.get("row_triggers") or ()),
+        early_triggers=tuple(document.get("early_triggers") or ()),
         row_security=tuple(TableName(*each) for each in document.get("row_security") or ()),
         own_policies=bool(document.get("own_policies")),
         closed=bool(document.get("closed")),

@@ -115,6 +115,8 @@ class TableInfo:
     partition_columns: tuple[str, ...] = ()
     row_triggers: tuple[str, ...] = ()
     """The events after which triggers of the users' own run for each row: these may write the row again."""
+    early_triggers: tuple[str, ...] = ()
+    """The events after which triggers of the users' own run once for the statement, and by their names before ours."""
     row_security: tuple[TableName, ...] = ()
     """Which of the table and its partitions show each role its own rows only."""
     own_policies: bool = False

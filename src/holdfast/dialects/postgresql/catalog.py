@@ -60,6 +60,14 @@ select json_build_object(
         -- Bits 1 and 2: for each row, and before.
         where t.tgtype & 3 = 1 and not t.tgisinternal and p.pronamespace is distinct from to_regnamespace('holdfast')
             and t.tgrelid in (select c.oid union all select q.relid from pg_partition_tree(c.oid) as q)),
+    'early_triggers', (
+        select json_agg(distinct e.event)
+        from pg_trigger as t
+        join pg_proc as p on p.oid = t.tgfoid
+        join (values (4, 'insert'), (8, 'delete'), (16, 'update')) as e (bit, event) on t.tgtype & e.bit <> 0
+        -- Bits 1 and 2: neither for each row nor before. They run in the order of their names.
+        where t.tgtype & 3 = 0 and not t.tgisinternal and p.pronamespace is distinct from to_regnamespace('holdfast')
+            and t.tgrelid = c.oid and t.tgname < 'holdfast_'),
     'columns', (
         select json_agg(json_build_object(
             'name', a.attname,

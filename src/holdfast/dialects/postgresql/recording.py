@@ -71,7 +71,8 @@ class Recorder:
 
     def trigger_name(self, event: str) -> str:
         """Triggers run in the order of their names, and this one before what the users' own write."""
-        first = "00_" if event in self.protection.table.row_triggers else ""
+        table = self.protection.table
+        first = "00_" if event in table.row_triggers or event in table.early_triggers else ""
         return f"{first}holdfast_record_{event}"
 
     @property

@@ -71,7 +71,7 @@ def _queries(texts: Iterable[str]) -> tuple[Query, ...]:
 def _lock(part: TableUndo) -> str:
     """From here on nobody changes the rows that are compared and then written."""
     return (
-        f"select set_config('{part.locked}', count(*)::text, true) from (\n    select 1 from {part.table} as t join {ROWS} as u\n"
+        f"select set_config('{part.locked}', count(*)::text, true) from (\n    select 1 from {part.rows} as t join {ROWS} as u\n"
         f"        on u.relation = {part.relation} and u.action <> 'insert' and {part.same_row('t', 'u.key')}\n"
         f"    for update of t\n) as locked"
     )
@@ -85,10 +85,10 @@ def _stand_aside(part: TableUndo) -> str:
         match = " and ".join(f"o.{quote(name)} = w.{quote(name)}" for name in unique.columns)
         exchanged.append(
             f"exists (\n    select from (\n{indent(refusal.wanted(part, unique.columns), '    ')}\n    ) as w\n"
-            f"    join {part.table} as o on {match}\n    where w.key <> v.key and {part.same_row('o', 'v.key')}\n)"
+            f"    join {part.rows} as o on {match}\n    where w.key <> v.key and {part.same_row('o', 'v.key')}\n)"
         )
     acting = [
-        f"\n    and not exists (select from {part.table} as p join {qualified(key.table)} as c on {matching(key, 'c', 'p')}\n"
+        f"\n    and not exists (select from {part.rows} as p join {qualified(key.table)} as c on {matching(key, 'c', 'p')}\n"
         f"        where {part.same_row('p', 'v.key')})"
         for key in part.protection.table.referenced_by
         if key.on_delete != "NO ACTION"
@@ -115,7 +115,7 @@ class PostgreSQLUndo(Undo):
         blocking: list[str] = []
         refusing: list[str] = []
         for part in parts:
-            blocking += [*unclear(part), *conflict.gone(part), *conflict.referenced_since(part, references)]
+            blocking += [*unclear(part), *conflict.disordered(part), *conflict.gone(part), *conflict.referenced_since(part, references)]
             if not force:
                 blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
             refusing += [
@@ -151,6 +151,6 @@ class PostgreSQLUndo(Undo):
         part = TableUndo(protection)
         column = quote(policy.column)
         return (
-            f"update {qualified(protection.table.name)} as t\nset {column} = null\n"
+            f"update {part.rows} as t\nset {column} = null\n"
             f"where {part.same_row('t', ':key')} and t.{column} is not null\nreturning 1"
         )

@@ -15,6 +15,16 @@ from holdfast.tables import Action, ColumnInfo, ForeignKey
 _ACTING: tuple[Action, ...] = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
+def disordered(part: TableUndo) -> Iterator[str]:
+    """The changes of a row cannot have happened in the order in which they were recorded, nor in one that is known."""
+    if part.occurs("unclear"):
+        yield f"""\
+select u.relation, u.key,
+    'a trigger of the database wrote the row while it was written, and the journal does not tell in which order', null::text
+from {ROWS} as u
+where u.relation = {part.relation} and u.action = 'unclear'"""
+
+
 def gone(part: TableUndo) -> Iterator[str]:
     """A row that is to be changed is not there. Most often as many were locked as there are, and none is looked for."""
     if part.occurs("update", "delete"):
@@ -24,7 +34,7 @@ select u.relation, u.key,
 from {ROWS} as u
 where current_setting('{part.locked}')::bigint <> {part.number("update", "delete")}
     and u.relation = {part.relation} and u.action <> 'insert'
-    and not exists (select from {part.table} as t where {part.same_row("t", "u.key")})"""
+    and not exists (select from {part.rows} as t where {part.same_row("t", "u.key")})"""
 
 
 def changed_since(part: TableUndo) -> Iterator[str]:
@@ -49,7 +59,7 @@ select u.relation, u.key, 'the row was changed since', (
         {fields}])::text
     from {part.document("coalesce(u.before, '{}')", columns, "b")})
 from {ROWS} as u
-join {part.table} as t on {part.same_row("t", "u.key")}
+join {part.rows} as t on {part.same_row("t", "u.key")}
 cross join lateral {part.document("u.after", columns, "a")}
 where u.relation = {part.relation} and u.action <> 'insert' and u.given <> '{{}}'{unless}
     and ({" or ".join(f"({each})" for each in changed.values())})"""
@@ -124,7 +134,7 @@ def referenced(part: TableUndo, key: ForeignKey, references: Protections, taken_
     return f"""\
 select u.relation, u.key, {literal(f"rows of {key.table} refer to it now ({key.name})")}, null::text
 from {ROWS} as u
-join {part.table} as t on {part.same_row("t", "u.key")}
+join {part.rows} as t on {part.same_row("t", "u.key")}
 where u.relation = {part.relation} and ({taken_away})
     and exists (select from {qualified(key.table)} as c where {matching(key, "c", "t")}{own})"""
 

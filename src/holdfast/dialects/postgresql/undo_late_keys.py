@@ -46,7 +46,7 @@ begun as (
             when s.more <> 0 then s.more < 0
             when not s.first_came or not s.last_went then true
             -- As many came as went: it was held before if it was after. That is what is there now, less what came since.
-            else exists (select from {part.table} as t where {part.same_row("t", "s.key")})::integer > (
+            else exists (select from {part.rows} as t where {part.same_row("t", "s.key")})::integer > (
                 select count(*) filter (where c.operation = 'I' or c.operation = 'U' and c.before is null)
                     - count(*) filter (where c.operation in ('D', 'T') or c.operation = 'U' and c.after is null)
                 from holdfast.change as c

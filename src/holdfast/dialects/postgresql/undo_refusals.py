@@ -25,7 +25,7 @@ def wanted(part: TableUndo, columns: tuple[str, ...]) -> str:
     return f"""\
     select u.relation, u.key, {listed}
     from {ROWS} as u
-    left join {part.table} as t on {part.same_row("t", "u.key")}
+    left join {part.rows} as t on {part.same_row("t", "u.key")}
     cross join lateral {part.document("u.before", [by_name[name] for name in columns], "b")}
     where u.relation = {part.relation} and (u.action = 'insert' or u.action = 'update' and {part.any_in("u.had", columns)})"""
 
@@ -49,7 +49,7 @@ def exists_again(part: TableUndo) -> Iterator[str]:
 select u.relation, u.key, 'a row with this key exists again', null::text
 from {ROWS} as u
 where u.relation = {part.relation} and u.action = 'insert'
-    and exists (select from {part.table} as t where {part.same_row("t", "u.key")})"""
+    and exists (select from {part.rows} as t where {part.same_row("t", "u.key")})"""
 
 
 def taken(part: TableUndo) -> Iterator[str]:
@@ -66,7 +66,7 @@ select w.relation, w.key,
 from (
 {wanted(part, unique.columns)}
 ) as w
-join {part.table} as o on {match}
+join {part.rows} as o on {match}
 where not exists (select from {ROWS} as v where v.relation = {part.relation} and {part.same_row("o", "v.key")}
     and (v.action = 'delete' or v.key = w.key or {part.any_in("v.had", unique.columns)}))"""
 

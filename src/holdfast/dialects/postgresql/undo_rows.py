@@ -2,7 +2,7 @@
 
 ``holdfast_undo`` has one row for each row that the transaction touched: ``before`` is what it was, ``after`` what
 the transaction left, as far as the journal has it; ``action`` is what takes it back; ``had`` and ``given`` are the
-columns of the two images.
+columns of the two images. Of one that is ``unclear`` nobody can say what the transaction did to it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ cross join lateral (
 
 # A row that was touched more than once: its first state and its last are what counts. The oldest value of each
 # column is what it was; the newest, since the row last came, is what the transaction left.
+#
+# Where a trigger of the user's own writes rows of a statement that is not done yet, that is recorded before the
+# statement is: a row may have been changed before it came. How often it came and went says what became of it.
 MERGE = f"""\
 with several as (
     select relation, key from {ROWS} group by relation, key having count(*) > 1
@@ -56,12 +59,19 @@ part as (
     delete from {ROWS} as u using several as s where u.relation = s.relation and u.key = s.key returning u.*
 ),
 merged as (
-    select p.relation, p.key, min(p.first_id) as first_id, max(p.last_id) as last_id,
-        (array_agg(p.came order by p.last_id))[1] as came,
-        (array_agg(p.went order by p.last_id desc))[1] as went,
-        coalesce(max(p.last_id) filter (where p.went), 0) as left_id
-    from part as p
-    group by p.relation, p.key
+    select c.relation, c.key, c.first_id, c.last_id, c.left_id,
+        c.more > 0 or c.more = 0 and c.first_came as came,
+        c.more < 0 or c.more = 0 and c.last_went as went,
+        c.more = 0 and c.first_came <> c.last_went as unclear
+    from (
+        select p.relation, p.key, min(p.first_id) as first_id, max(p.last_id) as last_id,
+            coalesce(max(p.last_id) filter (where p.went), 0) as left_id,
+            sum(p.came::integer - p.went::integer) as more,
+            (array_agg(p.came order by p.last_id))[1] as first_came,
+            (array_agg(p.went order by p.last_id desc))[1] as last_went
+        from part as p
+        group by p.relation, p.key
+    ) as c
 ),
 -- All rows at once: to look the parts of each row up would take time in proportion to the square of their number.
 found as (
@@ -81,7 +91,8 @@ left_there as (
         from part as p
         join merged as m on m.relation = p.relation and m.key = p.key and p.last_id > m.left_id
         cross join lateral json_each(p.after::json) as v
-        order by p.relation, p.key, v.key, p.last_id desc
+        -- What it came with is the oldest of all, whenever that was recorded.
+        order by p.relation, p.key, v.key, p.came and m.left_id = 0, p.last_id desc
     ) as d
     group by d.relation, d.key
 ),
@@ -91,11 +102,11 @@ imaged as (
     left join found as f on f.relation = m.relation and f.key = m.key
     left join left_there as l on l.relation = m.relation and l.key = m.key
     -- What came and went again within the transaction needs nothing.
-    where not (m.came and m.went)
+    where m.unclear or not (m.came and m.went)
 )
 insert into {ROWS}
 select relation, key, before, after, first_id, last_id, came, went,
-    case when came then 'delete' when went then 'insert' else 'update' end, false,
+    case when unclear then 'unclear' when came then 'delete' when went then 'insert' else 'update' end, false,
     case when not came and not went then array(select json_object_keys(before::json)) end,
     case when not went then array(select json_object_keys(after::json)) end, '{{}}'
 from imaged"""

@@ -27,6 +27,11 @@ class TableUndo:
         return qualified(self.protection.table.name)
 
     @property
+    def rows(self) -> str:
+        """What to read, change and delete: its own rows alone, for what inherits may have rows with the same keys."""
+        return f"only {self.table}" if self.protection.table.inherits else self.table
+
+    @property
     def relation(self) -> int:
         return self.protection.relation.id
 

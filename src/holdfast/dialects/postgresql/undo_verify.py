@@ -18,7 +18,7 @@ def verify(part: TableUndo) -> Iterator[str]:
     if part.occurs("delete"):
         yield (
             f"select u.relation, u.key, 'the row is still there', null::text\nfrom {ROWS} as u\n"
-            f"join {part.table} as t on {part.same_row('t', 'u.key')}\n"
+            f"join {part.rows} as t on {part.same_row('t', 'u.key')}\n"
             f"where u.relation = {part.relation} and u.action = 'delete'"
         )
     if part.occurs("insert"):
@@ -47,6 +47,6 @@ select u.relation, u.key,
          else 'the row did not come back as it was: a trigger of the database wrote over it' end,
     null::text
 from {ROWS} as u
-left join {part.table} as t on {part.same_row("t", "u.key")}
+left join {part.rows} as t on {part.same_row("t", "u.key")}
 {opened}where u.relation = {part.relation} and u.action = '{action}'{unless}
     and ({" or ".join(conditions)})"""

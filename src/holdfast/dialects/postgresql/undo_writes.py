@@ -43,7 +43,7 @@ def _done(names: Iterable[str]) -> str:
 
 def _delete(part: TableUndo) -> str:
     return (
-        f"delete from {part.table} as t\nusing {ROWS} as u\n"
+        f"delete from {part.rows} as t\nusing {ROWS} as u\n"
         f"where u.relation = {part.relation} and u.action = 'delete' and {part.same_row('t', 'u.key')}\nreturning 1"
     )
 
@@ -54,7 +54,7 @@ def _update(part: TableUndo, after: str) -> str:
     # The target may not be named in a lateral item of FROM, so the document is opened in a subquery.
     values = ", ".join(f'b."{part.id(c.name)}"' for c in columns)
     return (
-        f"update {part.table} as t\nset {assignments}\nfrom (\n"
+        f"update {part.rows} as t\nset {assignments}\nfrom (\n"
         f"    select u.key, u.had, {values}\n    from {ROWS} as u\n"
         f"    cross join lateral {part.document('u.before', columns, 'b')}\n"
         f"    where u.relation = {part.relation} and u.action = 'update' and not u.steps_aside\n"
@@ -92,7 +92,7 @@ def _inserted(part: TableUndo, column: ColumnInfo) -> str:
 
 def _leave(part: TableUndo) -> str:
     return (
-        f"delete from {part.table} as t\nusing {ROWS} as u\n"
+        f"delete from {part.rows} as t\nusing {ROWS} as u\n"
         f"where u.relation = {part.relation} and u.steps_aside and {part.same_row('t', 'u.key')}\n"
         "returning t.*, u.key as holdfast_key"
     )
