@@ -115,6 +115,8 @@ def _foreign_key(table: TableName, document: Mapping[str, Any]) -> ForeignKey:
         let_go=tuple(document.get("let_go") or ()),
         deferral=document.get("deferral") or "",
         ours=bool(document.get("ours")),
+        period=bool(document.get("period")),
+        enforced=document.get("enforced") is not False,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,7 +16,7 @@ from holdfast.errors import DriftError, LockedError, UnsupportedError
 from holdfast.inventory import Inventory, check_columns, version_of
 from holdfast.objects import SCHEMA_VERSION
 from holdfast.roles import Roles
-from holdfast.tables import ForeignKey, TableInfo, TableName
+from holdfast.tables import TableInfo, TableName, with_references
 
 _DECLARED = {"relation", "relation_column", "holdfast_relation", "holdfast_column"}
 """Without these tables nothing can be told."""
@@ -131,19 +130,8 @@ def _held(connection: Connection, dialect: Dialect, state: Mapping[str, Any]) ->
 
 def read_tables(connection: Connection, dialect: Dialect) -> dict[TableName, TableInfo]:
     """Every table of the users, with the foreign keys that point at it."""
-    tables = {}
-    for row in execute(connection, dialect.catalog.tables):
-        table = table_of(document_of(row[0]))
-        tables[table.name] = table
-    incoming: dict[TableName, list[ForeignKey]] = {}
-    for table in tables.values():
-        if table.kind != "partition":
-            for key in table.foreign_keys:
-                incoming.setdefault(key.target, []).append(key)
-    return {
-        name: replace(table, referenced_by=tuple(sorted(incoming.get(name, ()), key=lambda key: (key.table, key.name))))
-        for name, table in tables.items()
-    }
+    tables = (table_of(document_of(row[0])) for row in execute(connection, dialect.catalog.tables))
+    return with_references({table.name: table for table in tables})
 
 
 def _check_version(dialect: Dialect, state: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -54,6 +55,24 @@ class ForeignKey:
     deferral: Literal["", "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"] = ""
     ours: bool = False
     """Whether holdfast made it in the place of the users' own, with the tenant in front."""
+    partition: TableName | None = None
+    """The partition of ``table`` that has the key by itself: it binds the rows there, and no others."""
+    target_partition: TableName | None = None
+    """The partition of ``target`` that it refers to, where it does not refer to the whole table."""
+    period: bool = False
+    """Whether the last columns are periods: the row's must be covered by those of the rows that it refers to."""
+    enforced: bool = True
+    """Whether the database acts on it."""
+
+    @property
+    def children(self) -> TableName:
+        """Where the rows are that refer."""
+        return self.partition or self.table
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is between all rows of both tables, and by equal values."""
+        return not (self.partition or self.target_partition or self.period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +167,41 @@ class TableInfo:
 
     def with_columns(self, *added: ColumnInfo) -> TableInfo:
         return replace(self, columns=self.columns + added)
+
+
+def with_references(tables: Mapping[TableName, TableInfo]) -> dict[TableName, TableInfo]:
+    """With the foreign keys that point at each table, and with those that its partitions have by themselves.
+
+    What is protected is the partitioned table, so a key of a partition, or to one, is a key of that table, or to it.
+    """
+    whole = {child: table.name for table in tables.values() if table.kind == "partitioned" for child in table.children}
+    outgoing: dict[TableName, list[ForeignKey]] = {}
+    incoming: dict[TableName, list[ForeignKey]] = {}
+    for table in tables.values():
+        for key in table.foreign_keys:
+            if key.children == table.name:
+                found = _of_whole_tables(key, whole)
+                outgoing.setdefault(table.name, []).append(found)
+                incoming.setdefault(found.target, []).append(found)
+    for table in tables.values():
+        if table.kind == "partitioned":
+            own = outgoing.setdefault(table.name, [])
+            own += [key for child in table.children for key in outgoing.get(child, ())]
+    return {
+        name: replace(
+            table,
+            foreign_keys=tuple(outgoing.get(name, ())),
+            referenced_by=tuple(
+                sorted(incoming.get(name, ()), key=lambda key: (key.table, key.name, key.partition or ()))
+            ),
+        )
+        for name, table in tables.items()
+    }
+
+
+def _of_whole_tables(key: ForeignKey, whole: Mapping[TableName, TableName]) -> ForeignKey:
+    if key.table in whole:
+        key = replace(key, table=whole[key.table], partition=key.table)
+    if key.target in whole:
+        key = replace(key, target=whole[key.target], target_partition=key.target)
+    return key

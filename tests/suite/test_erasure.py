@@ -274,6 +274,25 @@ def test_a_generated_column_goes_with_what_it_was_generated_of(postgresql_databa
     assert protected.rows("select name, shout, n from t") == [(None, None, 1)]
 
 
+def test_what_one_partition_refers_by_stays(postgresql_database: str) -> None:
+    protected = Protected(postgresql_database)
+    protected.run(
+        "create table towns (id int primary key, code int, name text) partition by range (id)",
+        "create table towns_1 partition of towns for values from (0) to (100)",
+        "alter table towns_1 add unique (code)",
+        "create table people (id int primary key, name text, town int) partition by range (id)",
+        "create table people_1 partition of people for values from (0) to (100)",
+        "alter table people_1 add foreign key (town) references towns_1 (code)",
+        "insert into towns values (1, 7, 'Ulm')",
+        "insert into people values (1, 'Annabel', 7)",
+    )
+    protected.protect({"people": [Audit()], "towns": [Audit()]})
+    erase(protected.database, "people", 1, reason="asked to")
+    erase(protected.database, "towns", 1, reason="asked to")
+    assert protected.rows("select * from people") == [(1, None, 7)]
+    assert protected.rows("select * from towns") == [(1, 7, None)]
+
+
 @pytest.mark.copy_of(build=lived)
 def test_the_history_alone(database: str) -> None:
     """A declaration that came late: the row keeps what the journal should never have had."""

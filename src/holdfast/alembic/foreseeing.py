@@ -10,7 +10,7 @@ from sqlalchemy import Table
 
 from holdfast.alembic.describing import Describer
 from holdfast.catalog_rows import key_of
-from holdfast.tables import ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey
+from holdfast.tables import ColumnInfo, ForeignKey, TableInfo, TableName, UniqueKey, with_references
 
 
 @dataclass
@@ -154,17 +154,7 @@ class Foreseen:
 
     def _refer(self) -> None:
         """Who refers to whom, anew."""
-        incoming: dict[TableName, list[ForeignKey]] = {}
-        for table in self.tables.values():
-            if table.kind != "partition":
-                for key in table.foreign_keys:
-                    incoming.setdefault(key.target, []).append(key)
-        self.tables = {
-            name: replace(
-                table, referenced_by=tuple(sorted(incoming.get(name, ()), key=lambda key: (key.table, key.name)))
-            )
-            for name, table in sorted(self.tables.items())
-        }
+        self.tables = with_references(dict(sorted(self.tables.items())))
 
 
 def flat(operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:

@@ -135,19 +135,23 @@ select json_build_object(
                                from unnest(f.confkey) with ordinality as k (number, position)
                                join pg_attribute as a on a.attrelid = f.confrelid and a.attnum = k.number),
             'on_delete', f.confdeltype,
-            -- ON DELETE SET NULL (some of the columns); read from the row as JSON, for PostgreSQL 14 has no such column.
+            -- ON DELETE SET NULL (some of the columns); read from the row as JSON, for PostgreSQL 14 has no such column,
+            -- nor have those before 18 the last two.
             'let_go', (select json_agg(a.attname order by a.attnum)
                        from json_array_elements_text(case json_typeof(to_json(f) -> 'confdelsetcols')
                            when 'array' then to_json(f) -> 'confdelsetcols' end) as s (number)
                        join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = s.number::integer),
             'on_update', f.confupdtype,
             'deferral', case when f.condeferred then 'DEFERRABLE INITIALLY DEFERRED' when f.condeferrable then 'DEFERRABLE' end,
-            'ours', obj_description(f.oid, 'pg_constraint') like 'holdfast:%'
+            'ours', obj_description(f.oid, 'pg_constraint') like 'holdfast:%',
+            'period', to_json(f) -> 'conperiod',
+            'enforced', to_json(f) -> 'conenforced'
         ) order by f.conname)
         from pg_constraint as f
         join pg_class as fc on fc.oid = f.confrelid
         join pg_namespace as fn on fn.oid = fc.relnamespace
-        where f.conrelid = c.oid and f.contype = 'f' and not fc.relispartition)
+        -- Of a key from or to a partitioned table the partitions have parts.
+        where f.conrelid = c.oid and f.contype = 'f' and f.conparentid = 0)
 ) as document
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
