@@ -28,7 +28,8 @@ def _unrecorded_cascades(protections: Protections) -> list[str]:
             continue
         for key in protection.table.referenced_by:
             child = protections.get(key.table)
-            if key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT") and (child is None or child.get(Audit) is None):
+            acts = key.enforced and key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT")
+            if acts and (child is None or child.get(Audit) is None):
                 notes.append(
                     f"{key.table} is not recorded, and a delete in {protection.table.name} changes its rows "
                     f"({key.name}, ON DELETE {key.on_delete}): an undo could not bring those back. Protect it too."

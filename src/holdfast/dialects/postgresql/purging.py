@@ -54,7 +54,7 @@ class PostgreSQLPurging(Purging):
     ) -> Query:
         joined = (
             f"from {_GIVEN}\njoin {qualified(parent.table.name)} as p on {TableUndo(parent).same_row('p', 'g.key')}\n"
-            f"join {qualified(key.table)} as c on {matching(key, 'c', 'p')}"
+            f"join {qualified(key.children)} as c on {matching(key, 'c', 'p')}"
         )
         parameters: dict[str, Any] = {"keys": json.dumps(list(parents))}
         if child is None:

@@ -88,10 +88,10 @@ def _stand_aside(part: TableUndo) -> str:
             f"    join {part.rows} as o on {match}\n    where w.key <> v.key and {part.same_row('o', 'v.key')}\n)"
         )
     acting = [
-        f"\n    and not exists (select from {part.rows} as p join {qualified(key.table)} as c on {matching(key, 'c', 'p')}\n"
+        f"\n    and not exists (select from {part.rows} as p join {qualified(key.children)} as c on {matching(key, 'c', 'p')}\n"
         f"        where {part.same_row('p', 'v.key')})"
         for key in part.protection.table.referenced_by
-        if key.on_delete != "NO ACTION"
+        if key.enforced and key.on_delete != "NO ACTION"
     ]
     return (
         f"update {ROWS} as v set steps_aside = true\n"

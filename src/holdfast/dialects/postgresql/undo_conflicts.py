@@ -112,6 +112,8 @@ def referenced_since(part: TableUndo, references: Protections) -> Iterator[str]:
     if not part.occurs("delete", "update"):
         return
     for key in part.protection.table.referenced_by:
+        if not key.enforced:
+            continue
         taken_away = []
         if key.on_delete in _ACTING:
             taken_away.append("u.action = 'delete'")
@@ -136,7 +138,7 @@ select u.relation, u.key, {literal(f"rows of {key.table} refer to it now ({key.n
 from {ROWS} as u
 join {part.rows} as t on {part.same_row("t", "u.key")}
 where u.relation = {part.relation} and ({taken_away})
-    and exists (select from {qualified(key.table)} as c where {matching(key, "c", "t")}{own})"""
+    and exists (select from {qualified(key.children)} as c where {matching(key, "c", "t")}{own})"""
 
 
 def moves(part: TableUndo, key: ForeignKey) -> str:

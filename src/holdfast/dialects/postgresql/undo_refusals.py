@@ -76,6 +76,8 @@ def still_referenced(part: TableUndo, references: Protections) -> Iterator[str]:
     if not part.occurs("delete", "update"):
         return
     for key in part.protection.table.referenced_by:
+        if not key.enforced:
+            continue
         query = referenced(part, key, references, f"u.action = 'delete' or {moves(part, key)}")
         if set(key.target_columns) <= {column.name for column in part.columns}:
             same = " and ".join(f"w.{quote(name)} = t.{quote(name)}" for name in key.target_columns)
@@ -89,7 +91,8 @@ def parent_gone(part: TableUndo, references: Protections) -> Iterator[str]:
     """A row that would refer to a row which is not there, and which the undo does not bring back."""
     names = {column.name for column in part.columns}
     for key in part.protection.table.foreign_keys:
-        if not set(key.columns) <= names:
+        # Which partition a row comes back to is for the database to say.
+        if not key.enforced or key.partition is not None or not set(key.columns) <= names:
             continue
         given = " and ".join(f"w.{quote(name)} is not null" for name in key.columns)
         shown = " || ', ' || ".join(f"w.{quote(name)}::text" for name in key.columns)
@@ -102,7 +105,16 @@ from (
 {wanted(part, key.columns)}
 ) as w
 where {given}
-    and not exists (select from {qualified(key.target)} as p where {matching(key, "w", "p")}){_coming(key, references)}"""
+    and not {_there(key)}{_coming(key, references)}"""
+
+
+def _there(key: ForeignKey) -> str:
+    """A condition: what the row refers to is there; of a period, all of it."""
+    parents = f"from {qualified(key.target)} as p where {matching(key, 'w', 'p')}"
+    if key.period:
+        own, theirs = quote(key.columns[-1]), quote(key.target_columns[-1])
+        return f"coalesce((select range_agg(p.{theirs}) @> w.{own} {parents}), false)"
+    return f"exists (select {parents})"
 
 
 def _coming(key: ForeignKey, references: Protections) -> str:
@@ -114,7 +126,7 @@ def _coming(key: ForeignKey, references: Protections) -> str:
     if not set(key.target_columns) <= set(by_name):
         return ""
     same = " and ".join(
-        f"w.{quote(column)} = {part.value(by_name[target], 'b')}"
+        f"w.{quote(column)} {'&&' if key.period and column == key.columns[-1] else '='} {part.value(by_name[target], 'b')}"
         for column, target in zip(key.columns, key.target_columns, strict=True)
     )
     columns = [by_name[name] for name in key.target_columns]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.dialects.postgresql.recording import Recorder
-from holdfast.dialects.postgresql.sql import qualified, quote
+from holdfast.dialects.postgresql.sql import literal, qualified, quote
 from holdfast.dialects.postgresql.values import from_text, key_parts
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -141,8 +141,17 @@ class TableUndo:
 
 
 def matching(key: ForeignKey, child: str, parent: str) -> str:
-    """A condition: the child's foreign key points at the parent."""
-    return " and ".join(
+    """A condition: the child's foreign key points at the parent.
+
+    A period may be covered by those of several parents together: whichever it overlaps counts.
+    """
+    parts = [
         f"{child}.{quote(column)} = {parent}.{quote(target)}"
         for column, target in zip(key.columns, key.target_columns, strict=True)
-    )
+    ]
+    if key.period:
+        parts[-1] = f"{child}.{quote(key.columns[-1])} && {parent}.{quote(key.target_columns[-1])}"
+    if key.target_partition is not None:
+        partition = literal(qualified(key.target_partition))
+        parts.append(f"{parent}.tableoid in (select q.relid from pg_partition_tree({partition}) as q)")
+    return " and ".join(parts)
