@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from holdfast.errors import GuardError, ProtectedError
+from holdfast.errors import DeclarationError, GuardError, ProtectedError
 from holdfast.policies import Audit, Guard, SoftDelete
 from tests.harness import Protected, journal
 from tests.servers import libpq_url
@@ -187,6 +187,22 @@ def test_what_an_earlier_statement_left_in_the_settings_is_rolled_back_with_it(r
     assert living(rooms, "rooms") == [1, 2, 3, 4]
 
 
+def test_a_key_for_periods_is_refused(postgresql: Any, postgresql_database: str) -> None:
+    if postgresql.version < 18:
+        pytest.skip("keys for periods (need PostgreSQL 18)")
+    family = Protected(postgresql_database)
+    family.run(
+        "create table parents (id int4range, valid daterange, deleted_at timestamptz)",
+        "alter table parents add primary key (id, valid without overlaps)",
+        "create table children (id int primary key, parent int4range, valid daterange, deleted_at timestamptz)",
+        "alter table children add constraint children_parent"
+        " foreign key (parent, period valid) references parents (id, period valid)",
+    )
+    with pytest.raises(DeclarationError, match=r"HF107.*for a PERIOD \(children_parent\)"):
+        family.protect({"parents": SOFT, "children": SOFT})
+    family.protect({"parents": [Audit()], "children": SOFT})
+
+
 # ---------------------------------------------------------------------- partitions and inheritance
 
 
@@ -251,6 +267,60 @@ def test_a_guard_counts_what_a_delete_of_partitions_marks(events: Protected) -> 
     assert living(events, "events") == [1, 2, 3]
     events.run("set local holdfast.allow = 'mass'", "delete from events")
     assert living(events, "events") == []
+
+
+@pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
+def test_a_key_of_one_partition_is_refused_until_all_have_it(postgresql_database: str, action: str) -> None:
+    family = Protected(postgresql_database)
+    family.run(
+        "create table parents (id int primary key, deleted_at timestamptz)",
+        "create table children (id int primary key, parent int, deleted_at timestamptz) partition by range (id)",
+        "create table children_1 partition of children for values from (0) to (100)",
+        f"alter table children_1 add constraint one foreign key (parent) references parents on delete {action}",
+        "insert into parents values (1)",
+        "insert into children values (1, 1)",
+    )
+    with pytest.raises(DeclarationError, match=r"HF107.*partition public.children_1 alone \(one\)"):
+        family.protect({"parents": SOFT, "children": SOFT})
+    family.run(f"alter table children add foreign key (parent) references parents on delete {action}")
+    family.protect({"parents": SOFT, "children": SOFT})
+    if action == "no action":
+        assert refused(family, "delete from parents").code == "HF201"
+        return
+    family.run("delete from parents")
+    assert family.rows("select parent, deleted_at is null from children") == [
+        (1, False) if action == "cascade" else (None, True)
+    ]
+
+
+def test_a_key_to_one_partition_is_refused(postgresql_database: str) -> None:
+    family = Protected(postgresql_database)
+    family.run(
+        "create table parents (id int primary key, deleted_at timestamptz) partition by range (id)",
+        "create table parents_1 partition of parents for values from (0) to (100)",
+        "create table children (id int primary key, parent int, deleted_at timestamptz,"
+        " constraint one foreign key (parent) references parents_1 on delete cascade)",
+    )
+    with pytest.raises(
+        DeclarationError, match=r"HF107.*the partition public.parents_1 of public.parents alone \(one\)"
+    ):
+        family.protect({"parents": SOFT, "children": SOFT})
+    with pytest.raises(DeclarationError, match="HF106"):
+        family.protect({"parents": [Audit()], "children": SOFT})
+
+
+def test_a_key_of_one_partition_that_came_later_is_told_by_the_status(postgresql_database: str) -> None:
+    family = made(
+        postgresql_database,
+        "create table parents (id int primary key, deleted_at timestamptz)",
+        "create table children (id int primary key, parent int) partition by range (id)",
+        "create table children_1 partition of children for values from (0) to (100)",
+        protect={"parents": SOFT},
+    )
+    family.run("alter table children_1 add constraint one foreign key (parent) references parents")
+    assert [(each.table, each.state) for each in family.drift()] == [("public.parents", "outdated")]
+    family.unprotect("parents")
+    assert family.drift() == []
 
 
 def test_a_table_that_became_a_partition_or_a_child_loses_no_delete(postgresql_database: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.errors import DeclarationError
 from holdfast.objects import Protection, Protections
 from holdfast.policies import Audit, Guard, RawDelete, SoftDelete, columns_needed
-from holdfast.tables import TableName
+from holdfast.tables import ForeignKey, TableName
 
 
 def check_declared(protection: Protection) -> None:
@@ -74,6 +74,7 @@ def check_family(policy: SoftDelete, protection: Protection, protections: Protec
                 f"Declare SoftDelete for {key.target} too, or SoftDelete(raw_delete='allow') for {table.name}.",
             )
     for key in protection.followers:
+        _check_followed(key)
         if key.on_delete == "CASCADE" and _soft_delete(key.table, protections) is None:
             raise DeclarationError(
                 "HF107",
@@ -81,6 +82,33 @@ def check_family(policy: SoftDelete, protection: Protection, protections: Protec
                 "its rows could not follow their parent and come back with it.",
                 f"Declare SoftDelete for {key.table} too.",
             )
+
+
+def _check_followed(key: ForeignKey) -> None:
+    """HF107 for a key by which it cannot be told, once and for all, which rows are the children of a row."""
+    table = key.target
+    if key.period:
+        raise DeclarationError(
+            "HF107",
+            f"{key.table} references {table} for a PERIOD ({key.name}): a row may stand under several rows of {table} "
+            "together, and could not follow any one of them.",
+            f"Leave SoftDelete of {table} away: Audit alone keeps what is deleted. Or drop the key.",
+        )
+    if key.partition is not None:
+        raise DeclarationError(
+            "HF107",
+            f"{key.table} references {table} from its partition {key.partition} alone ({key.name}): partitions come "
+            "and go, and which rows follow their parent would change with them.",
+            f"Declare the key on {key.table}, it takes in those of the partitions: ALTER TABLE {key.table} "
+            f"ADD FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {table} ({', '.join(key.target_columns)}) …",
+        )
+    if key.target_partition is not None:
+        raise DeclarationError(
+            "HF107",
+            f"{key.table} references the partition {key.target_partition} of {table} alone ({key.name}): partitions "
+            "come and go, and which rows are followed would change with them.",
+            f"Let the key refer to {table}; or leave SoftDelete of {table} away: Audit alone keeps what is deleted.",
+        )
 
 
 def _soft_delete(table: TableName, protections: Protections) -> SoftDelete | None:
