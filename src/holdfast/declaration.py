@@ -157,7 +157,7 @@ def carrying_tenants(dialect: Dialect, protections: Mapping[TableName, Protectio
 def _carrying_tenant(key: ForeignKey, protections: Mapping[TableName, Protection]) -> ForeignKey:
     child, parent = protections.get(key.table), protections.get(key.target)
     own, other = child and child.get(Tenant), parent and parent.get(Tenant)
-    if not own or not other or own.column in key.columns:
+    if not own or not other or own.column in key.columns or not key.is_plain:
         return key
     return replace(
         key,

@@ -324,6 +324,28 @@ def test_what_cannot_hold_is_refused_before_anything_is_done(postgresql_database
     assert not table.inventory().has_journal
 
 
+@pytest.mark.copy_of(build=None)
+def test_a_key_of_one_partition_must_have_the_tenant_in_it(postgresql_database: str) -> None:
+    """It cannot be made anew for the whole table, and without the tenant it would lead to another one's rows."""
+    tables = Protected(postgresql_database)
+    tables.run(
+        "create table p (shop_id int, id int, primary key (shop_id, id)) partition by range (id)",
+        "create table p1 partition of p for values from (0) to (100)",
+        "alter table p1 add unique (id)",
+        "create table k (shop_id int not null, id int primary key, p int) partition by range (id)",
+        "create table k1 partition of k for values from (0) to (100)",
+        "alter table k1 add constraint one foreign key (p) references p1 (id)",
+    )
+    with pytest.raises(DeclarationError, match=r"HF119.*partition public.k1 alone \(one\)"):
+        tables.protect({"p": [TENANT], "k": [TENANT]})
+    tables.run(
+        "alter table k1 drop constraint one",
+        "alter table k1 add constraint one foreign key (shop_id, p) references p1 (shop_id, id)",
+    )
+    tables.protect({"p": [TENANT], "k": [TENANT]})
+    assert tables.drift() == []
+
+
 def test_a_delete_can_be_undone_by_who_sees_all(postgresql_database: str) -> None:
     shop = made(postgresql_database, *SHOP, *ROWS, protect={table: [TENANT, Audit()] for table in TABLES})
     before = shop.checksums(*TABLES)

@@ -115,9 +115,35 @@ def foreign_keys(policy: Tenant, protection: Protection, protections: Protection
         tenant = _tenant_of(key, protections)
         if tenant is None or (policy.column in key.columns and not key.ours):
             continue
+        if not key.is_plain:
+            raise _cannot_carry(policy, key, tenant)
         columns = (policy.column, *_bare(key.columns, policy.column))
         target = (tenant, *_bare(key.target_columns, tenant))
         yield _foreign_key(protection, key, columns, target)
+
+
+def _cannot_carry(policy: Tenant, key: ForeignKey, tenant: str) -> DeclarationError:
+    """HF119: a key that cannot be made anew for the whole table, with the tenant in front."""
+    if key.period:
+        what = f"references {key.target} for a PERIOD"
+    elif key.partition is not None:
+        what = f"references {key.target} from its partition {key.partition} alone"
+    else:
+        what = f"references the partition {key.target_partition} of {key.target} alone"
+    period = "PERIOD " if key.period else ""
+    columns, target = (
+        f"({_listed((first, *names[:-1]))}, {period}{quote(names[-1])})"
+        if len(names) > 1
+        else f"({_listed((first, *names))})"
+        for first, names in ((policy.column, key.columns), (tenant, key.target_columns))
+    )
+    return DeclarationError(
+        "HF119",
+        f"{key.table} {what} ({key.name}), and only a key between whole tables, by equal values, is made anew with the "
+        "tenant in front: by this one a row could refer to another tenant's.",
+        f"Put the tenant into it: FOREIGN KEY {columns} REFERENCES … {target}"
+        f"{'' if key.period else '; or declare it between the whole tables'}.",
+    )
 
 
 def check_distributed(policy: Tenant, protection: Protection, protections: Protections) -> None:
