@@ -206,9 +206,9 @@ def pg_dump_schema(url: str) -> str:
     return re.sub(r"(?m)^\\(un)?restrict .*\n", "", result.stdout)  # a random word, new in every dump
 
 
-def dump_and_restore(source: str, target: str) -> None:
-    """The whole database, as pg_dump writes it and psql reads it."""
-    dump = _client("pg_dump", ["--dbname", libpq_url(source)])
+def dump_and_restore(source: str, target: str, *options: str) -> None:
+    """The whole database, or what the options say of it, as pg_dump writes it and psql reads it."""
+    dump = _client("pg_dump", [*options, "--dbname", libpq_url(source)])
     if dump.returncode:
         raise RuntimeError(dump.stderr)
     # An older server does not know what the newest pg_dump sets.

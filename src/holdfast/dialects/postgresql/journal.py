@@ -11,6 +11,7 @@ from holdfast.dialects.postgresql import (
     feed_origin,
     holds,
     interventions,
+    partitions,
     permissions,
     signing,
     tenant,
@@ -224,7 +225,8 @@ def objects(owner: str | None, isolation: Isolation) -> tuple[DatabaseObject, ..
         made.append(("function", signature.partition("(")[0], (create, *rights)))
     made.append(("view", "timeline", (TIMELINE,)))
     made.append(("view", "tenant_timeline", (tenant_journal.timeline(isolation),)))
-    made.append(("schema", "holdfast", (*_ownership(owner), CLOSE, *OPEN, *(signing.OPEN if isolation.signed else ()))))
+    opened = (*OPEN, *(signing.OPEN if isolation.signed else ()))
+    made.append(("schema", "holdfast", (*_ownership(owner), partitions.IDENTITY, CLOSE, *opened)))
     objects = [DatabaseObject(kind, name, None, "", create, ()) for kind, name, create in made]
     objects[-1:-1] = tenant_journal.policies(isolation)
     objects.insert(

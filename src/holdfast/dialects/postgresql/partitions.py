@@ -1,4 +1,8 @@
-"""The journal by months: which partitions there are, which are wanting, and how one is made while others write."""
+"""The journal by months: which partitions there are, which are wanting, and how one is made while others write.
+
+Changes have no key, which would cost each one that is written. Where a publication has their tables, FOR ALL TABLES for
+one, they can be updated and deleted only if these say by what a subscriber finds a row; no partition inherits that.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,24 @@ from pg_inherits as i
 join pg_class as c on c.oid = i.inhrelid
 cross join lateral (select pg_get_expr(c.relpartbound, c.oid) as bound) as b
 where i.inhparent = 'holdfast.change'::regclass"""
+
+# The whole table as well: a publication may publish the partitions under its name. From the top, as writers lock.
+IDENTITY = """\
+do $holdfast$
+declare
+    v_each regclass;
+begin
+    for v_each in
+        select p.relid
+        from pg_partition_tree('holdfast.change') as p
+        join pg_class as c on c.oid = p.relid
+        where c.relreplident not in ('f', 'i')
+        order by p.level, p.relid
+    loop
+        execute format('alter table only %s replica identity full', v_each);
+    end loop;
+end
+$holdfast$"""
 
 
 def gaps(ahead: int) -> str:
@@ -57,6 +79,7 @@ begin
     end if;
     lock table only holdfast.change_default in access exclusive mode;
     create table {name} (like holdfast.change including defaults including storage);
+    alter table {name} replica identity full;
     with moved as (
         delete from only holdfast.change_default as c where c.at >= {lower} and c.at < {upper} returning c.*
     )
