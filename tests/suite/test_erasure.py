@@ -497,6 +497,19 @@ def _in_thread(outcome: list[Any], work: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
+def test_a_key_with_a_nul_is_that_of_no_other_row(sqlite_database: str) -> None:
+    protected = Protected(sqlite_database)
+    protected.run(
+        "create table t (a text, b integer, name text, primary key (a, b))",
+        "insert into t values ('a', 1, 'Bob'), ('a' || char(0) || 'b', 1, 'Ann')",
+    )
+    protected.protect({"t": [Audit()]})
+    protected.run("update t set name = name || 'a'")
+    erase(protected.database, "t", ["a\0b", 1], reason="asked to")
+    assert protected.rows("select name from t order by length(cast(a as blob))") == [("Boba",), (None,)]
+    assert [change.before for change in protected.log("t", key='["a",1]')] == [{"name": "Bob"}]
+
+
 @pytest.mark.copy_of(build=lived)
 def test_nothing_is_left_in_the_file(sqlite_database: str) -> None:
     protected = Protected(sqlite_database)

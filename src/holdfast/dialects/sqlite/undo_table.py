@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.dialects.sqlite.sql import all_of, qualified, quote, same
-from holdfast.dialects.sqlite.values import key_json, key_of
+from holdfast.dialects.sqlite.values import json_value, key_json, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit
 from holdfast.tables import ColumnInfo, UniqueKey
@@ -89,7 +89,7 @@ class TableUndo:
                 f"update temp.holdfast_undo as u\nset k0 = u.key, shown = {key_json('u.key')}\n"
                 f"where u.relation = {self.relation}"
             ]
-        parts = ", ".join(f"k{n} = json_extract(u.key, '$[{n}]')" for n in range(len(self.key)))
+        parts = ", ".join(f"k{n} = {json_value('u.key', f'$[{n}]')}" for n in range(len(self.key)))
         natively = []
         for position, name in enumerate(self.key):
             natively.append(

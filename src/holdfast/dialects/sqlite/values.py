@@ -53,6 +53,22 @@ def key_shown(relation: str, key: str) -> str:
     return f"case when json_array_length({relation}.key_columns) > 1 then {key} else {key_json(key)} end"
 
 
+def json_value(document: str, path: str) -> str:
+    """An expression: what is at that place of the document.
+
+    Older versions of SQLite end a text there at its first NUL: it is spelled with another control character meanwhile.
+    None of these stands in JSON as it is, and a backslash that is left once the pairs are gone begins an escape.
+    """
+    value, kind = (f"{function}({document}, '{path}')" for function in ("json_extract", "json_type"))
+    spelled = document
+    for escape, other in (("\\\\", "\\u005c"), ("\\u0001", "\\u00011"), ("\\u0000", "\\u00010")):
+        spelled = f"replace({spelled}, '{escape}', '{other}')"
+    whole = f"json_extract({spelled}, '{path}')"
+    for number in (0, 1):
+        whole = f"replace({whole}, char(1) || '{number}', char({number}))"
+    return f"case when instr({document}, '\\u0000') and {kind} = 'text' then {whole} else {value} end"
+
+
 def key_given(text: str) -> tuple[str, Any]:
     """A key that a reader gives as JSON: as the journal keeps one of several columns, and one of a single column."""
     try:
@@ -83,7 +99,7 @@ def key_is(protection: Protection, row: str, given: str = ":key") -> str:
         path = "$" if len(key) == 1 else f"$[{position}]"
         column, value, kind = (
             f"{row}.{quote(name)}",
-            f"json_extract({given}, '{path}')",
+            json_value(given, path),
             f"json_type({given}, '{path}')",
         )
         conditions.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from typing import Any
@@ -61,6 +62,19 @@ def test_restore_answers_a_row_only_for_a_dead_one(shop: Any) -> None:
     assert shop.connection.execute(shop.dialect.undo.restore(shop["customers"]), {"key": "1"}).fetchall() == []
     shop("delete from customers where id = 1")
     assert len(shop.connection.execute(shop.dialect.undo.restore(shop["customers"]), {"key": "1"}).fetchall()) == 1
+
+
+def test_restore_tells_texts_apart_that_differ_after_a_nul(house: Any) -> None:
+    house("create table t (a text, b integer, deleted_at, primary key (a, b)) without rowid")
+    house.protect(t=(Audit(), SoftDelete()))
+    texts = ["a", "a\0b", "a\\u0000b"]
+    for each in texts:
+        house("insert into t (a, b) values (?, 1)", each)
+    house("delete from t")
+    for number, each in enumerate(reversed(texts), start=1):
+        restored = house.connection.execute(house.dialect.undo.restore(house["t"]), {"key": json.dumps([each, 1])})
+        assert len(restored.fetchall()) == 1
+        assert house("select count(*), sum(a = ?) from t where deleted_at is null", each) == [(number, 1)]
 
 
 def test_a_delete_by_update_is_stamped_and_follows(shop: Any) -> None:

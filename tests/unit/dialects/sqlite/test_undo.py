@@ -329,6 +329,35 @@ def test_composite_keys_with_blobs_and_reals(house: Any) -> None:
     assert rows(house, "t") == before
 
 
+def test_composite_keys_of_texts_that_differ_after_a_nul(house: Any) -> None:
+    """A backslash before what looks like a NUL's escape is none; the other characters are those that it is read by."""
+    house("create table t (a text not null, b integer not null, x, primary key (a, b))")
+    house.protect(t=Audit())
+    texts = ["a", "a\0", "a\0b", "a\0c", "a\\u0000", "a\\\0", "\0", "", "\x01", "\x010", "\x011\0", "\x01\0\x010"]
+
+    def insert(texts: list[str]) -> str:
+        return house.work(*(f"insert into t values (cast(x'{each.encode().hex()}' as text), 1, 'x')" for each in texts))
+
+    def contents() -> list[Any]:
+        return house("select cast(a as blob), b, x from t order by 1")
+
+    for number, each in enumerate(texts):
+        others = texts[:number] + texts[number + 1 :]
+        insert(others)
+        before = contents()
+        transaction = insert([each])
+        both = contents()
+        undone = house.undo(transaction)
+        assert undone.conflicts == []
+        assert contents() == before
+        assert house.undo(undone.transaction).conflicts == []
+        assert contents() == both
+        transaction = house.work(f"update t set x = 'y' where a = cast(x'{each.encode().hex()}' as text)")
+        assert house.undo(transaction).conflicts == []
+        assert contents() == both
+        house("delete from t")
+
+
 def test_only_some_tables(house: Any) -> None:
     house.script("create table a (id integer primary key); create table b (id integer primary key);")
     house.protect(a=Audit(), b=Audit())
