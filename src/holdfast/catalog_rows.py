@@ -87,6 +87,7 @@ def table_of(document: Mapping[str, Any]) -> TableInfo:
         children=tuple(TableName(*each) for each in document.get("children") or ()),
         without_rowid=bool(document.get("without_rowid")),
         autoincrement=bool(document.get("autoincrement")),
+        conflict_clauses=bool(document.get("conflict_clauses")),
         expansions=tuple(Expansion(**each) for each in document.get("expansions") or ()),
     )
 
@@ -100,6 +101,7 @@ def _unique(document: Mapping[str, Any]) -> UniqueKey:
         document.get("deferrable", False),
         document.get("constraint", False),
         document.get("ours", False),
+        tuple(document.get("collations") or ()),
     )
 
 

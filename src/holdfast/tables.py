@@ -89,6 +89,8 @@ class UniqueKey:
     """Whether it is a constraint, and not an index alone."""
     ours: bool = False
     """Whether holdfast made it, or put the tenant in front."""
+    collations: tuple[str, ...] = ()
+    """What its index compares each column by, where that may be other than what the column itself says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class TableInfo:
     that have partitions themselves, and what inherits from it, at any depth."""
     without_rowid: bool = False
     autoincrement: bool = False
+    conflict_clauses: bool = False
+    """Whether a constraint may say itself what is done about a row that is in the way."""
     expansions: tuple[Expansion, ...] = ()
     """The columns that another one is beside, where our triggers have to know of it."""
 

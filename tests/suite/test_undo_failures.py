@@ -120,6 +120,23 @@ def test_a_process_killed_half_way_has_changed_nothing_on_sqlite(sqlite_database
     assert protected.undo(transaction).rows == 20000
 
 
+@pytest.mark.parametrize("clause", ["replace", "ignore", "rollback", "fail"])
+def test_no_row_goes_for_a_value_that_is_worked_out_on_sqlite(sqlite_database: str, clause: str) -> None:
+    """The undo does not know the value beforehand; SQLite tells of it, and nothing is written."""
+    protected = Protected(sqlite_database)
+    protected.run(
+        "create table t (id integer primary key, name text, alike text generated always as (lower(name)) stored,"
+        f" unique (alike) on conflict {clause})",
+        "insert into t (id, name) values (1, 'bob'), (2, 'ann')",
+    )
+    protected.protect({"t": [Audit()]})
+    transaction = protected.write("update t set name = 'x' where id = 1", "update t set name = 'y' where id = 2")
+    protected.run("insert into t (id, name) values (3, 'BOB')")
+    with pytest.raises(UndoConflictError, match=r"UNIQUE constraint failed: t\.alike"):
+        protected.undo(transaction)
+    assert protected.rows("select id, name from t order by id") == [(1, "x"), (2, "y"), (3, "BOB")]
+
+
 def test_a_writer_cannot_come_between_comparing_and_writing(postgresql_database: str) -> None:
     protected = Protected(postgresql_database)
     protected.run(

@@ -41,14 +41,19 @@ indexes as (
     select l.schema, l.name as table_name, i.name, i.origin, i.partial,
         (select json_group_array(x.name) from (
             select x.name from pragma_index_xinfo(i.name, l.schema) as x where x.key order by x.seqno) as x) as columns,
+        (select json_group_array(x.coll) from (
+            select x.coll from pragma_index_xinfo(i.name, l.schema) as x where x.key order by x.seqno) as x) as collations,
         exists (select 1 from pragma_index_xinfo(i.name, l.schema) as x where x.key and x.cid < 0) as computed
     from listed as l, pragma_index_list(l.name, l.schema) as i
     where i."unique"
 ),
 uniques as (
-    select k.schema, k.table_name, 'PRIMARY KEY' as name, true as is_primary, false as partial, k.columns from keys as k
+    -- What is the rowid has no index.
+    select k.schema, k.table_name, 'PRIMARY KEY' as name, true as is_primary, false as partial, k.columns, i.collations
+    from keys as k
+    left join indexes as i on i.schema = k.schema and i.table_name = k.table_name and i.origin = 'pk'
     union all
-    select i.schema, i.table_name, i.name, false, i.partial or i.computed, i.columns
+    select i.schema, i.table_name, i.name, false, i.partial or i.computed, i.columns, i.collations
     from indexes as i
     where i.origin <> 'pk'
 ),
@@ -83,6 +88,7 @@ select json_object(
     'partition_columns', null,
     'without_rowid', json(case when l.without_rowid then 'true' else 'false' end),
     'autoincrement', json(case when instr(lower(l.sql), 'autoincrement') then 'true' else 'false' end),
+    'conflict_clauses', json(case when instr(lower(l.sql), 'conflict') then 'true' else 'false' end),
     'expansions', (
         select json_group_array(json({EXPANSION.format("s.sql")}))
         from sqlite_schema as s
@@ -110,7 +116,8 @@ select json_object(
             'name', u.name,
             'primary', json(case when u.is_primary then 'true' else 'false' end),
             'partial', json(case when u.partial then 'true' else 'false' end),
-            'columns', json(u.columns)))
+            'columns', json(u.columns),
+            'collations', json(u.collations)))
         from (select * from uniques as u where u.schema = l.schema and u.table_name = l.name
               order by u.is_primary desc, u.name) as u),
     'foreign_keys', (

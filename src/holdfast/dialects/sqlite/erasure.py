@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.dialects.erasure import Erasure, RowKey, Span
 from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.digests import make
-from holdfast.dialects.sqlite.sql import any_of, qualified, quote
+from holdfast.dialects.sqlite.sql import any_of, qualified, quote, refusing
 from holdfast.dialects.sqlite.statement import MAINTAIN, MAINTAINED
 from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, key_given, key_is, key_json
 from holdfast.journal import Relation
@@ -97,7 +97,8 @@ order by c.id""",
         names = {name: f"v{'x' * number}" for number, name in enumerate(values)}
         assignments = ", ".join(f"{quote(name)} = :{parameter}" for name, parameter in names.items())
         return Query(
-            f"update {qualified(protection.table.name)} as t\nset {assignments}\nwhere {key_is(protection, 't')}",
+            f"{refusing('update', protection.table)} {qualified(protection.table.name)} as t\n"
+            f"set {assignments}\nwhere {key_is(protection, 't')}",
             {"key": key.shown, **{names[name]: _native(value) for name, value in values.items()}},
         )
 

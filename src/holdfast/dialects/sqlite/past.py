@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.dialects.past import Past
 from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.log import row_document, transaction_number
-from holdfast.dialects.sqlite.sql import literal, qualified, quote
+from holdfast.dialects.sqlite.sql import literal, qualified, quote, refusing
 from holdfast.dialects.sqlite.statement import NOW
 from holdfast.dialects.sqlite.undo_table import TableUndo
 from holdfast.dialects.sqlite.values import key_given, key_is, key_of
@@ -174,7 +174,7 @@ class SQLitePast(Past):
         columns = ", ".join(names)
         values = ", ".join(f"p.{name}" for name in names)
         return (
-            f"update {part.table} as t\nset ({columns}) = (\n    select {values}\n    from (\n"
+            f"{refusing('update', protection.table)} {part.table} as t\nset ({columns}) = (\n    select {values}\n    from (\n"
             f"{self.row(protection, writing=True)}\n    ) as p\n)\n"
             f"where {key_is(protection, 't')}\nreturning 1"
         )
@@ -183,7 +183,7 @@ class SQLitePast(Past):
         part = TableUndo(protection)
         names = [quote(c.name) for c in part.columns]
         return (
-            f"insert into {part.table} ({', '.join(names)})\nselect {', '.join(f'p.{name}' for name in names)}\nfrom (\n"
+            f"{refusing('insert', protection.table)} into {part.table} ({', '.join(names)})\nselect {', '.join(f'p.{name}' for name in names)}\nfrom (\n"
             f"{self.row(protection)}\n) as p\nwhere true\nreturning 1"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from holdfast.objects import DatabaseObject
-from holdfast.tables import ForeignKey, TableInfo, TableName
+from holdfast.tables import ForeignKey, TableInfo, TableName, UniqueKey
 
 # An expression may be nested 1,000 deep, and a chain of ORs nests once for each term.
 _CHAIN = 30
@@ -60,6 +60,24 @@ def matching(key: ForeignKey, child: str, parent: str) -> str:
         f"{parent}.{quote(target)} = {child}.{quote(column)}"
         for column, target in zip(key.columns, key.target_columns, strict=True)
     )
+
+
+def holds(unique: UniqueKey, row: str, values: Sequence[str]) -> str:
+    """A condition: the row has these values of the unique key, as its index compares them."""
+    # Of a key without an index SQLite tells no collations; it is one integer.
+    collations = [f" collate {quote(each)}" for each in unique.collations] or [""] * len(unique.columns)
+    return all_of(
+        f"{row}.{quote(name)}{collation} = {value}"
+        for name, collation, value in zip(unique.columns, collations, values, strict=True)
+    )
+
+
+def refusing(verb: str, table: TableInfo) -> str:
+    """INSERT or UPDATE that takes no other row away, whatever the table's constraints say.
+
+    The clause also holds for what triggers write by then, so it is left out where no constraint has one.
+    """
+    return f"{verb} or abort" if table.conflict_clauses else verb
 
 
 def row_is(table: TableInfo, row: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from holdfast.dialects.query import Query
 from holdfast.dialects.sqlite.log import transaction_number
-from holdfast.dialects.sqlite.sql import qualified, quote
+from holdfast.dialects.sqlite.sql import qualified, quote, refusing
 from holdfast.dialects.sqlite.undo_conflicts import Checks
 from holdfast.dialects.sqlite.undo_table import TableUndo
 from holdfast.dialects.sqlite.undo_verify import Proof
@@ -188,6 +188,6 @@ class SQLiteUndo(Undo):
         assert policy is not None
         mark = quote(policy.column)
         return (
-            f"update {qualified(protection.table.name)} as t\nset {mark} = null\n"
+            f"{refusing('update', protection.table)} {qualified(protection.table.name)} as t\nset {mark} = null\n"
             f"where {key_is(protection, 't')} and t.{mark} is not null\nreturning 1"
         )

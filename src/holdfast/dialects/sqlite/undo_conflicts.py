@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, differ, literal, matching, qualified, quote
+from holdfast.dialects.sqlite.sql import all_of, differ, holds, literal, matching, qualified, quote
 from holdfast.dialects.sqlite.undo_table import TableUndo
 from holdfast.dialects.sqlite.values import ERASED, ERASED_BEFORE, HIDDEN, WAITING, json_text, key_json, key_of
 from holdfast.objects import Protections
@@ -131,7 +131,7 @@ where u.relation = {self.relation} and u.action = 'delete'
         part = self.part
         queries = []
         for unique in part.uniques:
-            match = all_of(f"o.{quote(name)} = w.{quote(name)}" for name in unique.columns)
+            match = holds(unique, "o", [f"w.{quote(name)}" for name in unique.columns])
             listed = ", ".join(f"{part.wanted(name, 'u', 't')} as {quote(name)}" for name in unique.columns)
             shown = " || ', ' || ".join(json_text(f"w.{quote(name)}") for name in unique.columns)
             key = key_of("o", part.key)

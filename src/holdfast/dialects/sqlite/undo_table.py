@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, qualified, quote, same
+from holdfast.dialects.sqlite.sql import all_of, holds, qualified, quote, refusing, same
 from holdfast.dialects.sqlite.values import json_value, key_json, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -48,7 +48,12 @@ class TableUndo:
     def uniques(self) -> list[UniqueKey]:
         """The unique keys whose values the undo knows."""
         known = {column.name for column in self.columns}
-        return [u for u in self.protection.table.uniques if not u.partial and not u.primary and set(u.columns) <= known]
+        return [u for u in self.protection.table.uniques if not u.partial and set(u.columns) <= known]
+
+    @property
+    def movable(self) -> list[UniqueKey]:
+        """Those whose values an update may change: a row whose key is another is deleted, and inserted."""
+        return [unique for unique in self.uniques if not set(unique.columns) <= set(self.key)]
 
     def id(self, name: str) -> int:
         return self.protection.relation.column_id(name)
@@ -119,9 +124,9 @@ class TableUndo:
         """SQLite checks unique keys row by row. A row whose value another row of the undo still holds is taken out
         and put back, where two rows have swapped values or passed them round."""
         statements = []
-        for unique in self.uniques:
-            match = all_of(f"o.{quote(name)} = {self.wanted(name, 'holdfast_undo', 't')}" for name in unique.columns)
-            itself = all_of(f"o.{quote(name)} is t.{quote(name)}" for name in self.key)
+        for unique in self.movable:
+            match = holds(unique, "o", [self.wanted(name, "holdfast_undo", "t") for name in unique.columns])
+            itself = all_of(same(f"o.{quote(name)}", f"t.{quote(name)}") for name in self.key)
             statements.append(
                 f"update temp.holdfast_undo\nset rewrite = 1\n"
                 f"where relation = {self.relation} and action = 'update' and {self.changes('holdfast_undo', unique.columns)}\n"
@@ -171,11 +176,12 @@ class TableUndo:
             for number, c in enumerate(columns)
         )
         pivot = self._pivot(columns, "u.action = 'update' and not u.rewrite")
-        return [f"update {self.table} as t\nset {assignments}\nfrom (\n{pivot}\n) as p\nwhere {self.match('t', 'p')}"]
+        verb = refusing("update", self.protection.table)
+        return [f"{verb} {self.table} as t\nset {assignments}\nfrom (\n{pivot}\n) as p\nwhere {self.match('t', 'p')}"]
 
     def insert(self) -> list[str]:
         statements = [self._insert(self.columns, "u.action = 'insert'")]
-        if self.uniques:
+        if self.movable:
             statements.append(self._insert(list(self.protection.table.writable), "u.rewrite"))
         return statements
 
@@ -186,4 +192,5 @@ class TableUndo:
             f"p.b{number}" if c.default is None else f"case when p.h{number} then p.b{number} else ({c.default}) end"
             for number, c in enumerate(columns)
         )
-        return f"insert into {self.table} ({names})\nselect {values}\nfrom (\n{self._pivot(columns, condition)}\n) as p"
+        verb = refusing("insert", self.protection.table)
+        return f"{verb} into {self.table} ({names})\nselect {values}\nfrom (\n{self._pivot(columns, condition)}\n) as p"

@@ -205,9 +205,10 @@ def _table(document: dict[str, Any]) -> TableInfo:
     name = TableName(document["schema"], document["name"])
     columns = tuple(ColumnInfo(**each) for each in document["columns"])
     uniques = tuple(
-        UniqueKey(each["name"], tuple(each["columns"]), each["primary"], each["partial"])
+        UniqueKey(each["name"], tuple(each["columns"]), each["primary"], each["partial"],
+                  collations=tuple(each["collations"] or ()))
         for each in document["uniques"]
-    )
+    )  # fmt: skip
     key = next((unique.columns for unique in uniques if unique.primary), ())
     keys = tuple(
         ForeignKey(
@@ -219,6 +220,7 @@ def _table(document: dict[str, Any]) -> TableInfo:
     return TableInfo(
         name, columns, key, kind=document["kind"], uniques=uniques, foreign_keys=keys,
         without_rowid=document["without_rowid"], autoincrement=document["autoincrement"],
+        conflict_clauses=document["conflict_clauses"],
     )  # fmt: skip
 
 

@@ -77,6 +77,20 @@ def test_restore_tells_texts_apart_that_differ_after_a_nul(house: Any) -> None:
         assert house("select count(*), sum(a = ?) from t where deleted_at is null", each) == [(number, 1)]
 
 
+def test_restore_does_not_replace_a_living_row(house: Any) -> None:
+    house("""
+        create table t (id integer primary key, name text, deleted_at,
+            alive text generated always as (case when deleted_at is null then name end) stored,
+            unique (alive) on conflict replace)""")
+    house.protect(t=(Audit(), SoftDelete()))
+    house("insert into t (id, name) values (1, 'bob')")
+    house("delete from t")
+    house("insert into t (id, name) values (2, 'bob')")
+    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: t\.alive"):
+        house.connection.execute(house.dialect.undo.restore(house["t"]), {"key": "1"}).fetchall()
+    assert alive(house, "t") == [2]
+
+
 def test_a_delete_by_update_is_stamped_and_follows(shop: Any) -> None:
     shop("update customers set deleted_at = 'whenever' where id = 1")
     stamp = shop("select deleted_at from customers where id = 1")[0][0]

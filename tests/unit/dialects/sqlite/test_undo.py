@@ -164,6 +164,59 @@ def test_a_unique_value_that_is_taken_is_named(house: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "columns, taken",
+    [
+        (
+            "name text collate nocase not null primary key on conflict {}, x, id",
+            'the value of PRIMARY KEY (name) = ("bob") is now taken by the row with key "BOB"',
+        ),
+        (
+            "name text not null, x, id integer primary key, unique (name collate nocase) on conflict {}",
+            'the value of sqlite_autoindex_t_1 (name) = ("bob") is now taken by the row with key 2',
+        ),
+        (
+            "name text, x, id, primary key (name collate nocase, id) on conflict {}",
+            'the value of PRIMARY KEY (name, id) = ("bob", 2) is now taken by the row with key ["BOB",2]',
+        ),
+    ],
+)
+@pytest.mark.parametrize("clause", ["replace", "ignore", "rollback"])
+def test_a_row_that_a_constraint_would_replace_is_in_the_way(house: Any, columns: str, taken: str, clause: str) -> None:
+    house(f"create table t ({columns.format(clause)})")
+    house.protect(t=Audit())
+    house(f"insert into t (name, x, id) values ('bob', 1, {2 if 'id,' in columns else 1})")
+    delete = house.work("delete from t")
+    house("insert into t (name, x, id) values ('BOB', 'precious', 2)")
+    for force in (False, True):
+        assert house.undo(delete, force=force).why == [taken]
+    assert house("select name, x from t") == [("BOB", "precious")]
+
+
+def test_a_value_that_differs_by_the_columns_collation_alone_is_not_taken(house: Any) -> None:
+    house("create table t (id integer primary key, name text collate nocase, unique (name collate binary))")
+    house.protect(t=Audit())
+    house("insert into t values (1, 'bob')")
+    delete = house.work("delete from t")
+    house("insert into t values (2, 'BOB')")
+    assert house.undo(delete).conflicts == []
+    assert house("select * from t") == [(1, "bob"), (2, "BOB")]
+
+
+def test_values_that_a_constraint_takes_for_the_same_are_exchanged_back(house: Any) -> None:
+    house("create table t (id integer primary key, name text, x, unique (name collate nocase) on conflict replace)")
+    house.protect(t=Audit())
+    house("insert into t values (1, 'a', 1), (2, 'b', 2)")
+    before = rows(house, "t")
+    transaction = house.work(
+        "update t set name = 'c' where id = 1",
+        "update t set name = 'A' where id = 2",
+        "update t set name = 'B' where id = 1",
+    )
+    assert house.undo(transaction).conflicts == []
+    assert rows(house, "t") == before
+
+
 def test_a_parent_that_is_gone(house: Any) -> None:
     house.script("create table p (id integer primary key); create table c (id integer primary key, p references p);")
     house.protect(c=Audit())
