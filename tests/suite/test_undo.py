@@ -274,6 +274,24 @@ def test_a_new_key_that_is_referred_to_since_is_a_conflict(database: str) -> Non
     assert protected.rows("select p.code, c.code from p, c") == [("old", "old")]
 
 
+def test_a_new_key_of_several_columns_that_is_referred_to_since_is_a_conflict(database: str) -> None:
+    protected = Protected(database)
+    protected.run(
+        "create table p (id int primary key, a int, b int, unique (a, b))",
+        "create table c (id int primary key, a int, b int, foreign key (a, b) references p (a, b))",
+        "insert into p values (1, 1, 1), (2, 1, 3)",
+    )
+    protected.protect({"p": [Audit()], "c": [Audit()]})
+    transaction = protected.write("update p set b = 2 where id = 1")
+    protected.run("insert into c values (1, 1, 2), (2, 1, 3), (3, null, 2)")
+    for force in (False, True):
+        [conflict] = refused(protected, transaction, ("p", "c"), force=force)
+        assert (conflict.table, conflict.key) == ("p", 1)
+    protected.run("delete from c where id = 1")
+    protected.undo(transaction)
+    assert protected.rows("select a, b from p order by id") == [(1, 1), (1, 3)]
+
+
 def test_a_unique_value_that_another_row_has_now_is_named(shop: Protected) -> None:
     updated = shop.write("update customers set email = 'free' where id = 1")
     deleted = shop.write("delete from customers where id = 2")

@@ -62,6 +62,18 @@ def matching(key: ForeignKey, child: str, parent: str) -> str:
     )
 
 
+def found_by(key: ForeignKey, child: str, parent: str) -> str:
+    """A condition: the one row refers to the other, as SQLite looks a parent up.
+
+    The child's values, which the plus leaves without a type, take that of the parent's columns. So the child is not
+    found by an index, the parent is.
+    """
+    return all_of(
+        f"{parent}.{quote(target)} = +{child}.{quote(column)}"
+        for column, target in zip(key.columns, key.target_columns, strict=True)
+    )
+
+
 def holds(unique: UniqueKey, row: str, values: Sequence[str]) -> str:
     """A condition: the row has these values of the unique key, as its index compares them."""
     # Of a key without an index SQLite tells no collations; it is one integer.

@@ -108,6 +108,8 @@ def _document(side: str, known: str) -> str:
 
 def _prepare(transaction: str, parts: Sequence[TableUndo], width: int) -> tuple[Query, ...]:
     """The temporary set of rows to take back; ``width`` is of how many columns the longest key is."""
+    longest = max((len(key.columns) for part in parts for key in part.protection.table.referenced_by), default=1)
+    referring = ", ".join(f"r{position}" for position in range(longest))
     keys = ", ".join(f"k{position}" for position in range(width))
     listed = ", ".join(str(part.relation) for part in parts) or "null"
     parameters = {"transaction": transaction_number(transaction)}
@@ -115,6 +117,7 @@ def _prepare(transaction: str, parts: Sequence[TableUndo], width: int) -> tuple[
         Query("insert into main.holdfast_context (id, undo) values (1, 1) on conflict (id) do update set undo = 1", {}),
         Query("drop table if exists temp.holdfast_undo", {}),
         Query("drop table if exists temp.holdfast_undo_value", {}),
+        Query("drop table if exists temp.holdfast_undo_referred", {}),
         Query(
             "create temporary table holdfast_undo (\n    id integer primary key, relation integer, key, shown text, "
             f"action text, since integer, last_id integer, changes integer,\n    rewrite integer default 0, {keys}\n)",
@@ -125,6 +128,7 @@ def _prepare(transaction: str, parts: Sequence[TableUndo], width: int) -> tuple[
             "after, given integer, masked integer,\n    primary key (row, column_id)\n) without rowid",
             {},
         ),
+        Query(f"create temporary table holdfast_undo_referred (row integer, reference integer, {referring})", {}),
         Query(COLLECT.format(relations=listed), parameters),
         Query("create index temp.holdfast_undo_key on holdfast_undo (relation, key)", {}),
         Query(COLLECT_SINGLE, {}),
@@ -148,12 +152,11 @@ class SQLiteUndo(Undo):
         counted: Sequence[Sequence[Any]] | None = None,
     ) -> UndoStatements:
         parts = [TableUndo(protection) for protection in protections]
+        proofs = [Proof(part, references) for part in parts]
         width = max((len(each.table.key) for each in (*protections, *references.values())), default=1)
         conflicts: list[str] = []
-        verified: list[str] = []
         for part in parts:
             conflicts += Checks(part, references).queries(force=force)
-            verified += Proof(part, references).queries()
         return UndoStatements(
             prepare=_prepare(transaction, parts, width),
             counts=Query(
@@ -168,13 +171,15 @@ class SQLiteUndo(Undo):
             ),
             conflicts=tuple(Query(text, {}) for text in conflicts if text),
             apply=(
+                *(text for proof in proofs for text in proof.remember()),
                 *(text for part in parts for text in part.set_aside()),
                 *(part.delete() for part in parts),
                 *(text for part in parts for text in part.update()),
                 *(text for part in parts for text in part.insert()),
             ),
-            verify=tuple(Query(text, {}) for text in verified if text),
+            verify=tuple(Query(text, {}) for proof in proofs for text in proof.queries() if text),
             cleanup=(
+                "drop table temp.holdfast_undo_referred",
                 "drop table temp.holdfast_undo_value",
                 "drop table temp.holdfast_undo",
                 "update main.holdfast_context set undo = 0",

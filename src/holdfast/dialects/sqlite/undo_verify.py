@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, differ, literal, matching, qualified, quote
+from holdfast.dialects.sqlite.sql import all_of, differ, found_by, literal, matching, qualified, quote, same
 from holdfast.dialects.sqlite.undo_table import TableUndo
 from holdfast.objects import Protections
 from holdfast.policies import SoftDelete
-from holdfast.tables import TableName
+from holdfast.tables import ForeignKey, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ where u.relation = {self.relation} and u.action <> 'delete' and t.{mark} is not 
         queries = []
         for key in self.part.protection.table.foreign_keys:
             given = all_of(f"t.{quote(name)} is not null" for name in key.columns)
+            parent = f"select 1 from {qualified(key.target)} as p where {found_by(key, 't', 'p')}"
             why = literal(f"it refers to a row of {key.target.name} that is not there ({key.name})")
             queries.append(f"""\
 select u.relation, u.shown as key, {why} as why, null as fields
@@ -91,23 +92,51 @@ from temp.holdfast_undo as u
 join {self.part.table} as t on {self.part.match("t", "u")}
 where u.relation = {self.relation} and u.action <> 'delete' and {given}
     and (u.action = 'insert' or {self.part.changes("u", key.columns)})
-    and not exists (select 1 from {qualified(key.target)} as p where {matching(key, "t", "p")})""")
+    and not exists ({parent})""")
         return queries
+
+    # ------------------------------------------------------------------ what others refer to
+
+    def _losing(self) -> list[tuple[int, ForeignKey]]:
+        """The foreign keys, with their numbers, to columns that the undo may give another value in place."""
+        updatable = {column.name for column in self.part.updatable}
+        keys = enumerate(self.part.protection.table.referenced_by)
+        return [(number, key) for number, key in keys if updatable.intersection(key.target_columns)]
+
+    def remember(self) -> list[str]:
+        """What refers to the rows before they are written, value for value: afterwards nothing says how it was compared."""
+        statements = []
+        for number, key in self._losing():
+            names = [f"c.{quote(name)}" for name in key.columns]
+            listed = ", ".join(f"r{position}" for position in range(len(names)))
+            exact = ", ".join(f"typeof({name}), {name} collate binary" for name in names)
+            undone = (
+                f"u.relation = {self.relation} and u.action = 'update' and {self.part.changes('u', key.target_columns)}"
+            )
+            statements.append(
+                f"insert into temp.holdfast_undo_referred (row, reference, {listed})\n"
+                f"select u.id, {number}, {', '.join(names)}\nfrom {qualified(key.table)} as c\n"
+                f"cross join {self.part.table} as t on {found_by(key, 'c', 't')}\n"
+                f"cross join temp.holdfast_undo as u on {self.part.matched('u', 't')}\n"
+                f"where {undone}\n    and exists (select 1 from temp.holdfast_undo as u where {undone})\n"
+                f"group by u.id, {exact}"
+            )
+        return statements
 
     def children(self) -> list[str]:
         """A value that other rows refer to, and that the undo has taken away."""
         queries = []
-        updatable = {column.name for column in self.part.updatable}
-        for key in self.part.protection.table.referenced_by:
-            if len(key.columns) != 1 or key.target_columns[0] not in updatable:
-                continue
-            column, target = quote(key.columns[0]), quote(key.target_columns[0])
+        for number, key in self._losing():
             why = literal(f"rows of {key.table.name} refer to the value that it would lose ({key.name})")
+            still = all_of(
+                f"c.{quote(name)} is r.r{position} and {same(f'c.{quote(name)}', f'r.r{position}')}"
+                for position, name in enumerate(key.columns)
+            )
+            parent = f"select 1 from {qualified(key.target)} as p where {found_by(key, 'c', 'p')}"
             queries.append(f"""\
-select u.relation, u.shown as key, {why} as why, null as fields
-from temp.holdfast_undo as u
-join temp.holdfast_undo_value as v on v.row = u.id and v.column_id = {self.part.id(key.target_columns[0])}
-where u.relation = {self.relation} and u.action = 'update' and v.had and v.given
-    and exists (select 1 from {qualified(key.table)} as c where c.{column} = v.after)
-    and not exists (select 1 from {self.part.table} as t where t.{target} = v.after)""")
+select distinct u.relation, u.shown as key, {why} as why, null as fields
+from temp.holdfast_undo_referred as r
+join temp.holdfast_undo as u on u.id = r.row
+where u.relation = {self.relation} and r.reference = {number}
+    and exists (select 1 from {qualified(key.table)} as c where {still} and not exists ({parent}))""")
         return queries

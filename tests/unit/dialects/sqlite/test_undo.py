@@ -228,6 +228,54 @@ def test_a_parent_that_is_gone(house: Any) -> None:
     assert house("select * from c") == []
 
 
+@pytest.mark.parametrize(
+    "parent, child, old, new, referring",
+    [
+        ("text collate nocase", "text", "'a'", "'Bob'", "'BOB'"),
+        ("text", "", "'a'", "'1'", "1"),
+        ("integer", "text", "1", "2", "'2'"),
+        ("text", "integer", "'1'", "'2'", "2"),
+    ],
+)
+@pytest.mark.parametrize("width", [1, 2])
+def test_what_refers_to_a_new_value_is_compared_as_the_parent_is(
+    house: Any, width: int, parent: str, child: str, old: str, new: str, referring: str
+) -> None:
+    """By the collation and the type of the parent's column, whatever those of the child's are."""
+    columns = ", ".join("ab"[:width])
+    house.script(f"""
+        create table p (id integer primary key, a {parent}, b default 0, unique ({columns}));
+        create table c (id integer primary key, a {child}, b default 0,
+            foreign key ({columns}) references p ({columns}));
+    """)
+    house.protect(p=Audit(), c=Audit())
+    house(f"insert into p (id, a) values (1, {old})")
+    update = house.work(f"update p set a = {new}")
+    house(f"insert into c (id, a) values (1, {referring})")
+    name = f"c_{'_'.join('ab'[:width])}_fkey"
+    for force in (False, True):
+        assert house.undo(update, force=force).why == [f"rows of c refer to the value that it would lose ({name})"]
+    delete = house.work("delete from c")
+    assert house.undo(delete).conflicts == []
+    assert house("pragma foreign_key_check") == []
+    house("delete from c")
+    assert house.undo(update).conflicts == []
+
+
+def test_a_value_that_others_set_and_refer_to_since_stays_with_force(house: Any) -> None:
+    house.script("""
+        create table p (id integer primary key, a unique);
+        create table c (id integer primary key, a references p (a));
+        insert into p values (1, 'old');
+    """)
+    house.protect(p=Audit(), c=Audit())
+    update = house.work("update p set a = 'new'")
+    house("update p set a = 'newer'")
+    house("insert into c values (1, 'newer')")
+    assert house.undo(update, force=True).why == ["rows of c refer to the value that it would lose (c_a_fkey)"]
+    assert house("pragma foreign_key_check") == []
+
+
 def test_swapped_unique_values(house: Any) -> None:
     house("create table t (id integer primary key, place integer not null unique, secret)")
     house.protect(t=(Audit(exclude={"secret"}), Timestamps(), Version()))
