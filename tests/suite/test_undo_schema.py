@@ -119,6 +119,34 @@ def test_a_null_comes_back_where_the_column_has_a_default(database: str) -> None
     assert protected.rows("select v from t") == [(None,)]
 
 
+@pytest.mark.parametrize(
+    "default, value",
+    [
+        ("pending", "pending"), ("Größe$1", "Größe$1"), ('"b0"', "b0"), ("[id]", "id"), ("`k0`", "k0"),
+        ('"a""b"', 'a"b'), ('"true"', "true"), ("true", 1), ("False", 0), ("null", None), ("'it''s'", "it's"),
+        ("x'00'", b"\0"), ("- 5", -5), ("+1.5", 1.5), ("(3 - 1 -- two\n)", 2), ("(lower('ABC'))", "abc"),
+    ],
+)  # fmt: skip
+def test_a_row_gets_a_default_as_sqlite_means_it(sqlite_database: str, default: str, value: Any) -> None:
+    protected = Protected(sqlite_database)
+    protected.run("create table t (id integer primary key, v)", "insert into t values (1, 'a')")
+    protected.protect({"t": [Audit()]})
+    transaction = protected.write("delete from t")
+    alter(protected, f"alter table t add column more default {default}")
+    protected.undo(transaction)
+    assert protected.rows("select * from t") == [(1, "a", value)]
+
+
+def test_a_default_of_now_is_that_of_now(sqlite_database: str) -> None:
+    protected = Protected(sqlite_database)
+    protected.run("create table t (id integer primary key, v)", "insert into t values (1, 'a')")
+    protected.protect({"t": [Audit()]})
+    transaction = protected.write("delete from t")
+    alter(protected, "alter table t add column at default Current_Timestamp")
+    protected.undo(transaction)
+    assert protected.rows("select length(at), at > '2020' from t") == [(19, 1)]
+
+
 def test_a_required_column_without_a_default_was_added_since(postgresql_database: str) -> None:
     protected = Protected(postgresql_database)
     protected.run("create table t (id int primary key, v int)", "insert into t values (1, 1)")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from holdfast.dialects import dialect_for
 from holdfast.errors import RefusedError
-from tests.alembic.expand_contract.people import RENAME, both, tables
+from tests.alembic.expand_contract.people import RENAME, UPGRADES, both, tables
 from tests.alembic.scripts import Scripts, rows, run
 
 INSERTED = [
@@ -52,6 +52,19 @@ def test_what_is_written_to_the_one_is_in_the_other(database: str, migrations: C
             else:
                 run(url, statement)
             assert both(url) == [(wanted, wanted)], statement
+
+
+def test_a_default_that_is_a_bare_word_is_a_text(sqlite_database: str, migrations: Callable[..., Scripts]) -> None:
+    url = sqlite_database
+    scripts = migrations(url, "pass", *UPGRADES)
+    run(url, *(each.replace("default 'nobody'", "default nobody") for each in tables(url)))
+    scripts.upgrade("b")
+    for statement, wanted in INSERTED:
+        run(url, "delete from people where id = 9", statement)
+        assert both(url) == [(wanted, wanted)], statement
+    scripts.upgrade("e")
+    run(url, "delete from people where id = 9", "insert into people (id) values (9)")
+    assert rows(url, "select full_name from people where id = 9") == [("nobody",)]
 
 
 def _copy(url: str, statement: str, text: str) -> None:

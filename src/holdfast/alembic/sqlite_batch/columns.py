@@ -14,7 +14,7 @@ from holdfast.alembic.sqlite_batch.renewing import Renewal
 from holdfast.dialects.sqlite import rebuild as sql
 from holdfast.dialects.sqlite.definition import Clause, ColumnDefinition, TableDefinition
 from holdfast.dialects.sqlite.parser import parse_column
-from holdfast.dialects.sqlite.sql import quote
+from holdfast.dialects.sqlite.sql import default_value, quote
 from holdfast.dialects.sqlite.tokens import tokens
 
 
@@ -119,7 +119,7 @@ def replaced(
         clauses = [each for each in clauses if each.kind != "COLLATE"]
     kept = [each for each in after.clauses if each.kind in ("COLLATE", "CHECK", "UNIQUE", "FOREIGN KEY")]
     if default is not None:
-        clauses.append(Clause("DEFAULT", f"DEFAULT {default if default.startswith('(') else f'({default})'}"))
+        clauses.append(Clause("DEFAULT", f"DEFAULT {default if default.startswith('(') else default_value(default)}"))
     column = replace(before, name=name).changed(sort=after.type, clauses=(*kept, *clauses))
     if not_null:
         column = _not_null(column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, any_of, literal, matching, quote, refusal, trigger
+from holdfast.dialects.sqlite.sql import all_of, any_of, default_value, literal, matching, quote, refusal, trigger
 from holdfast.dialects.sqlite.statement import NOT_REVIVING, NOT_UNDOING, SETTLE, STAMP
 from holdfast.objects import DatabaseObject, Protection, Protections
 from holdfast.policies import Audit, SoftDelete, find
@@ -138,9 +138,8 @@ class Family:
         if key.on_delete == "SET NULL":
             return "null"
         child = self.protections.get(key.table)
-        # A default that is an expression was written, and comes back, in parentheses or as a constant.
         column = child.table.column(name) if child else None
-        return f"({column.default})" if column and column.default is not None else "null"
+        return default_value(column.default) if column and column.default is not None else "null"
 
     def revive(self) -> list[str]:
         """Steps: those that this very delete took come back, and no others."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.dialects.sqlite.sql import any_of, differ, quote, same
+from holdfast.dialects.sqlite.sql import any_of, default_value, differ, quote, same
 from holdfast.tables import Expansion, TableInfo
 
 Event = Literal["insert", "update"]
@@ -104,7 +104,7 @@ class Pair:
         old, _ = self._raw
         if self.expansion.default is None:
             return f"{old} is null"
-        return f"({old} is null or {same(old, _stored(f'({self.expansion.default})', self.old_type))})"
+        return f"({old} is null or {same(old, _stored(default_value(self.expansion.default), self.old_type))})"
 
     def is_ours(self, others_changed: str) -> str:
         """A condition on an UPDATE: it is the one that makes the columns agree."""

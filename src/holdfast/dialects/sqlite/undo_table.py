@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, holds, qualified, quote, refusing, same
+from holdfast.dialects.sqlite.sql import all_of, default_value, holds, qualified, quote, refusing, same
 from holdfast.dialects.sqlite.values import json_value, key_json, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit
@@ -189,7 +189,9 @@ class TableUndo:
         names = ", ".join(quote(c.name) for c in columns)
         # A column that came later gets its default.
         values = ", ".join(
-            f"p.b{number}" if c.default is None else f"case when p.h{number} then p.b{number} else ({c.default}) end"
+            f"p.b{number}"
+            if c.default is None
+            else f"case when p.h{number} then p.b{number} else {default_value(c.default)} end"
             for number, c in enumerate(columns)
         )
         verb = refusing("insert", self.protection.table)

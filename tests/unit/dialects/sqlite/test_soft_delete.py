@@ -173,6 +173,19 @@ def test_set_null_and_set_default_act(house: Any, action: str, after: Any) -> No
     assert house.told("c") == [("U", 1, {"p": 1}, {"p": after})]
 
 
+@pytest.mark.parametrize("default", ["nobody", '"nobody"', "[nobody]", "'nobody'"])
+def test_set_default_takes_a_name_for_a_text(house: Any, default: str) -> None:
+    house.script(f"""
+        create table p (name text primary key);
+        create table c (id integer primary key, nobody default 1,
+            p text default {default} references p on delete set default);
+        insert into p values ('ann'), ('nobody'); insert into c (id, p) values (1, 'ann');
+    """)
+    house.protect(p=SoftDelete(), c=Audit())
+    house("delete from p where name = 'ann'")
+    assert house("select p from c") == [("nobody",)]
+
+
 def test_restrict_refuses_and_nothing_is_written(house: Any) -> None:
     house.script("""
         create table p (id integer primary key, deleted_at text);
