@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from holdfast import __version__
 from holdfast.dialects.base import Dialect
 from holdfast.errors import DriftError, UnsupportedError
 from holdfast.inventory import Inventory
-from holdfast.objects import InstalledObject
-from holdfast.steps import Step, is_current
+from holdfast.objects import DatabaseObject, InstalledObject
+from holdfast.steps import Installed, Step, is_current
 
 
 def journal_step(
@@ -29,28 +29,40 @@ def journal_step(
         dialect = dialect.with_owner("holdfast")
     if not inventory.has_journal:
         return _journal(dialect, apart, ["create the journal"]), dialect, notes
-    installed = {each.identity: each for each in inventory.installed}
-    actions = []
     objects = dialect.journal_objects()
-    for each in objects:
-        there = installed.get(each.identity)
-        if is_current(each, there):
-            continue
-        if each.kind == "table" and there is not None:
-            raise DriftError(
-                "HF305",
-                f"The journal's table {each.name} was altered, which only its maker can mend.",
-                "Give it back the columns and keys that it had.",
-            )
-        actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}")
+    actions, dropped = _needed(objects, {each.identity: each for each in inventory.installed})
     wanted = {each.identity for each in objects}
     left = [each for each in inventory.installed if _is_left(each) and each.identity not in wanted]
     actions += [f"drop {each.kind} {each.name}" for each in left]
     if not actions:
         return None, dialect, notes
     step = _journal(dialect, apart, actions)
-    dropped = [statement for each in left for statement in dialect.drop_installed(each)]
+    dropped += [statement for each in left for statement in dialect.drop_installed(each)]
     return replace(step, statements=(*dialect.batch(dropped), *step.statements)), dialect, notes
+
+
+def _needed(objects: Iterable[DatabaseObject], installed: Installed) -> tuple[list[str], list[str]]:
+    """What is to be made, for people, and what is dropped before; HF305 for a table, which holds the history."""
+    actions: list[str] = []
+    dropped: list[str] = []
+    tables = False
+    for each in objects:
+        there = installed.get(each.identity)
+        if is_current(each, there):
+            continue
+        if each.kind == "table" and there is not None:
+            if there.altered:
+                raise DriftError(
+                    "HF305",
+                    f"The journal's table {each.name} was altered, which only its maker can mend.",
+                    "Give it back the columns and keys that it had.",
+                )
+            tables = True
+            continue
+        if there is not None and not there.replaceable:
+            dropped += each.drop
+        actions.append(f"{'replace' if there else 'create'} {each.kind} {each.name}")
+    return ["write down the journal's tables", *actions] if tables else actions, dropped
 
 
 def _is_left(each: InstalledObject) -> bool:

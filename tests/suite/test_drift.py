@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from holdfast.errors import DriftError
+from holdfast.errors import DriftError, ProtectedError
 from holdfast.inspector import inspect
 from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 from holdfast.status import status
@@ -337,6 +341,84 @@ def test_an_edited_trigger_on_sqlite(sqlite_database: str) -> None:
     database.run(f"drop trigger {name}", f"create trigger {name} after update on orders begin select 1; end")
     assert ("main.orders", f"trigger {name}", "altered") in found(database)
     mend(database)
+
+
+JOURNAL_ALTERATIONS = {
+    "append-only no longer": (
+        ("drop trigger holdfast_change_no_delete",),
+        ("journal", "trigger holdfast_change_no_delete", "missing"),
+    ),
+    "append-only but for some": (
+        (
+            "drop trigger holdfast_value_no_update",
+            "create trigger holdfast_value_no_update before update on holdfast_value when 0 begin select 1; end",
+        ),
+        ("journal", "trigger holdfast_value_no_update", "altered"),
+    ),
+    "view dropped": (("drop view holdfast_timeline",), ("journal", "view holdfast_timeline", "missing")),
+    "view edited": (
+        ("drop view holdfast_timeline", "create view holdfast_timeline as select 1 as id"),
+        ("journal", "view holdfast_timeline", "altered"),
+    ),
+    "index dropped": (("drop index holdfast_change_row",), ("journal", "index holdfast_change_row", "missing")),
+    "index over something else": (
+        ("drop index holdfast_change_row", "create index holdfast_change_row on holdfast_change (key)"),
+        ("journal", "index holdfast_change_row", "altered"),
+    ),
+    "table dropped": (("drop table holdfast_hold",), ("journal", "table holdfast_hold", "missing")),
+}
+
+
+@pytest.mark.parametrize("alteration", list(JOURNAL_ALTERATIONS))
+def test_drift_of_the_journal_on_sqlite(sqlite_database: str, alteration: str) -> None:
+    database = Protected(sqlite_database)
+    told = history(database)
+    made = database.rows("select type, name, sql from sqlite_schema order by type, name")
+    statements, expected = JOURNAL_ALTERATIONS[alteration]
+    database.run(*statements)
+    assert found(database) == {expected}
+
+    mend(database)
+
+    assert database.rows("select type, name, sql from sqlite_schema order by type, name") == made
+    assert history(database) == told
+    for written in ("update holdfast_value set before = 'forged'", "delete from holdfast_change"):
+        with pytest.raises(ProtectedError, match="HF201"):
+            database.run(written)
+
+
+def test_a_journal_that_was_made_before_its_objects_were_written_down_is_outdated(sqlite_database: str) -> None:
+    database = Protected(sqlite_database)
+    told = history(database)
+    own = "select name from sqlite_schema where tbl_name glob 'holdfast_*'"
+    database.run(f"delete from holdfast_object where name in ({own})")
+    states = [each for each in database.status() if each.table == "journal"]
+    assert {each.state for each in states} == {"outdated"}
+    assert {each.object.split()[0] for each in states} == {"table", "index", "trigger", "view"}
+    mend(database)
+    assert history(database) == told
+
+
+def test_a_journal_table_that_was_altered_on_sqlite_is_told_and_not_hidden(sqlite_database: str) -> None:
+    database = Protected(sqlite_database)
+    database.run("alter table holdfast_change add column extra")
+    assert found(database) == {("journal", "table holdfast_change", "altered")}
+    with pytest.raises(DriftError, match="HF305"):
+        database.protect({})
+    database.run("alter table holdfast_change drop column extra")
+    assert database.drift() == []
+
+
+def test_a_file_that_was_dumped_and_read_in_again_is_as_declared(sqlite_database: str, tmp_path: Path) -> None:
+    database = Protected(sqlite_database)
+    told = history(database)
+    with closing(sqlite3.connect(database.database.url.database or "")) as old:
+        script = "\n".join(old.iterdump())
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as new:
+        new.executescript(script)
+    copy = Protected(f"sqlite:///{tmp_path / 'copy.db'}")
+    assert copy.drift() == []
+    assert history(copy) == told
 
 
 def test_status_compares_with_what_a_declaration_says_now(database: str) -> None:

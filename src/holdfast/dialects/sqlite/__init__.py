@@ -120,6 +120,9 @@ class SQLite(Dialect):
     def install_journal(self, version: str, roles_apart: bool) -> tuple[str, ...]:
         return journal.install(version)
 
+    def journal_objects(self) -> tuple[DatabaseObject, ...]:
+        return journal.objects()
+
     def remove_journal(self) -> tuple[str, ...]:
         return journal.remove()
 

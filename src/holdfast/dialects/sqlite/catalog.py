@@ -200,12 +200,13 @@ select u.type, u.name
             or u.type in ('view', 'trigger') and ' ' || lower(u.sql) || ' ' glob '*[^a-z0-9_]'
                 || replace(replace(replace(lower(s.name), '[', '[[]'), '*', '[*]'), '?', '[?]') || '[^a-z0-9_]*')"""
 
-# SQLite keeps the text of a trigger as it was given, and rewrites it itself when a table or column is renamed.
+# Of the users' tables. SQLite keeps the text of a trigger as it was given, and rewrites it itself when a table or
+# column is renamed.
 INSTALLED = f"""\
 select 'trigger' as kind, o.name, 'main' as schema_name, s.tbl_name as table_name, o.source,
     s.sql is not o.definition as altered, true as enabled, true as replaceable, null as used_by
 from main.holdfast_object as o
-join main.sqlite_schema as s on s.type = 'trigger' and s.name = o.name
+join main.sqlite_schema as s on s.type = 'trigger' and s.name = o.name and s.tbl_name not glob 'holdfast_*'
 union all
 select 'view', o.name, 'main',
     coalesce((
@@ -221,4 +222,23 @@ from main.holdfast_object as o
 join main.sqlite_schema as s on s.type = 'view' and s.name = o.name and instr(s.sql, '{MARKER}')
 order by 4, 2"""
 
-CATALOG = Catalog(TABLES, STATE, RELATIONS, INSTALLED)
+# What is not written down was made before the journal's own objects were: it is outdated, and not altered.
+JOURNAL_INSTALLED = f"""\
+select s.type as kind, s.name, null as schema_name, null as table_name, o.source,
+    o.name is not null and s.sql is not o.definition as altered, true as enabled,
+    -- An index that is there is not replaced.
+    s.type <> 'index' as replaceable, null as used_by, false as per_table
+from main.sqlite_schema as s
+left join main.holdfast_object as o on o.name = s.name
+where s.tbl_name glob 'holdfast_*' and s.sql is not null and not instr(s.sql, '{MARKER}')"""
+
+_ALL_INSTALLED = f"""\
+select i.kind, i.name, i.schema_name, i.table_name, i.source, i.altered, i.enabled, i.replaceable, i.used_by,
+    true as per_table
+from (
+{INSTALLED}
+) as i
+union all
+{JOURNAL_INSTALLED}"""
+
+CATALOG = Catalog(TABLES, STATE, RELATIONS, _ALL_INSTALLED)

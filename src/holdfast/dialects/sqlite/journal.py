@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from holdfast.dialects.sqlite import digests, erasure, evidence, feed, holds, interventions, permissions
 from holdfast.dialects.sqlite.sql import literal, refusal
 from holdfast.dialects.sqlite.statement import MAINTAIN, MAINTAINED
-from holdfast.objects import SCHEMA_VERSION
+from holdfast.objects import SCHEMA_VERSION, DatabaseObject
 
 # No AUTOINCREMENT: it would leave sqlite_sequence behind, which can never be dropped. The columns that hold
 # values and keys have no type, so that SQLite converts nothing.
@@ -137,13 +139,16 @@ create table if not exists main.holdfast_started (
     **permissions.TABLES,
 }
 
-INDEXES = (
-    "create index if not exists main.holdfast_change_row on holdfast_change (relation, key, id)",
-    "create index if not exists main.holdfast_change_transaction on holdfast_change (transaction_id, relation)",
-    "create index if not exists main.holdfast_started_row on holdfast_started (relation, key, id)",
-    "create index if not exists main.holdfast_replaced_row on holdfast_replaced (relation, key, column_id)",
-    digests.INDEX,
-)
+INDEXES = {
+    "holdfast_change_row": "create index if not exists main.holdfast_change_row on holdfast_change (relation, key, id)",
+    "holdfast_change_transaction": """\
+create index if not exists main.holdfast_change_transaction on holdfast_change (transaction_id, relation)""",
+    "holdfast_started_row": """\
+create index if not exists main.holdfast_started_row on holdfast_started (relation, key, id)""",
+    "holdfast_replaced_row": """\
+create index if not exists main.holdfast_replaced_row on holdfast_replaced (relation, key, column_id)""",
+    "holdfast_value_waiting": digests.INDEX,
+}
 
 # For people and BI tools; the documents are left to ``log``, which names the present columns.
 TIMELINE = f"""\
@@ -167,8 +172,21 @@ _SAME_ROW = {
 }
 
 
-def _append_only() -> list[str]:
-    statements = []
+def objects() -> tuple[DatabaseObject, ...]:
+    """The journal's own objects, in the order in which they are made."""
+    return (
+        *(DatabaseObject("table", name, None, "", (create,), ()) for name, create in TABLES.items()),
+        *(
+            DatabaseObject("index", name, None, "", (create,), (f"drop index if exists main.{name}",))
+            for name, create in INDEXES.items()
+        ),
+        *_append_only(),
+        DatabaseObject("view", "holdfast_timeline", None, "", TIMELINE_ANEW, TIMELINE_ANEW[:1]),
+    )
+
+
+def _append_only() -> list[DatabaseObject]:
+    triggers = []
     for table, same in _SAME_ROW.items():
         raised = refusal(
             "HF201", "The journal of holdfast is append-only.", "History goes with holdfast unprotect --purge-history."
@@ -181,24 +199,35 @@ def _append_only() -> list[str]:
         }
         for event, condition in conditions.items():
             name = f"holdfast_{table}_no_{event}"
-            statements.append(f"drop trigger if exists main.{name}")
-            statements.append(
+            drop = f"drop trigger if exists main.{name}"
+            create = (
                 f"create trigger main.{name}\nbefore {event} on holdfast_{table}\nfor each row\nwhen {condition}\n"
                 f"begin\n    select {raised};\nend"
             )
-    return statements
+            triggers.append(DatabaseObject("trigger", name, None, "", (drop, create), (drop,)))
+    return triggers
+
+
+def _mark(made: Iterable[DatabaseObject], version: str) -> str:
+    """Writes down how the catalog spells them."""
+    listed = ",\n    ".join(f"({literal(each.kind)}, {literal(each.name)}, {literal(each.checksum)})" for each in made)
+    return (
+        f"with w (kind, name, source) as (values\n    {listed})\n"
+        "insert or replace into main.holdfast_object (name, version, source, definition)\n"
+        f"select s.name, {literal(version)}, w.source, s.sql\n"
+        "from w join main.sqlite_schema as s on s.type = w.kind and s.name = w.name"
+    )
 
 
 def install(version: str) -> tuple[str, ...]:
     """The statements that make the journal, each harmless where its object is there already."""
+    made = objects()
     return (
-        *TABLES.values(),
-        *INDEXES,
+        *(statement for each in made for statement in each.create),
         "insert into main.holdfast_statement (id, number, at, total, clock, mixed)\n"
         "select 1, 0, '', -1, 0, 3 where not exists (select 1 from main.holdfast_statement)",
         feed.ORIGIN,
-        *_append_only(),
-        *TIMELINE_ANEW,
+        _mark(made, version),
         # Read from the catalog alone: a query over a table that may not be there cannot be prepared.
         "drop view if exists main.holdfast_version",
         f"create view main.holdfast_version as select {literal(f'holdfast:{version} schema={SCHEMA_VERSION}')} as marker",

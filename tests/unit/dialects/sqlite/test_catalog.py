@@ -18,6 +18,11 @@ def schema(house: Any) -> list[tuple[Any, ...]]:
     return house("select type, name, tbl_name, sql from sqlite_schema order by type, name")
 
 
+def installed(house: Any) -> list[Any]:
+    """What protects the tables; the journal's own objects come beside it."""
+    return [row for row in house.query(house.dialect.catalog.installed) if row["per_table"]]
+
+
 def test_tables_are_described(house: Any) -> None:
     house.script("""
         create table "Up" (id integer primary key autoincrement, a text not null,
@@ -74,16 +79,13 @@ def test_installed_objects_are_known_and_alterations_seen(house: Any) -> None:
     house("create table t (id integer primary key, x)")
     house.protect(t=(Audit(), SoftDelete(), Timestamps(), Version(), Guard(max_rows=9)))
     wanted = {each.identity: each.checksum for each in house.dialect.objects(house["t"], house.protections)}
-    found = {
-        (row["kind"], f"{row['schema_name']}.{row['table_name']}", row["name"]): row
-        for row in house.query(house.dialect.catalog.installed)
-    }
+    found = {(row["kind"], f"{row['schema_name']}.{row['table_name']}", row["name"]): row for row in installed(house)}
     assert {identity: row["source"] for identity, row in found.items()} == wanted
     assert not any(row["altered"] for row in found.values())
     house("drop trigger holdfast_record_delete_1")
     house("drop trigger holdfast_record_insert_1")
     house("create trigger holdfast_record_insert_1 after insert on t begin select 1; end")
-    present = {row["name"]: bool(row["altered"]) for row in house.query(house.dialect.catalog.installed)}
+    present = {row["name"]: bool(row["altered"]) for row in installed(house)}
     assert "holdfast_record_delete_1" not in present
     assert present["holdfast_record_insert_1"]
     assert sum(present.values()) == 1
@@ -99,7 +101,7 @@ def test_renames_keep_recording_and_are_seen(house: Any) -> None:
     house("delete from tt")
     assert [each["operation"] for each in house.log()] == ["I", "U", "S"]
     assert house("select version from tt") == [(3,)]
-    assert all(row["altered"] for row in house.query(house.dialect.catalog.installed))
+    assert all(row["altered"] for row in installed(house))
     relation = json.loads(house.query(house.dialect.catalog.relations)[0][0])
     assert relation["name"] == "tt"
     with pytest.raises(sqlite3.OperationalError, match="error in trigger"):
@@ -124,7 +126,7 @@ def test_unprotect_leaves_every_byte_as_it_was(house: Any, ddl: str) -> None:
     house("insert into t (a, b) values ('x', 1)" if "a TEXT" in ddl else "insert into t (id) values (1)")
     house("delete from t")
     dialect, protection = house.dialect, house["t"]
-    for row in house.query(dialect.catalog.installed):
+    for row in installed(house):
         house(f"drop trigger {row['name']}")
     for column in ('de"l', "created_at", "updated_at", "version"):
         for statement in dialect.columns.drop(protection.table.name, column):
