@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -42,7 +42,8 @@ def install_lock(database: Database) -> Iterator[Connection]:
 
 
 def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: Progress | None = None) -> None:
-    """Runs every step; each is all or nothing, and planning and applying again finishes what was interrupted.
+    """Runs every step; each is all or nothing, or the plan is. Planning and applying again finishes what was
+    interrupted.
 
     Raises HF407 when a table stayed locked for ``deadline`` seconds, and HF304 when another run is under way, or
     was since the plan was made.
@@ -50,11 +51,12 @@ def apply(database: Database, plan: Plan, *, deadline: float = 60.0, progress: P
     with install_lock(database) as connection:
         _refuse_outdated(database, plan)
         found = _found(database, plan)
-        for step in plan.steps:
-            _apply_step(database, connection, step, deadline, found)
+        for steps in plan.transactions:
+            _apply_steps(database, connection, steps, deadline, found)
             found = []
             if progress is not None:
-                progress(step)
+                for step in steps:
+                    progress(step)
 
 
 def _refuse_outdated(database: Database, plan: Plan) -> None:
@@ -99,20 +101,25 @@ def _record(connection: Connection, dialect: Dialect, step: Step, found: list[li
     execute(connection, dialect.record_intervention("installation", current().get("actor"), None, details))
 
 
-def _apply_step(
-    database: Database, connection: Connection, step: Step, deadline: float, found: list[list[str | None]]
+def _apply_steps(
+    database: Database, connection: Connection, steps: Sequence[Step], deadline: float, found: list[list[str | None]]
 ) -> None:
-    if step.online:
-        _apply_online(database, step)
-        step = Step(step.title, (), step.actions)
+    """The steps in one transaction, but for those that are made online."""
+    for step in steps:
+        if step.online:
+            _apply_online(database, step)
+    dialect = database.dialect
 
     def attempt() -> None:
-        with explained(database.dialect), connection.begin():
-            for statement in (*database.dialect.lock_settings(LOCK_TIMEOUT), *step.statements):
+        with explained(dialect), connection.begin():
+            for statement in dialect.lock_settings(LOCK_TIMEOUT):
                 execute(connection, statement)
-            _record(connection, database.dialect, step, found)
+            for step in steps:
+                for statement in () if step.online else step.statements:
+                    execute(connection, statement)
+                _record(connection, dialect, step, found if step is steps[0] else [])
 
-    patiently(step.title, attempt, deadline)
+    patiently(steps[0].title if len(steps) == 1 else "The database", attempt, deadline)
 
 
 def _apply_online(database: Database, step: Step) -> None:

@@ -40,20 +40,32 @@ class Plan:
     """What is weaker than it could be, and what was left out and why."""
     basis: Inventory | None = field(default=None, repr=False, compare=False)
     """What the plan was made for: on another database it would do harm."""
+    whole: bool = False
+    """Whether all steps are one transaction, so that nothing is ever half done."""
 
     @property
     def empty(self) -> bool:
         return not self.steps
 
+    @property
+    def transactions(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps, those together that are done or left undone together."""
+        return (self.steps,) if self.whole and self.steps else tuple((step,) for step in self.steps)
+
     def sql(self) -> str:
         """Everything that would run, as a script."""
         parts = []
-        for step in self.steps:
-            body = "".join(f"{each.rstrip().rstrip(';')};\n\n" for each in step.online or step.statements)
-            parts.append(
-                f"-- {step.title}\n" + (body.rstrip("\n") + "\n" if step.online else f"BEGIN;\n\n{body}COMMIT;\n")
-            )
+        for first, *others in self.transactions:
+            if first.online:
+                parts.append(f"-- {first.title}\n{_body(first).rstrip()}\n")
+                continue
+            following = "".join(f"-- {step.title}\n{_body(step)}" for step in others)
+            parts.append(f"-- {first.title}\nBEGIN;\n\n{_body(first)}{following}COMMIT;\n")
         return "\n".join(parts)
+
+
+def _body(step: Step) -> str:
+    return "".join(f"{each.rstrip().rstrip(';')};\n\n" for each in step.online or step.statements)
 
 
 def plan_protect(
@@ -167,7 +179,8 @@ def plan_unprotect(
         forgotten = [each for number in rest for each in dialect.forget(inventory.relations[number].as_relation())]
         steps.append(Step("history", tuple(forgotten), ("remove the history of tables that are not protected",)))
     check_rights(inventory, steps)
-    return Plan(tuple(steps), (), inventory)
+    # What stands on a column, or stops every change of a table, is known only when the column is dropped.
+    return Plan(tuple(steps), (), inventory, whole=dialect.one_writer)
 
 
 def _refuse_held(inventory: Inventory, purged: set[int]) -> None:

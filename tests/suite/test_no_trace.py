@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from holdfast.declaration import without_protection
-from holdfast.errors import DeclarationError
+from holdfast.errors import DeclarationError, UnsupportedError
 from holdfast.policies import Audit, Guard, Policy, SoftDelete, Timestamps, Version
 from tests.harness import Protected
 from tests.servers import libpq_url, pg_dump_schema
@@ -187,6 +187,48 @@ def test_unprotecting_one_table_leaves_the_others_alone(database: str, purge: bo
     shop.run("update a set n = 2", "update b set n = 2")
     assert [(each.table, each.before) for each in shop.log()[before:]] == [("b", {"n": 1})]
     assert [column.name for column in shop.inventory().resolve("a").columns] == ["id", "n"]
+
+
+@pytest.mark.parametrize(
+    "statements, told",
+    [
+        (
+            ("create table gone (x)", "create view broken as select x from gone", "drop table gone"),
+            "The view broken stands in the way: no such table: main.gone.",
+        ),
+        (("create view newest as select updated_at from a",), "The view newest stands in the way: no such column"),
+        (("create index by_mark on a (deleted_at)",), "The index by_mark stands in the way: no such column"),
+        (
+            ("create trigger mine after insert on b begin select version from b; end",),
+            "The trigger mine stands in the way: no such column",
+        ),
+    ],
+    ids=["broken_view", "view", "index", "trigger"],
+)
+@pytest.mark.parametrize("purge", [True, False])
+def test_what_stops_sqlite_from_dropping_a_column_stops_all_of_it(
+    sqlite_database: str, statements: Sequence[str], told: str, purge: bool
+) -> None:
+    shop = Protected(sqlite_database)
+    shop.run(
+        "create table a (id integer primary key, n int)", "create table b (id integer primary key, a int references a)"
+    )
+    bare = fingerprint(shop)
+    shop.protect({"a": EVERYTHING, "b": EVERYTHING}, add_columns=True)
+    shop.run("insert into a (id, n) values (1, 1)")
+    shop.run(*statements)
+    before, history = fingerprint(shop), shop.log()
+
+    with pytest.raises(UnsupportedError, match=f"HF414: {told}"):
+        shop.unprotect(purge_history=purge)
+
+    assert fingerprint(shop) == before
+    assert shop.drift() == []
+    assert shop.log() == history
+    _, kind, name, *_ = statements[-2 if "gone" in told else -1].split()
+    shop.run(f"drop {kind} {name}")
+    shop.unprotect(purge_history=True)
+    assert fingerprint(shop) == bare
 
 
 def test_history_of_a_table_stays_until_it_is_purged_by_name(database: str) -> None:

@@ -56,6 +56,8 @@ class Dialect(ABC):
     features: Features
     snapshot_level: str | None
     """The isolation level at which a transaction sees one state of the database; None where each does anyway."""
+    one_writer: bool
+    """Whether one transaction writes at a time, so that nobody waits longer where several steps are one."""
 
     # ------------------------------------------------------------------ names
 

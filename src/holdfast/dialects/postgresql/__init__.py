@@ -85,6 +85,7 @@ class PostgreSQL(Dialect):
     )
 
     snapshot_level = "REPEATABLE READ"
+    one_writer = False
     takes_arrays = True
     refuses_second_update = True
 

@@ -94,6 +94,7 @@ class SQLite(Dialect):
 
     functions = MappingProxyType({digests.FUNCTION: (2, digests.sha256_text)})
     snapshot_level = None
+    one_writer = True
     takes_arrays = False
     refuses_second_update = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from holdfast.dialects.explaining import broken, repeatable
@@ -21,6 +22,9 @@ from holdfast.errors import (
 
 # What stands before the words of ours that an expression, which can raise nothing itself, makes SQLite say.
 _SAYING = ("no such table: ", "JSON path error near '", "bad JSON path: '")
+
+# How SQLite says that it cannot make sense of something of the file, before a change or after it.
+_IN_THE_WAY = re.compile(r"error in (?P<kind>view|trigger|index) (?P<name>.+?)(?: after [a-z ]+)?: (?P<why>.+)")
 
 
 def translate(error: BaseException) -> HoldfastError | None:
@@ -43,6 +47,8 @@ def translate(error: BaseException) -> HoldfastError | None:
     message = text.splitlines()[0] if text else "no message"
     # The low byte is the result, the rest its variety.
     match number & 0xFF:
+        case 1:
+            return _in_the_way(text)
         case 19:
             return _broken(number >> 8, rest)
         case 5 | 6:
@@ -71,6 +77,21 @@ def translate(error: BaseException) -> HoldfastError | None:
                 "HF406", f"The file is no sound SQLite database: {message}.", "Check the path in the URL."
             )
     return None
+
+
+def _in_the_way(text: str) -> UnsupportedError | None:
+    """SQLite goes through every view, trigger and index of the file when a column is dropped or a name is changed.
+
+    Of our own triggers it says nothing to the users that they could mend.
+    """
+    told = _IN_THE_WAY.match(text)
+    if told is None or told["name"].startswith("holdfast_"):
+        return None
+    return UnsupportedError(
+        "HF414",
+        f"The {told['kind']} {told['name']} stands in the way: {told['why']}.",
+        "Drop or mend it, and run the command again.",
+    )
 
 
 def _broken(variety: int, name: str) -> ConstraintError | None:
