@@ -55,6 +55,7 @@ class Database:
                 f"pip install 'holdfast[{self.dialect.name}]'",
             ) from error
         prepare_engine(self.engine)
+        read_any_text(self.engine)
 
     @property
     def name(self) -> str:
@@ -133,6 +134,10 @@ def execute(connection: Connection, query: Query | str) -> list[AnyRow]:
         return _execute(connection, query)
     except OverflowError as error:  # Of sqlite3, for which it is no error of the database.
         raise HoldfastError("HF408", "A number has more than 64 bits.", "Give a smaller one.") from error
+    except UnicodeEncodeError as error:  # What ``read_any_text`` read is shown, and goes into no statement.
+        raise HoldfastError(
+            "HF408", "A text is not valid Unicode, and cannot be given to the database.", "Nothing was written."
+        ) from error
 
 
 def _execute(connection: Connection, query: Query) -> list[AnyRow]:
@@ -219,6 +224,18 @@ def prepare_engine(engine: Engine) -> None:
             # A COMMIT that finds the file busy leaves the transaction open, and SQLAlchemy takes it for ended.
             if state.transaction_was_reset and record.driver_connection.in_transaction:
                 connection.rollback()
+
+
+def read_any_text(engine: Engine) -> None:
+    """For engines of our own. SQLite keeps a text that is no UTF-8, and its driver would refuse all that it is part of.
+
+    A byte that is not understood becomes a character that stands for it alone, and that no statement takes.
+    """
+    if engine.dialect.driver == "pysqlite":
+
+        @event.listens_for(engine, "connect")
+        def reading(connection: Any, _record: Any) -> None:
+            connection.text_factory = lambda text: text.decode(errors="surrogateescape")
 
 
 def at_begin(engine: Engine, begun: Callable[[Connection], None]) -> None:

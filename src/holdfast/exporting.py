@@ -10,6 +10,7 @@ from pathlib import Path
 
 from holdfast.errors import UnsupportedError
 from holdfast.files import durable, sync
+from holdfast.timeline import readable
 
 _ENDING = ".jsonl.gz"
 _BLOCK = 4096
@@ -67,7 +68,8 @@ class Exports:
                 if number in self.there or number in written:
                     continue
                 # A line break within a document can only be white space.
-                packed.write(line.replace("\n", " ").replace("\r", " ").encode() + b"\n")
+                line = readable(line.replace("\n", " ").replace("\r", " "), in_json=True)
+                packed.write(line.encode() + b"\n")
                 written.add(number)
                 count += 1
         if not count:

@@ -33,6 +33,8 @@ _MOMENT = timedelta(microseconds=1)
 """Times of the journal differ by this at least."""
 _AT_ONCE = 1_000
 """Of how many inserted rows to read the values at a time."""
+_BYTE = re.compile(r"[\udc80-\udcff]")
+"""A byte that is no UTF-8, as ``database.read_any_text`` reads it."""
 
 
 def log(connection: Connection, dialect: Dialect, inventory: Inventory, wanted: LogFilter) -> list[Change]:
@@ -204,7 +206,13 @@ class UnknownTransactionError(UnsupportedError):
 
 def dumps(value: Any, *, indent: int | None = 2) -> str:
     """JSON in which a number is a number only if nothing of it is lost; else it is its text."""
-    return json.dumps(value, default=_plain, ensure_ascii=False, indent=indent)
+    return readable(json.dumps(value, default=_plain, ensure_ascii=False, indent=indent), in_json=True)
+
+
+def readable(text: str, *, in_json: bool = False) -> str:
+    """The text, with each byte of it that is no UTF-8 as ``\\xff``; ``in_json`` where the text is JSON itself."""
+    escape = r"\\x" if in_json else r"\x"
+    return text if text.isascii() else _BYTE.sub(lambda byte: f"{escape}{ord(byte[0]) - 0xDC00:02x}", text)
 
 
 def _plain(value: object) -> object:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.journal import ERASED, Change
-from holdfast.timeline import dumps
+from holdfast.timeline import dumps, readable
 
 _LONG_VALUE = 60
 _LONG_CELL = 400
@@ -65,6 +65,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     """The text with what would steer a terminal made visible: what is in a database is not to be trusted."""
     if text.isprintable():
         return text
+    text = readable(text)
     return "".join(
         each if each.isprintable() or each == " " or (lines and each in "\n\t") else repr(each)[1:-1] for each in text
     )

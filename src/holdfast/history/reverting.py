@@ -108,7 +108,8 @@ def _write(
 def write_back(connection: Connection, dialect: Dialect, protection: Protection, wanted: Version) -> None:
     """Gives the row the values of that version, within the transaction in hand; inserts it where it is gone."""
     past = dialect.past
-    key = json.dumps(wanted.key, default=str)
+    # Not in ASCII: a key that is no valid Unicode is to be refused, and not taken for another.
+    key = json.dumps(wanted.key, default=str, ensure_ascii=False)
     lock_row(connection, dialect, protection, key)
     given = {**past.parameters(protection, key), "change": wanted.change}
     if not execute(connection, Query(past.update(protection), given)):

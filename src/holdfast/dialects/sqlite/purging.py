@@ -47,7 +47,7 @@ class SQLitePurging(Purging):
             f"from json_each(:keys) as g\ncross join {qualified(parent.table.name)} as p on {key_is(parent, 'p', 'g.value')}\n"
             f"join {qualified(key.table)} as c on {matching(key, 'c', 'p')}"
         )
-        parameters: dict[str, Any] = {"keys": json.dumps(list(parents))}
+        parameters: dict[str, Any] = {"keys": _listed(parents)}
         if child is None:
             return Query(f"select distinct g.value as parent\n{joined}", parameters)
         return Query(
@@ -64,11 +64,16 @@ class SQLitePurging(Purging):
             f"delete from {table}\nwhere ({columns}) in (\n    select {listed} from json_each(:keys) as g\n"
             f"    cross join {table} as k on {key_is(protection, 'k', 'g.value')}\n    where {_dead(protection, 'k')})\n"
             f"returning {_shown(protection)}",
-            {"keys": json.dumps(list(keys)), "before": _mark(before)},
+            {"keys": _listed(keys), "before": _mark(before)},
         )
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _listed(keys: Sequence[str]) -> str:
+    """Not in ASCII: a key that is no valid Unicode is to be refused, and not taken for another."""
+    return json.dumps(list(keys), ensure_ascii=False)
 
 
 def _mark(value: datetime) -> str:
