@@ -118,6 +118,7 @@ class PostgreSQLUndo(Undo):
             blocking += [*unclear(part), *conflict.disordered(part), *conflict.gone(part), *conflict.referenced_since(part, references)]
             if not force:
                 blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
+                blocking += conflict.dropped(part)
             refusing += [
                 *refusal.exists_again(part),
                 *refusal.taken(part),

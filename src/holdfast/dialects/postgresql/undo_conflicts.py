@@ -97,6 +97,18 @@ from {ROWS} as u
 where u.relation = {part.relation} and u.action = 'update' and {part.any_in("u.had", fixed)}"""
 
 
+def dropped(part: TableUndo) -> Iterator[str]:
+    """All that the transaction changed of a row was in columns that are gone: there is nothing to write."""
+    if part.leaves_out:
+        names = [column.name for column in part.protection.table.writable]
+        yield f"""\
+select u.relation, u.key, 'nothing is left of what was changed, for these columns were dropped since: ' || (
+        select string_agg(c.name, ', ' order by c.id) from holdfast.relation_column as c
+        where c.relation = u.relation and c.id::text = any (u.had)), null::text
+from {ROWS} as u
+where u.relation = {part.relation} and u.action = 'update' and u.had <> '{{}}' and not ({part.any_in("u.had", names)})"""
+
+
 def erased(part: TableUndo) -> str:
     """What was erased nobody has any more."""
     return f"""\

@@ -71,6 +71,14 @@ class TableUndo:
         """Those of which it is known what the transaction left."""
         return self._occurring(self.updatable, 4, ("update", "delete"))
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether of a row that was updated none of the columns may be there any more."""
+        ids = {str(self.id(column.name)) for column in self.protection.table.writable}
+        return self.counted is None or any(
+            row[1] == "update" and row[3] and not ids.intersection(row[3]) for row in self.counted
+        )
+
     def occurs(self, *actions: str) -> bool:
         return self.counted is None or any(row[1] in actions for row in self.counted)
 

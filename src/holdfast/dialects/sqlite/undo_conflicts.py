@@ -41,7 +41,7 @@ class Checks:
         """All of them, without those that ``force`` overrides."""
         conflicts = [self.gone(), *self.referenced_since(), *self.taken()]
         if not force:
-            conflicts += [self.changed_since(), self.hidden_since(), self.not_kept(), self.erased()]
+            conflicts += [self.changed_since(), self.hidden_since(), self.not_kept(), self.dropped(), self.erased()]
         return conflicts
 
     def gone(self) -> str:
@@ -171,6 +171,22 @@ select u.relation, u.shown as key, 'the journal does not keep the values of: ' |
 from temp.holdfast_undo as u
 where u.relation = {self.relation} and u.action <> 'delete'
     and ({comes_back} or exists (select 1 from temp.holdfast_undo_value as v where {hidden}))"""
+
+    def dropped(self) -> str:
+        """All that the transaction changed of a row was in columns that are gone: there is nothing to write."""
+        present = self.part.ids([column.name for column in self.part.protection.table.writable])
+        return f"""\
+select u.relation, u.shown as key, 'nothing is left of what was changed, for these columns were dropped since: ' || (
+        select group_concat(coalesce(n.name, '?' || v.column_id), ', ')
+        from temp.holdfast_undo_value as v
+        left join main.holdfast_column as n on n.relation = u.relation and n.id = v.column_id
+        where v.row = u.id and v.had) as why,
+    null as fields
+from temp.holdfast_undo as u
+where u.relation = {self.relation} and u.action = 'update'
+    and exists (select 1 from temp.holdfast_undo_value as v where v.row = u.id and v.had)
+    and not exists (
+        select 1 from temp.holdfast_undo_value as v where v.row = u.id and (v.masked or v.column_id in ({present})))"""
 
     def erased(self) -> str:
         """What was erased nobody has any more."""
