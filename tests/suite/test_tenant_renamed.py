@@ -58,6 +58,8 @@ RENAMED: Mapping[str, tuple[Names, Sequence[str]]] = {
         [f"alter table {each} rename tenant to owner" for each in ("shops", "orders", "days")],
     ),
     "the key's column": (Names(id="number"), ["alter table shops rename id to number"]),
+    # Its former history ends, and what stands on the table does not.
+    "the key's type": (Names(), ["alter table shops alter id type numeric"]),
     "the column that refers": (Names(shop="of_shop"), ["alter table orders rename shop to of_shop"]),
     "a unique constraint's column": (Names(), ["alter table shops rename name to title"]),
     "a unique constraint": (Names(), ["alter table shops rename constraint one to first"]),

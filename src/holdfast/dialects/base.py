@@ -134,6 +134,10 @@ class Dialect(ABC):
     def unregister(self, relation: Relation) -> tuple[str, ...]:
         """The table is no longer protected; its history stays readable."""
 
+    def hand_over(self, former: int, later: int) -> tuple[str, ...]:
+        """What is noted of a table itself, and not of its rows, goes on by the number of the history that begins."""
+        return ()
+
     def start_history(self, relation: Relation) -> tuple[str, ...]:
         """From now on every change of the table is recorded; said while nobody can write it. Nothing where ``register``
         says so."""

@@ -180,6 +180,9 @@ class PostgreSQL(Dialect):
     def unregister(self, relation: Relation) -> tuple[str, ...]:
         return (f"update holdfast.relation set protected = false, since = null where id = {relation.id}",)
 
+    def hand_over(self, former: int, later: int) -> tuple[str, ...]:
+        return (f"update holdfast.original set relation = {later} where relation = {former}",)
+
     def start_history(self, relation: Relation) -> tuple[str, ...]:
         return (f"update holdfast.relation set since = clock_timestamp() where id = {relation.id} and since is null",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.dialects.postgresql.sql import qualified, quote
@@ -91,7 +92,9 @@ def tenant_index(policy: Tenant, protection: Protection, protections: Protection
             for each in table.uniques
         ):
             continue
-        name = f"{OWN_INDEX}{protection.relation.id}" + (f"_{number + 1}" if number else "")
+        name = _former_index(protection, with_tenant) or (
+            f"{OWN_INDEX}{protection.relation.id}" + (f"_{number + 1}" if number else "")
+        )
         index = f"{quote(table.name.schema)}.{quote(name)}"
         over = f"{quote(name)} on {qualified(table.name)} ({_listed(with_tenant)})"
         drop = f"drop index if exists {index}"
@@ -107,6 +110,19 @@ def tenant_index(policy: Tenant, protection: Protection, protections: Protection
             online=() if table.kind == "partitioned" else online,
             columns=with_tenant,
         )
+
+
+def _former_index(protection: Protection, columns: tuple[str, ...]) -> str | None:
+    """What was made by the number of a former history stays as it is: foreign keys need it."""
+    numbered = re.compile(rf"{OWN_INDEX}{protection.relation.id}(_\d+)?")
+    return next(
+        (
+            each.name
+            for each in protection.table.uniques
+            if _is_made(each) and each.columns == columns and not numbered.fullmatch(each.name)
+        ),
+        None,
+    )
 
 
 def foreign_keys(policy: Tenant, protection: Protection, protections: Protections) -> Iterator[DatabaseObject]:
