@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from holdfast.inventory import StoredColumn, StoredRelation
 from holdfast.objects import InstalledObject
 from holdfast.policies import from_json
+from holdfast.stored import StoredColumn, StoredRelation
 from holdfast.tables import Action, ColumnInfo, Expansion, ForeignKey, TableInfo, TableName, UniqueKey
 
 _ACTIONS: Mapping[str, Action] = {
@@ -59,6 +59,7 @@ def relation_of(document: Mapping[str, Any]) -> StoredRelation:
         next_column=document["next_column"],
         carrier=document.get("carrier") or 0,
         since=datetime.fromisoformat(document["since"]) if document.get("since") else None,
+        typed=bool(document.get("typed")),
     )
 
 

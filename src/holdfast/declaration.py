@@ -88,7 +88,7 @@ def declare(
 
 
 def _relations(inventory: Inventory, names: Collection[TableName]) -> Callable[[TableInfo], Relation]:
-    """What the journal is to call these tables: a new number where it does not know one, or not by its present key."""
+    """What the journal is to call these tables: a new number where it does not know one, or its history ends."""
     numbers = itertools.count(max(inventory.relations, default=0) + 1)
     known = {
         table.name: inventory.relations[number] for number, table in inventory.matches.items() if table.name in names
@@ -100,9 +100,9 @@ def _relations(inventory: Inventory, names: Collection[TableName]) -> Callable[[
         if stored is None:
             return Relation(next(numbers), table.name, table.key, {c.name: i for i, c in enumerate(table.columns, 1)})
         relation = stored.for_table(table)
-        if not table.key or not stored.is_keyed_anew(table):
+        if not table.key or stored.ending(table) is None:
             return relation
-        # What the journal has of such a table is of rows by another key, so what comes begins a history of its own.
+        # What the journal has so far may be of other rows or columns, so what comes begins a history of its own.
         anew[table.name] = anew.get(table.name) or next(numbers)
         return replace(relation, id=anew[table.name])
 

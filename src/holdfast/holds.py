@@ -14,7 +14,8 @@ from holdfast.declaration import protections_of
 from holdfast.dialects.base import Dialect
 from holdfast.errors import HeldError, UnsupportedError
 from holdfast.inspector import inspect
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
+from holdfast.stored import StoredRelation
 from holdfast.timeline import loads, moment, shown
 
 

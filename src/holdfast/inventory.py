@@ -5,98 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from holdfast.errors import DriftError, UnsupportedError
-from holdfast.journal import Relation
 from holdfast.objects import InstalledObject
-from holdfast.policies import Policy
+from holdfast.stored import StoredRelation
 from holdfast.tables import TableInfo, TableName
-
-
-@dataclass(frozen=True, slots=True)
-class StoredColumn:
-    """A column as the journal knew it when the table was last protected."""
-
-    id: int
-    name: str
-    position: int
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRelation:
-    """A table as the journal knows it, with what was declared for it."""
-
-    id: int
-    table: TableName
-    oid: int
-    """0 where the database was copied since, so that its oids are others."""
-    key: tuple[str, ...]
-    policies: tuple[Policy, ...]
-    added: tuple[str, ...]
-    protected: bool
-    columns: tuple[StoredColumn, ...]
-    next_column: int
-    carrier: int = 0
-    """The oid of the table that has its triggers, 0 for none: it tells the table in a copied database by any name."""
-    since: datetime | None = None
-    """From when on every change is in the journal; None where nothing is recorded now."""
-
-    def is_same(self, table: TableInfo) -> bool:
-        """Whether it is the very table, and not one that took its name, or a copy."""
-        return bool(self.oid) and self.oid == table.oid
-
-    def for_table(self, table: TableInfo) -> Relation:
-        """The relation with the table's present names: columns are known again by position, or by name."""
-        by_name = {column.name: column for column in self.columns}
-        by_position = {column.position: column for column in self.columns}
-        same = self.is_same(table)
-        ids: dict[str, int] = {}
-        taken: set[int] = set()
-        for column in table.columns:
-            # A position belongs to one column for ever where the table is the very same; a copy of the
-            # table (restored, or without stable positions) is matched by name first.
-            stored = by_position.get(column.position) if same else by_name.get(column.name)
-            if stored is not None:
-                ids[column.name] = stored.id
-                taken.add(stored.id)
-        following = self.next_column
-        for column in table.columns:
-            if column.name in ids:
-                continue
-            renamed = by_position.get(column.position)
-            if not same and renamed and renamed.id not in taken and renamed.type == column.type:
-                ids[column.name] = renamed.id
-            else:
-                ids[column.name] = following
-                following += 1
-        return Relation(self.id, table.name, table.key, ids)
-
-    def describes(self, table: TableInfo) -> bool:
-        """Whether name, key and columns are still as written down; a copy may number its columns anew."""
-        same = self.is_same(table)
-        stored = {(each.name, each.type, each.position if same else 0) for each in self.columns}
-        present = {(each.name, each.type, each.position if same else 0) for each in table.columns}
-        return (self.table, self.key, stored) == (table.name, table.key, present)
-
-    def is_keyed_anew(self, table: TableInfo) -> bool:
-        """Whether the key is other columns by now, so that a key of the journal is that of another row, or of none.
-
-        The same columns under other names are no other key, and neither are other columns under the names of the
-        former: by these a column is exchanged for one of another type.
-        """
-        if not self.key or self.key == table.key:
-            return False
-        own = {each.name: each.id for each in self.columns}
-        present = self.for_table(table).columns
-        return [own.get(name) for name in self.key] != [present.get(name) for name in table.key]
-
-    def as_relation(self) -> Relation:
-        """The relation by the names that were written down; for a table that may be gone."""
-        return Relation(self.id, self.table, self.key, {each.name: each.id for each in self.columns})
 
 
 @dataclass(frozen=True)
@@ -154,26 +69,21 @@ class Inventory:
         return found
 
     def find(self, stored: StoredRelation) -> TableInfo | None:
-        """The table that a stored relation means, if it is there; HF303 where its rows go by another key by now."""
+        """The table that a stored relation means, if it is there; HF303 where its history so far has to end."""
         table = self.matches.get(stored.id)
-        if table is not None and stored.is_keyed_anew(table):
-            raise UnsupportedError(
-                "HF303",
-                f"The key of {table.name} is ({', '.join(table.key)}) by now, and its rows are recorded by "
-                f"({', '.join(stored.key)}): which row is meant is not known.",
-                "Record them by the present key, with a history of its own: holdfast protect.",
-            )
+        ending = None if table is None else stored.ending(table)
+        if table is not None and ending is not None:
+            raise UnsupportedError("HF303", *ending.unknown_row(table.name))
         return table
 
-    def keyed_anew(self, stored: StoredRelation) -> TableInfo | None:
-        """The table whose former history this is, from when it had another key; None where it has no other."""
+    def begun_anew(self, stored: StoredRelation) -> TableInfo | None:
+        """The table whose former history this is, or has to be; None where it goes on, or its table is gone."""
         matches = self.matches
         own = matches.get(stored.id)
         if own is not None:
-            return own if stored.is_keyed_anew(own) else None
+            return own if stored.ending(own) is not None else None
         for number, table in matches.items():
-            later = self.relations[number]
-            same = stored.oid == table.oid if stored.oid else stored.table == later.table and stored.key != later.key
+            same = stored.oid == table.oid if stored.oid else stored.table == self.relations[number].table
             if same and number > stored.id:
                 return table
         return None

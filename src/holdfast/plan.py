@@ -11,10 +11,10 @@ from holdfast.declaration import (
     protections_of,
 )
 from holdfast.dialects.base import Dialect
+from holdfast.endings import ending, former_histories, notes_of_held
 from holdfast.errors import DeclarationError, HeldError
 from holdfast.inventory import Inventory, check_columns
 from holdfast.journal_step import journal_step
-from holdfast.keyed_anew import ending, former_histories, notes_of_held
 from holdfast.notes import notes_of
 from holdfast.objects import DatabaseObject, InstalledObject, Protection
 from holdfast.obstacles import check_rights, check_views, refuse_used
@@ -197,7 +197,7 @@ def _purged(inventory: Inventory, names: set[TableName] | None) -> set[int]:
     """The relations whose history goes: those of the tables by their present names, or last ones if they are gone."""
     matches = inventory.matches
     present = {
-        number: matches.get(number) or inventory.keyed_anew(each) for number, each in inventory.relations.items()
+        number: matches.get(number) or inventory.begun_anew(each) for number, each in inventory.relations.items()
     }
     return {
         number

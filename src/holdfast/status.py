@@ -41,10 +41,10 @@ def status(
     """
     declaration = declare(dialect, inventory, declared or {}, add_columns=True)
     installed = {each.identity: each for each in inventory.installed}
-    keyed = {
-        table.name: inventory.relations[number]
+    endings = {
+        table.name: inventory.relations[number].ending(table)
         for number, table in inventory.matches.items()
-        if inventory.relations[number].protected and inventory.relations[number].is_keyed_anew(table)
+        if inventory.relations[number].protected
     }
     states: list[ObjectState] = []
     seen: set[tuple[str, str, str]] = set()
@@ -65,10 +65,9 @@ def status(
             for each in objects
         ]
         stored = inventory.relations.get(protection.relation.id)
-        former = keyed.get(name)
-        if former is not None:
-            key, was = (", ".join(each.key) for each in (protection.table, former))
-            states.append(ObjectState(table, "", f"key ({key}), which was ({was})", "outdated"))
+        ending = endings.get(name)
+        if ending is not None:
+            states.append(ObjectState(table, "", ending.state, "outdated"))
         elif stored is None or not stored.protected or not stored.describes(protection.table):
             states.append(ObjectState(table, "", "table description", "outdated"))
     states += _gone(inventory)

@@ -133,8 +133,8 @@ def _leave_out_unknown(
     held: set[tuple[int, str]] | None = None
     for relation, positions in bare.items():
         since = inventory.relations[relation].since
-        if inventory.keyed_anew(inventory.relations[relation]) is not None:
-            # By a key of then another row is found.
+        if inventory.begun_anew(inventory.relations[relation]) is not None:
+            # By a key of then another row may be found, and other columns.
             bare[relation] = []
             continue
         older = {each for each in positions if since is None or moment(rows[each].committed) < since}

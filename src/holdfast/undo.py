@@ -22,7 +22,8 @@ from holdfast.inventory import Inventory
 from holdfast.journal import Conflict
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
-from holdfast.tables import TableName
+from holdfast.stored import StoredRelation
+from holdfast.tables import TableInfo, TableName
 from holdfast.timeline import find, loads, shown
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def _protections(
     chosen = []
     for row in touched:
         stored = inventory.relations[row.relation]
-        keyed_anew = inventory.keyed_anew(stored)
-        table = keyed_anew or inventory.matches.get(stored.id)
+        later = inventory.begun_anew(stored)
+        table = later or inventory.matches.get(stored.id)
         if wanted and (table is None or table.name not in wanted):
             continue
         if table is None:
@@ -157,11 +158,10 @@ def _protections(
                 f"{shown(stored.table)} is gone, so what was done to it cannot be taken back.",
                 "Create the table again and protect it, or undo the other tables with --table.",
             )
-        if keyed_anew is not None:
+        if later is not None:
             raise UnsupportedError(
                 "HF411",
-                f"{shown(table.name)} has another key by now, and what was done is known by the former one "
-                f"({', '.join(stored.key)}): which rows it was done to cannot be told for certain.",
+                _ended(stored, later),
                 f"See it with: holdfast show {transaction}; set the values by hand, or undo the other tables with "
                 "--table.",
             )
@@ -177,6 +177,14 @@ def _protections(
             f"See what it changed with: holdfast show {transaction}.",
         )
     return chosen
+
+
+def _ended(stored: StoredRelation, table: TableInfo) -> str:
+    ending = stored.ending(table)
+    if ending is not None:
+        return ending.undoable_no_more(shown(table.name))
+    # What ended it is as it was again.
+    return f"{shown(table.name)} has begun a new history since: which rows and columns it was done to is not known."
 
 
 def _preview(
@@ -233,8 +241,7 @@ def _attempt(
             return _conflicts(connection, statements.refusals, names) or (_refused(error),)
         return _conflicts(connection, statements.verify, names)
     except DataError as error:
-        # A value of then does not fit the column of now.
-        return (_refused(error),)
+        return (_refused(error, "what was recorded does not fit the table as it is now: "),)
     except DBAPIError as error:
         ours = dialect.error(error.orig) if error.orig is not None else None
         if isinstance(ours, RefusedError):
@@ -242,12 +249,12 @@ def _attempt(
         raise
 
 
-def _refused(error: DBAPIError) -> Conflict:
+def _refused(error: DBAPIError, reason: str = "") -> Conflict:
     # The detail of the message is left out: it shows whole rows, also what the journal is not to keep.
     original = error.orig
     said = getattr(original, "diag", None)
     table = getattr(said, "table_name", None) or ""
-    return Conflict(table, None, getattr(said, "message_primary", None) or str(original).strip())
+    return Conflict(table, None, reason + (getattr(said, "message_primary", None) or str(original).strip()))
 
 
 def _conflict_error(conflicts: Sequence[Conflict]) -> HoldfastError:

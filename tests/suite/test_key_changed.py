@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from holdfast.cli import main
 from holdfast.erasure import erase
-from holdfast.errors import HeldError, UnsupportedError
+from holdfast.errors import HeldError, UndoConflictError, UnsupportedError
 from holdfast.evidence import seal, verify
 from holdfast.history import versions
 from holdfast.holds import hold, holds, release
@@ -362,7 +362,7 @@ def test_the_table_is_renamed_afterwards(postgresql_database: str) -> None:
 SAME_KEY = {
     "renamed": ("alter table t rename id to number",),
     "retyped": ("alter table t alter id type bigint",),
-    "retyped to text": ("alter table t alter id type text",),
+    "retyped to a smaller one": ("alter table t alter id type smallint",),
     "exchanged under its name": (
         "alter table t add id_2 bigint",
         "update t set id_2 = id",
@@ -390,6 +390,86 @@ def test_the_same_key_goes_on(postgresql_database: str, alteration: str) -> None
     assert [each.id for each in database.inventory().relations.values()] == [1]
     database.undo(written)
     assert database.rows("select v from t order by code") == [("seven",), ("one",)]
+
+
+def test_a_key_of_text_goes_on_with_any_length(postgresql_database: str) -> None:
+    database = protected(postgresql_database, created="create table t (id varchar(9) primary key, code int, v text)")
+    database.run("update t set v = 'seven!' where id = '7'")
+    written = database.last_transaction()
+    for kind in ("text", "varchar(20)", "varchar"):
+        database.run(f"alter table t alter id type {kind}")
+        database.protect({})
+    assert [each.id for each in database.inventory().relations.values()] == [1]
+    database.undo(written)
+    assert database.rows("select v from t order by code") == [("seven",), ("one",)]
+
+
+@pytest.mark.parametrize(
+    "old, new, value",
+    [
+        ("integer", "text", "5"),
+        ("text", "integer", "5"),
+        ("integer", "numeric(9, 2)", "5"),
+        ("numeric", "double precision", "5.1"),
+        ("date", "timestamp", "2026-01-02"),
+        ("timestamp", "timestamptz", "2026-01-02 03:04:05"),
+        ("text", "uuid", "d9428888-122b-11e1-b85c-61cd3cbb3210"),
+    ],
+)
+def test_a_key_of_another_type_is_another_key(postgresql_database: str, old: str, new: str, value: str) -> None:
+    """The journal has it in another spelling, so the row that was inserted is not known to have been changed since."""
+    database = protected(
+        postgresql_database,
+        created=f"create table t (id {old} primary key, v text)",
+        rows="select 1",
+    )
+    database.run(f"insert into t values ('{value}', 'one')")
+    inserted = database.last_transaction()
+    database.run(f"alter table t alter id type {new} using id::{new}")
+    refused(database, inserted)
+    [said] = [each.object for each in database.drift() if each.object.startswith("key")]
+    assert said.startswith("key (id ")
+    mended(database)
+    goes_on(database, "update t set v = 'two'")
+    database.run("update t set v = 'two'")
+    refused(database, inserted)
+    goes_on(database, "delete from t")
+    assert [each.operation for each in database.log("t")][:2] == ["insert", "update"]
+
+
+def test_a_key_that_became_text_takes_no_row_in_sqlite(sqlite_database: str) -> None:
+    """There a key is spelled as each value is: the row that was inserted is another by now."""
+    database = protected(sqlite_database)
+    database.run("insert into t values (5, 1000, 'five')")
+    inserted = database.last_transaction()
+    database.run(
+        "create table fresh (id text primary key, code integer not null unique, v text)",
+        "insert into fresh select id, code, v from t",
+        "drop table t",
+        "alter table fresh rename to t",
+    )
+    database.protect({})
+    database.run("update t set v = 'x'")
+    before = database.checksum("t")
+    with pytest.raises(UndoConflictError, match="the row is gone already"):
+        database.undo(inserted)
+    assert database.checksum("t") == before
+    assert [each.id for each in database.inventory().relations.values()] == [1]
+
+
+def test_another_column_under_the_name_of_the_key(postgresql_database: str) -> None:
+    """By that name keys are recorded until ``protect`` has run, and they are of no row."""
+    database = protected(postgresql_database)
+    written = database.write("update t set v = 'seven!' where id = 7")
+    database.run("alter table t rename id to number", "alter table t add column id int default 7")
+    database.run("insert into t (number, code, v) values (5, 1000, 'five')")
+    inserted = database.last_transaction()
+    for transaction in (written, inserted):
+        refused(database, transaction)
+    mended(database)
+    for transaction in (written, inserted):
+        refused(database, transaction)
+    goes_on(database, "delete from t where number = 5")
 
 
 def test_a_renamed_key_goes_on_in_sqlite(sqlite_database: str) -> None:

@@ -127,8 +127,8 @@ class Revision:
                 taken.add(relation.id)
             else:
                 relation = known.for_table(table)
-                if table.key and known.is_keyed_anew(table):
-                    # What the journal has so far is of rows by another key.
+                if table.key and known.ending(table) is not None:
+                    # What the journal has so far may be of other rows or columns.
                     relation = replace(relation, id=new_relation(table, taken).id)
                     taken.add(relation.id)
             added = known.added if known is not None and known.protected else ()

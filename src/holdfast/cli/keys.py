@@ -9,7 +9,8 @@ from uuid import UUID
 
 import click
 
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
+from holdfast.stored import StoredRelation
 
 # The types whose values stand bare in JSON, as PostgreSQL and SQLite name them.
 _BARE = re.compile(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import ErasureError
-from holdfast.inventory import StoredRelation
 from holdfast.objects import Protection
 from holdfast.policies import SoftDelete, Timestamps, Version, find
+from holdfast.stored import StoredRelation
 from holdfast.timeline import shown
 
 

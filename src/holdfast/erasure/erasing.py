@@ -20,8 +20,9 @@ from holdfast.errors import ErasureError
 from holdfast.evidence import after_erasing, before_erasing, seal_lock
 from holdfast.holds import refuse_held
 from holdfast.inspector import inspect
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.objects import Protection
+from holdfast.stored import StoredRelation
 from holdfast.timeline import moment, shown
 
 

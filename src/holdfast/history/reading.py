@@ -15,9 +15,10 @@ from holdfast.dialects.base import Dialect
 from holdfast.dialects.query import Query
 from holdfast.errors import HistoryError, UnsupportedError
 from holdfast.inspector import inspect
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.objects import Protection
 from holdfast.policies import Audit
+from holdfast.stored import StoredRelation
 from holdfast.timeline import document, shown
 
 

@@ -16,9 +16,9 @@ from holdfast.dialects.query import Query
 from holdfast.errors import HistoryError
 from holdfast.history.reading import fitting, inspected, protected, recorded_later
 from holdfast.history.versions import Version, diff, version_at, versions_of
-from holdfast.inventory import StoredRelation
 from holdfast.objects import Protection
 from holdfast.policies import Audit
+from holdfast.stored import StoredRelation
 from holdfast.timeline import shown
 
 

@@ -14,9 +14,10 @@ from holdfast.dialects.base import Dialect
 from holdfast.errors import HistoryError
 from holdfast.history.reading import fitting, inspected, present_row, protected, recorded_later
 from holdfast.history.versions import versions_of
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.objects import Protection
 from holdfast.policies import Audit
+from holdfast.stored import StoredRelation
 from holdfast.tables import TableName
 from holdfast.timeline import find, loads, moment
 

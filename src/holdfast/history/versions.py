@@ -16,11 +16,12 @@ from holdfast.dialects.base import Dialect
 from holdfast.dialects.log import LogFilter
 from holdfast.errors import HistoryError
 from holdfast.history.reading import inspected, present_row
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.journal import OPERATIONS, Operation
 from holdfast.objects import Protection
 from holdfast.policies import Timestamps
 from holdfast.policies import Version as Counted
+from holdfast.stored import StoredRelation
 from holdfast.timeline import document, journal_end, loads, moment, names_of, shown
 
 if TYPE_CHECKING:

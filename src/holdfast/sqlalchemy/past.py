@@ -23,7 +23,7 @@ from holdfast.dialects.base import Dialect
 from holdfast.errors import DeclarationError, HistoryError, HoldfastError, UnsupportedError
 from holdfast.history import moment_of, table_as_of
 from holdfast.inspector import inspect as read_inventory
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.objects import Protection
 from holdfast.policies import Audit, SoftDelete
 from holdfast.sqlalchemy.declaring import metadata_of
@@ -32,6 +32,7 @@ from holdfast.sqlalchemy.scopes import refuse_autocommit
 from holdfast.sqlalchemy.session import AsyncSession, Session, refuse_unbound
 from holdfast.sqlalchemy.snapshots import refuse_writes
 from holdfast.sqlalchemy.tables import table_in
+from holdfast.stored import StoredRelation
 from holdfast.tables import TableName
 from holdfast.timeline import shown
 

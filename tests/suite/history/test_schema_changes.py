@@ -30,13 +30,33 @@ def test_columns_of_one_name_one_after_the_other(postgresql_database: str) -> No
     protected.run("create table item (id integer primary key, note text)", "insert into item values (1, 'old')")
     protected.protect({"item": [Audit()]})
     protected.run("update item set note = 'older'")
-    protected.run("alter table item drop column note", "alter table item add column note integer default 3")
+    protected.run("alter table item drop column note")
+    protected.protect({"item": [Audit()]})
+    protected.run("alter table item add column note integer default 3")
     protected.protect({"item": [Audit()]})
     protected.run("update item set note = 4")
     [first, second] = versions(protected.database, "item", 1)[1:]
     assert (second.values or {})["note"] == 4
     assert (first.values or {})["note"] == 3
     assert (protected.log()[0].before, protected.log()[1].before) == ({"note (dropped)": "old"}, {"note": 3})
+
+
+def test_a_column_in_the_place_of_one_of_its_name(postgresql_database: str) -> None:
+    """It goes on as that one where ``protect`` did not run in between; what does not fit its type is said."""
+    protected = Protected(postgresql_database)
+    protected.run("create table item (id integer primary key, note text)", "insert into item values (1, 'old')")
+    protected.protect({"item": [Audit()]})
+    before = now(protected)
+    protected.run("update item set note = '5'")
+    protected.run("alter table item drop column note", "alter table item add column note integer default 3")
+    between = now(protected)
+    protected.run("update item set note = 4")
+    protected.protect({"item": [Audit()]})
+    assert [each.before for each in protected.log()] == [{"note": "old"}, {"note": "3"}]
+    assert [(each.values or {})["note"] for each in versions(protected.database, "item", 1)] == ["old", "3", 4]
+    assert past(protected, "item", at=between) == [{"id": 1, "note": 3}]
+    with pytest.raises(HistoryError, match="HF439"):
+        past(protected, "item", at=before)
 
 
 def test_a_table_that_was_renamed_keeps_its_history(database: str) -> None:

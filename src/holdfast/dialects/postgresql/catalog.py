@@ -255,6 +255,7 @@ select json_build_object(
     'added', r.added_columns,
     'protected', r.protected,
     'since', r.since,
+    'typed', true,
     'columns', (select json_agg(json_build_object('id', c.id, 'name', c.name, 'position', c.position, 'type', c.type)
                                 order by c.id)
                 from holdfast.relation_column as c where c.relation = r.id and not c.dropped),

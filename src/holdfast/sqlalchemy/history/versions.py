@@ -18,13 +18,14 @@ from holdfast.dialects.query import Query
 from holdfast.errors import UnsupportedError
 from holdfast.history import Version, versions_of
 from holdfast.inspector import inspect as read_inventory
-from holdfast.inventory import Inventory, StoredRelation
+from holdfast.inventory import Inventory
 from holdfast.journal import ERASED
 from holdfast.objects import Protection
 from holdfast.policies import Audit
 from holdfast.sqlalchemy.history.row_version import RowVersion
 from holdfast.sqlalchemy.restoring import identity_of
 from holdfast.sqlalchemy.tables import table_in
+from holdfast.stored import StoredRelation
 from holdfast.tables import ColumnInfo
 
 _T = TypeVar("_T")
