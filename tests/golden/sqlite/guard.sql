@@ -17,8 +17,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 insert into holdfast_count (relation, statement, touched)
@@ -56,8 +57,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 insert into holdfast_count (relation, statement, touched)

@@ -24,8 +24,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
@@ -60,8 +61,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
@@ -91,8 +93,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set reviving = reviving + 1, total = total_changes() + 1;
@@ -124,8 +127,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "items"
@@ -155,8 +159,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "items"

@@ -18,8 +18,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
@@ -54,8 +55,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set keeping = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), total = total_changes() + 1;
@@ -85,8 +87,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update holdfast_statement set reviving = reviving + 1, total = total_changes() + 1;
@@ -118,8 +121,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "items"
@@ -149,8 +153,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "items"
@@ -180,8 +185,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 update "orders"
@@ -210,8 +216,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 delete from holdfast_replaced where relation = 1 and statement <> (select number from holdfast_statement);
@@ -246,8 +253,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set[^!-,.0-~]*' and lower(s.sql) glob '*on[^!-,.0-~]*[du][ep][ld][ea]te*[^!-,.0-~]set[^!-,.0-~]*')
     ) end
 where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is not total_changes();
 delete from holdfast_replaced where relation = 1 and statement <> (select number from holdfast_statement);

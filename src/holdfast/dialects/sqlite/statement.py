@@ -13,6 +13,11 @@ MICROSECONDS = (
     "(cast(strftime('%s', 'now') as integer) * 1000000 + cast(substr(strftime('%f', 'now'), 4) as integer) * 1000)"
 )
 
+# SQLite keeps the text of a table as it was written: between the words of a foreign key's action there may be any
+# space, and comments. What begins or ends them is a control character, a space, a hyphen or a slash.
+_BETWEEN = "[^!-,.0-~]"
+_SETS = f"*on{_BETWEEN}*[du][ep][ld][ea]te*{_BETWEEN}set{_BETWEEN}*"
+
 # The first step of every trigger that needs to know its statement.
 BEGIN = f"""\
 update holdfast_statement
@@ -26,8 +31,9 @@ set number = number + 1,
         select 1 from sqlite_schema as s where s.type = 'trigger' and s.name not glob 'holdfast_*'
     ) + exists (
         select 1 from sqlite_schema as s
-        where s.type = 'table' and (instr(lower(s.sql), 'cascade') or instr(lower(s.sql), 'set null')
-                                    or instr(lower(s.sql), 'set default'))
+        where s.type = 'table' and (
+            instr(lower(s.sql), 'cascade')
+            or lower(s.sql) glob '*set{_BETWEEN}*' and lower(s.sql) glob '{_SETS}')
     ) end
 where at is not {NOW} or not mixed and total is not total_changes();"""
 

@@ -145,6 +145,41 @@ def test_many_small_statements_are_no_large_one(guarded: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "action",
+    [
+        "cascade", "set null", "set  null", "SET\tNULL", "set\nnull", "set /* to */ null", "set -- to\nnull",
+        "set/**/default", "Set\r\nDefault", "set default",
+    ],
+)  # fmt: skip
+def test_rows_are_counted_while_a_foreign_key_acts(house: Any, action: str) -> None:
+    """However its action is spelled, and also where the table that refers is younger than the guard."""
+    house("create table p (id integer primary key)")
+    house.protect(p=(Audit(), Guard(max_rows=2)))
+    house("insert into p values (1), (2), (3), (4)")
+    house(f"create table c (id integer primary key, p integer references p on delete {action})")
+    house("insert into c select id, id from p")
+    time.sleep(0.002)
+    with pytest.raises(sqlite3.IntegrityError, match="HF204"):
+        house("delete from p")
+    assert house("select count(*) from p join c on c.p = p.id") == [(4,)]
+
+
+def test_statements_are_counted_apart_where_no_foreign_key_acts(house: Any) -> None:
+    house("create table p (id integer primary key)")
+    house.protect(p=(Audit(), Guard(max_rows=2)))
+    house("""
+        create table c (
+            id integer primary key, -- a set of
+            p integer references p on delete restrict on update no action,
+            asset text default 'set null', "offset" integer
+        )""")
+    house("insert into p values (1), (2), (3), (4)")
+    for number in range(1, 5):
+        house("delete from p where id = ?", number)
+    assert len({each["transaction"] for each in house.log()}) == 5
+
+
+@pytest.mark.parametrize(
     "allow, passes", [(4, True), (5, True), ("mass", True), ("truncate, mass", True), (3, False), ("truncate", False)]
 )
 def test_what_was_announced_may_pass(guarded: Any, allow: Any, passes: bool) -> None:
