@@ -12,9 +12,10 @@ from holdfast.alembic.sqlite_batch import Recorded
 from holdfast.alembic.sqlite_batch.rebuilding import Rebuild
 from holdfast.alembic.sqlite_batch.renewing import Renewal
 from holdfast.dialects.sqlite import rebuild as sql
+from holdfast.dialects.sqlite.defaults import default_value
 from holdfast.dialects.sqlite.definition import Clause, ColumnDefinition, TableDefinition
 from holdfast.dialects.sqlite.parser import parse_column
-from holdfast.dialects.sqlite.sql import default_value, quote
+from holdfast.dialects.sqlite.sql import quote
 from holdfast.dialects.sqlite.tokens import tokens
 
 

@@ -115,7 +115,12 @@ class PostgreSQLUndo(Undo):
         blocking: list[str] = []
         refusing: list[str] = []
         for part in parts:
-            blocking += [*unclear(part), *conflict.disordered(part), *conflict.gone(part), *conflict.referenced_since(part, references)]
+            blocking += [
+                *unclear(part),
+                *conflict.disordered(part),
+                *conflict.gone(part),
+                *conflict.referenced_since(part, references),
+            ]
             if not force:
                 blocking += [*conflict.changed_since(part), *conflict.not_kept(part), conflict.erased(part)]
                 blocking += conflict.dropped(part)

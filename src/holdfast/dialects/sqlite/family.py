@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, any_of, default_value, literal, matching, quote, refusal, trigger
+from holdfast.dialects.sqlite.defaults import default_value
+from holdfast.dialects.sqlite.sql import all_of, any_of, literal, matching, quote, refusal, trigger
 from holdfast.dialects.sqlite.statement import NOT_REVIVING, NOT_UNDOING, SETTLE, STAMP
 from holdfast.objects import DatabaseObject, Protection, Protections
 from holdfast.policies import Audit, SoftDelete, find

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.dialects.sqlite.sql import any_of, default_value, differ, quote, same
+from holdfast.dialects.sqlite.defaults import default_value
+from holdfast.dialects.sqlite.sql import any_of, differ, quote, same
 from holdfast.tables import Expansion, TableInfo
 
 Event = Literal["insert", "update"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from holdfast.dialects.sqlite.definition import Clause, ColumnDefinition, TableDefinition
-from holdfast.dialects.sqlite.tokens import Token, tokens
+from holdfast.dialects.sqlite.tokens import Token, closing_of, tokens
 
 _COLUMN_CLAUSES = frozenset(
     ("CONSTRAINT", "PRIMARY", "NOT", "NULL", "UNIQUE", "CHECK", "DEFAULT", "COLLATE", "REFERENCES", "GENERATED", "AS")
@@ -20,7 +20,7 @@ def parse(sql: str) -> TableDefinition:
     if [each.word for each in found[:2]] != ["CREATE", "TABLE"]:
         raise ValueError(sql.split("(")[0].strip())
     opening = next(i for i, each in enumerate(found) if each.text == "(")
-    closing = _closing(found, opening)
+    closing = closing_of(found, opening)
     columns: list[ColumnDefinition] = []
     constraints: list[Clause] = []
     for part in _parts(found[opening + 1 : closing]):
@@ -62,15 +62,6 @@ def _parts(found: Sequence[Token]) -> Iterator[list[Token]]:
     yield part
 
 
-def _closing(found: Sequence[Token], opening: int) -> int:
-    depth = 0
-    for i, each in enumerate(found[opening:], opening):
-        depth += (each.text == "(") - (each.text == ")")
-        if not depth:
-            return i
-    raise ValueError("parentheses")
-
-
 class _Reader:
     """Reads clauses one after the other: no sign stands between those of a column."""
 
@@ -109,7 +100,7 @@ class _Reader:
         """What is in parentheses, if some follow."""
         if self._word() != "(":
             return []
-        closing = _closing(self.found, self.at)
+        closing = closing_of(self.found, self.at)
         inside = list(self.found[self.at + 1 : closing])
         self.at = closing + 1
         return inside

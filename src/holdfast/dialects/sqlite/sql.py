@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
-from holdfast.dialects.sqlite.tokens import tokens
 from holdfast.objects import DatabaseObject
 from holdfast.tables import ForeignKey, TableInfo, TableName, UniqueKey
 
 # An expression may be nested 1,000 deep, and a chain of ORs nests once for each term.
 _CHAIN = 30
-_NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
-_VALUES = frozenset(("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP"))
 
 
 def quote(identifier: str) -> str:
@@ -21,17 +17,6 @@ def quote(identifier: str) -> str:
 
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def default_value(default: str) -> str:
-    """An expression: what a column's DEFAULT comes to. A name says itself there, as a text."""
-    if _NAME.fullmatch(default):
-        return f"({default})" if default.upper() in _VALUES else literal(default)
-    found = tokens(default)
-    if len(found) == 1 and found[0].kind == "quoted":
-        return literal(found[0].name)
-    # It may end with a comment.
-    return f"({default}\n)" if "--" in default else f"({default})"
 
 
 def qualified(table: TableName) -> str:
@@ -114,7 +99,11 @@ def row_is(table: TableInfo, row: str) -> str:
         for alias in ("rowid", "_rowid_", "oid"):
             if alias not in names:
                 return f"{alias} = {row}.{alias}"
-    return all_of(f"{quote(name)} is {row}.{quote(name)}" for name in table.key)
+    return all_of(
+        # By an index, then told exactly.
+        f"{quote(name)} is {row}.{quote(name)} and {same(quote(name), f'{row}.{quote(name)}')}"
+        for name in table.key
+    )
 
 
 def trigger(

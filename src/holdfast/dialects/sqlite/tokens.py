@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _TOKEN = re.compile(
@@ -43,3 +44,13 @@ def tokens(sql: str) -> list[Token]:
     """All but space and comments."""
     found = (Token(str(each.lastgroup), each.group(), each.start()) for each in _TOKEN.finditer(sql))
     return [each for each in found if each.kind != "space"]
+
+
+def closing_of(found: Sequence[Token], opening: int) -> int:
+    """Where the parenthesis that is opened there is closed."""
+    depth = 0
+    for i, each in enumerate(found[opening:], opening):
+        depth += (each.text == "(") - (each.text == ")")
+        if not depth:
+            return i
+    raise ValueError("parentheses")

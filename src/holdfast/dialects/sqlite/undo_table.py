@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.dialects.sqlite.sql import all_of, default_value, holds, qualified, quote, refusing, same
+from holdfast.dialects.sqlite.defaults import default_value
+from holdfast.dialects.sqlite.sql import all_of, holds, qualified, quote, refusing, same
 from holdfast.dialects.sqlite.values import json_value, key_json, key_of
 from holdfast.objects import Protection
 from holdfast.policies import Audit

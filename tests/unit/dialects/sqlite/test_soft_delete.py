@@ -160,6 +160,17 @@ def test_an_unprotected_child_cannot_have_a_dead_parent_either(house: Any) -> No
     house("delete from p")
 
 
+def test_set_default_knows_a_bare_word(house: Any) -> None:
+    house.script("""
+        create table p (id text primary key not null);
+        create table c (id integer primary key, p text default nobody references p on delete set default);
+        insert into p values ('a'), ('nobody'); insert into c values (1, 'a');
+    """)
+    house.protect(p=SoftDelete(), c=Audit())
+    house("delete from p where id = 'a'")
+    assert house("select * from c") == [(1, "nobody")]
+
+
 @pytest.mark.parametrize("action, after", [("set null", None), ("set default", 7)])
 def test_set_null_and_set_default_act(house: Any, action: str, after: Any) -> None:
     house.script(f"""
@@ -300,6 +311,15 @@ def test_replace_is_refused(house: Any) -> None:
     house("insert or ignore into t (id, u, x) values (2, 'z', 9)")
     assert house("select id, u, x from t") == [(1, "a", 9), (2, "b", 2)]
     assert house("pragma integrity_check") == [("ok",)]
+
+
+def test_a_delete_marks_the_one_row_that_has_exactly_the_key(house: Any) -> None:
+    house("create table t (k text collate nocase not null, x, primary key (k collate binary)) without rowid")
+    house.protect(t=(Audit(), SoftDelete(), Version()))
+    house("insert into t (k, x) values ('a', 1), ('A', 2)")
+    house("delete from t where x = 1")
+    assert house("select k, deleted_at is null, version from t order by x") == [("a", 0, 2), ("A", 1, 1)]
+    assert [each[:2] for each in house.told() if each[0] != "I"] == [("S", "a")]
 
 
 def test_times_and_version_move_with_the_mark(house: Any) -> None:
