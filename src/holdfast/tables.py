@@ -90,7 +90,7 @@ class UniqueKey:
     ours: bool = False
     """Whether holdfast made it, or put the tenant in front."""
     collations: tuple[str, ...] = ()
-    """What its index compares each column by, where that may be other than what the column itself says."""
+    """By which each column is compared in it, where that need not be how the column is compared elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

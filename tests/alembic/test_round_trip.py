@@ -111,3 +111,34 @@ def test_keys_that_carry_a_tenant(postgresql_database: str, tmp_path: Path) -> N
     assert "NOT VALID" not in project.schema()
     project.downgrade()
     assert project.schema() == before
+
+
+def test_keys_of_sqlite_with_collations_and_defaults(sqlite_database: str, tmp_path: Path) -> None:
+    """Triggers say both, and a revision knows them before there is a table to look at."""
+    metadata = sa.MetaData()
+    shops = sa.Table(
+        "shops", metadata,
+        sa.Column("name", sa.String(collation="NOCASE"), primary_key=True),
+        sa.Column("code", sa.String(9), nullable=False, unique=True, server_default=sa.text("(lower('X'))")),
+        sa.Column("email", sa.String(collation="nocase"), nullable=False, server_default="nobody"),
+        sa.Column("since", sa.DateTime, nullable=False, server_default=sa.func.now()),
+        sa.Index("by_email", "email", "since", unique=True),
+    )  # fmt: skip
+    goods = sa.Table("goods", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    lots = sa.Table(
+        "lots", metadata,
+        sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.String(9), unique=True),
+        sqlite_with_rowid=False,
+    )  # fmt: skip
+    for table in (shops, goods, lots):
+        protect(Audit())(table)
+    project = Project(tmp_path, sqlite_database, metadata)
+    project.revise()
+    project.upgrade()
+    assert project.drift() == ""
+    assert 'collate "NOCASE"' in project.schema()
+    goods.append_column(sa.Column("slug", sa.String(collation="NOCASE")))
+    goods.append_constraint(sa.UniqueConstraint("slug", name="one_slug"))
+    project.revise()
+    project.upgrade()
+    assert project.drift() == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,22 +152,43 @@ class Describer:
     def _is_rowid(self, table: Table) -> bool:
         """Whether the primary key needs no index."""
         key = list(table.primary_key.columns)
-        return self.sql.autoindexes and len(key) == 1 and self.type(key[0]).base_type == "integer"
+        if not self.sql.autoindexes or len(key) != 1 or self.type(key[0]).base_type != "integer":
+            return False
+        return table.dialect_options[self.connection.dialect.name].get("with_rowid") is not False
 
-    def unique(self, each: PrimaryKeyConstraint | UniqueConstraint, number: int) -> UniqueKey:
+    def unique(
+        self, each: PrimaryKeyConstraint | UniqueConstraint, number: int, model: Table | None = None
+    ) -> UniqueKey:
         columns = tuple(str(column.name) for column in each.columns)
         table = str(each.table.name)
         primary = isinstance(each, PrimaryKeyConstraint)
         name = None if self.sql.autoindexes else self.constraint_name(each)
         if name is None:
             name = self.sql.primary_key_name(table) if primary else self.sql.unique_name(table, columns, number)
-        return UniqueKey(name, columns, primary, deferrable=bool(each.deferrable), constraint=not self.sql.autoindexes)
+        return UniqueKey(
+            name,
+            columns,
+            primary,
+            deferrable=bool(each.deferrable),
+            constraint=not self.sql.autoindexes,
+            collations=() if primary and self._is_rowid(each.table) else self._collations(each.columns, model),
+        )
 
-    def unique_index(self, index: Index) -> UniqueKey:
-        plain = tuple(str(each.name) for each in index.expressions if isinstance(each, Column))
+    def _collations(self, columns: Iterable[Column[Any]], model: Table | None) -> tuple[str, ...]:
+        """Where each key has collations of its own: those of the columns, as the model has them."""
+        if not self.sql.autoindexes:
+            return ()
+        known = [each if model is None else model.columns.get(str(each.name), each) for each in columns]
+        return tuple((getattr(each.type, "collation", None) or "BINARY").upper() for each in known)
+
+    def unique_index(self, index: Index, model: Table | None = None) -> UniqueKey:
+        listed = [each for each in index.expressions if isinstance(each, Column)]
+        plain = tuple(str(each.name) for each in listed)
         options = index.dialect_options[self.connection.dialect.name]
         partial = options.get("where") is not None or len(plain) != len(index.expressions)
-        return UniqueKey(self.constraint_name(index) or "", plain, partial=partial)
+        return UniqueKey(
+            self.constraint_name(index) or "", plain, partial=partial, collations=self._collations(listed, model)
+        )
 
     def foreign_key(self, table: TableName, each: ForeignKeyConstraint) -> ForeignKey:
         columns = tuple(str(key) for key in each.column_keys)

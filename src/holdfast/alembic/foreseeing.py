@@ -94,10 +94,11 @@ class Foreseen:
             case ops.CreateForeignKeyOp():
                 return replace(table, foreign_keys=_by_name((*table.foreign_keys, self._foreign_key(table.name, each))))
             case ops.CreateUniqueConstraintOp():
-                key = self.describer.unique(each.to_constraint(), len(table.uniques) + 1)
+                model = self.metadata_tables.get(table.name)
+                key = self.describer.unique(each.to_constraint(), len(table.uniques) + 1, model)
                 return replace(table, uniques=_keys_by_name((*table.uniques, key)))
             case ops.CreateIndexOp() if each.unique:
-                index = self.describer.unique_index(each.to_index())
+                index = self.describer.unique_index(each.to_index(), self.metadata_tables.get(table.name))
                 others = tuple(key for key in table.uniques if key.name != index.name)
                 return replace(table, uniques=_keys_by_name((*others, index)))
             case ops.DropIndexOp():

@@ -72,7 +72,7 @@ drop trigger if exists main."holdfast_watch_update_1";
 create trigger main."holdfast_watch_update_1"
 before update on "orders"
 for each row
-when (old."id" is not new."id" and exists (select 1 from "orders" as t where t."id" = new."id" and not t."id" is old."id"))
+when (old."id" is not new."id" and exists (select 1 from "orders" as t where t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id"))))
 begin
 -- holdfast: keeps aside what an update of 'orders' may replace
 update holdfast_statement
@@ -94,43 +94,43 @@ where at is not strftime('%Y-%m-%dT%H:%M:%fZ', 'now') or not mixed and total is 
 delete from holdfast_replaced where relation = 1 and statement <> (select number from holdfast_statement);
 delete from holdfast_replaced
 where relation = 1
-    and key in (select t."id" from "orders" as t where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id"));
+    and key in (select t."id" from "orders" as t where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id"))));
 insert into holdfast_replaced (relation, statement, start, key, column_id, value)
 select 1, s.number, s.event, t."id", 1, t."id"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 2, t."status"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 3, t."total"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 4, t."note"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 5, case when t."email" is not null then '***' end
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 7, t."deleted_at"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 8, t."created_at"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 9, t."updated_at"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id")
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")))
 union all
 select 1, s.number, s.event, t."id", 10, t."version"
 from "orders" as t, holdfast_statement as s
-where (old."id" is not new."id" and t."id" = new."id" and not t."id" is old."id");
+where (old."id" is not new."id" and t."id" = new."id" and not (t."id" collate binary is old."id" and typeof(t."id") = typeof(old."id")));
 update holdfast_statement set total = total_changes() + 1;
 end;
 

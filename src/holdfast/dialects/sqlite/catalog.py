@@ -41,17 +41,21 @@ indexes as (
     select l.schema, l.name as table_name, i.name, i.origin, i.partial,
         (select json_group_array(x.name) from (
             select x.name from pragma_index_xinfo(i.name, l.schema) as x where x.key order by x.seqno) as x) as columns,
-        (select json_group_array(x.coll) from (
+        (select json_group_array(upper(x.coll)) from (
             select x.coll from pragma_index_xinfo(i.name, l.schema) as x where x.key order by x.seqno) as x) as collations,
         exists (select 1 from pragma_index_xinfo(i.name, l.schema) as x where x.key and x.cid < 0) as computed
     from listed as l, pragma_index_list(l.name, l.schema) as i
     where i."unique"
 ),
 uniques as (
-    -- What is the rowid has no index.
-    select k.schema, k.table_name, 'PRIMARY KEY' as name, true as is_primary, false as partial, k.columns, i.collations
+    select k.schema, k.table_name, 'PRIMARY KEY' as name, true as is_primary, false as partial, k.columns, (
+            -- A key may name a column twice.
+            select json_group_array(upper(x.coll)) from (
+                select x.coll, min(x.seqno) as first
+                from indexes as i, pragma_index_xinfo(i.name, i.schema) as x
+                where i.schema = k.schema and i.table_name = k.table_name and i.origin = 'pk' and x.key
+                group by x.cid order by first) as x) as collations
     from keys as k
-    left join indexes as i on i.schema = k.schema and i.table_name = k.table_name and i.origin = 'pk'
     union all
     select i.schema, i.table_name, i.name, false, i.partial or i.computed, i.columns, i.collations
     from indexes as i

@@ -7,13 +7,14 @@ that is still there was in the way of an upsert or of INSERT OR IGNORE, and is f
 
 from __future__ import annotations
 
+from holdfast.dialects.sqlite.defaults import default_value
 from holdfast.dialects.sqlite.recording import AT_ONCE, Recorder
-from holdfast.dialects.sqlite.sql import all_of, any_of, literal, quote, trigger
+from holdfast.dialects.sqlite.sql import all_of, any_of, compared, literal, quote, same, trigger
 from holdfast.dialects.sqlite.statement import BEGIN, SETTLE
 from holdfast.dialects.sqlite.values import key_of
 from holdfast.objects import DatabaseObject, Protection
 from holdfast.policies import Audit
-from holdfast.tables import TableInfo
+from holdfast.tables import TableInfo, UniqueKey
 
 
 def is_watched(protection: Protection) -> str:
@@ -45,19 +46,31 @@ def _watching(recorder: Recorder, event: str) -> DatabaseObject:
 
 def _in_the_way(table: TableInfo, event: str) -> list[tuple[str, str]]:
     """For each unique key: when it can be that rows ``t`` are in the way, and which ones are."""
-    uniques = [unique.columns for unique in table.uniques if not unique.partial]
-    if table.key not in uniques:
-        uniques.append(table.key)
+    uniques = [unique for unique in table.uniques if not unique.partial]
+    if table.key not in [unique.columns for unique in uniques]:
+        uniques.append(UniqueKey("", table.key))
     found = []
-    for columns in uniques:
-        met = all_of(f"t.{quote(name)} = new.{quote(name)}" for name in columns)
+    for unique in uniques:
+        columns = [(quote(name), f"{_written(table, name)}{collate}") for name, collate in compared(unique)]
+        met = all_of(f"t.{column} = {value}" for column, value in columns)
         if event == "update":
-            moved = any_of(f"old.{quote(name)} is not new.{quote(name)}" for name in columns)
-            itself = all_of(f"t.{quote(name)} is old.{quote(name)}" for name in table.key)
+            moved = any_of(f"old.{column} is not {value}" for column, value in columns)
+            itself = all_of(same(f"t.{quote(name)}", f"old.{quote(name)}") for name in table.key)
             found.append((f"{moved} and ", f"{met} and not {itself}"))
         else:
             found.append(("", met))
     return found
+
+
+def _written(table: TableInfo, name: str) -> str:
+    """An expression: what the row will have in the column.
+
+    REPLACE puts the default where NULL must not be, and does so only after the BEFORE triggers.
+    """
+    column, value = table.column(name), f"new.{quote(name)}"
+    if column is None or column.nullable or column.default is None or column.generated:
+        return value
+    return f"coalesce({value}, {default_value(column.default)})"
 
 
 def _forget(recorder: Recorder, event: str, condition: str) -> list[str]:

@@ -46,7 +46,10 @@ def _chain(terms: Sequence[str], operator: str, empty: str) -> str:
 
 
 def differ(left: str, right: str) -> str:
-    """A condition: not the same bit for bit. IS alone takes 1 for 1.0, and 'a' for 'A' under NOCASE."""
+    """A condition: not the same, but for the sign of zero, which no function shows.
+
+    IS alone takes 1 for 1.0, and 'a' for 'A' under NOCASE.
+    """
     return f"({left} collate binary is not {right} or typeof({left}) <> typeof({right}))"
 
 
@@ -76,11 +79,9 @@ def found_by(key: ForeignKey, child: str, parent: str) -> str:
 
 def holds(unique: UniqueKey, row: str, values: Sequence[str]) -> str:
     """A condition: the row has these values of the unique key, as its index compares them."""
-    # Of a key without an index SQLite tells no collations; it is one integer.
-    collations = [f" collate {quote(each)}" for each in unique.collations] or [""] * len(unique.columns)
     return all_of(
         f"{row}.{quote(name)}{collation} = {value}"
-        for name, collation, value in zip(unique.columns, collations, values, strict=True)
+        for (name, collation), value in zip(compared(unique), values, strict=True)
     )
 
 
@@ -90,6 +91,17 @@ def refusing(verb: str, table: TableInfo) -> str:
     The clause also holds for what triggers write by then, so it is left out where no constraint has one.
     """
     return f"{verb} or abort" if table.conflict_clauses else verb
+
+
+def compared(unique: UniqueKey) -> list[tuple[str, str]]:
+    """The columns of a unique key, each with the COLLATE by which the key tells its values apart.
+
+    That need not be the column's own, and goes behind one side of a comparison.
+    """
+    if not unique.collations:
+        return [(name, "") for name in unique.columns]
+    collated = zip(unique.columns, unique.collations, strict=True)
+    return [(name, f" collate {quote(collation)}") for name, collation in collated]
 
 
 def row_is(table: TableInfo, row: str) -> str:

@@ -205,8 +205,9 @@ def _table(document: dict[str, Any]) -> TableInfo:
     name = TableName(document["schema"], document["name"])
     columns = tuple(ColumnInfo(**each) for each in document["columns"])
     uniques = tuple(
-        UniqueKey(each["name"], tuple(each["columns"]), each["primary"], each["partial"],
-                  collations=tuple(each["collations"] or ()))
+        UniqueKey(
+            each["name"], tuple(each["columns"]), each["primary"], each["partial"], collations=tuple(each["collations"] or ())
+        )
         for each in document["uniques"]
     )  # fmt: skip
     key = next((unique.columns for unique in uniques if unique.primary), ())

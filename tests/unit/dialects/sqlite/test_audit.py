@@ -239,6 +239,79 @@ def test_replaced_rows_are_recorded_once(house: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "create table t (id integer primary key, u text, x); create unique index i on t (u collate nocase)",
+        "create table t (id integer primary key, u text, x, unique (u collate nocase))",
+        "create table t (id integer primary key, u text collate nocase, x, unique (u))",
+    ],
+)
+def test_what_is_replaced_is_what_the_index_takes_for_the_same(house: Any, ddl: str) -> None:
+    house.script(ddl)
+    house("insert into t values (1, 'a', 1), (2, 'b', 2)")
+    house.protect(t=Audit())
+    house("insert or replace into t values (3, 'A', 3)")
+    house("update or replace t set u = 'B' where id = 3")
+    assert house("select * from t") == [(3, "B", 3)]
+    assert sorted(house.told()) == [
+        ("D", 1, {"id": 1, "u": "a", "x": 1}, None),
+        ("D", 2, {"id": 2, "u": "b", "x": 2}, None),
+        ("I", 3, None, None),
+        ("U", 3, {"u": "A"}, {"u": "B"}),
+    ]
+
+
+@pytest.mark.parametrize("options", ["", "without rowid"])
+def test_a_key_may_tell_apart_what_its_column_takes_for_the_same(house: Any, options: str) -> None:
+    house(f"create table t (k text collate nocase not null, x, primary key (k collate binary)) {options}")
+    house.protect(t=Audit())
+    house("insert into t values ('a', 1), ('A', 2)")
+    house("insert or ignore into t values ('a', 3)")
+    house("update or replace t set k = 'A' where x = 1")
+    assert house("select * from t") == [("A", 1)]
+    assert sorted(house.told(), key=str) == [
+        ("D", "A", {"k": "A", "x": 2}, None),
+        ("I", "A", None, None),
+        ("I", "a", None, None),
+        ("U", "A", None, {"k": "A", "x": 1}),
+        ("U", "a", {"k": "a", "x": 1}, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        "'x'",
+        "pending",
+        '"quoted"',
+        "[in brackets]",
+        "-7",
+        "current_date",
+        "('a' || 'b')",
+        "'it''s'",
+        "id",
+    ],
+)
+def test_replace_puts_the_default_where_null_must_not_be(house: Any, default: str) -> None:
+    house(f"create table t (id integer primary key, u text not null default {default}, x, unique (u))")
+    house("insert into t (id, x) values (1, 1)")
+    house("insert into t values (2, 'other', 2)")
+    house.protect(t=Audit())
+    [(value,)] = house("select u from t where id = 1")
+    house("insert or replace into t values (3, null, 3)")
+    house("insert or ignore into t values (4, null, 4)")
+    with pytest.raises(sqlite3.IntegrityError, match="NOT NULL"):
+        house("insert into t values (4, null, 4)")
+    assert house.told() == [("D", 1, {"id": 1, "u": value, "x": 1}, None), ("I", 3, None, None)]
+    house("update or replace t set u = null where id = 2")
+    assert house("select * from t") == [(2, value, 2)]
+    assert sorted(house.told()[2:]) == [
+        ("D", 3, {"id": 3, "u": value, "x": 3}, None),
+        ("U", 2, {"u": "other"}, {"u": value}),
+    ]
+
+
 def test_on_conflict_replace_in_the_schema(house: Any) -> None:
     house("create table t (id integer primary key on conflict replace, x)")
     house.protect(t=Audit())

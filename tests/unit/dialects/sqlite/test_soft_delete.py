@@ -313,6 +313,20 @@ def test_replace_is_refused(house: Any) -> None:
     assert house("pragma integrity_check") == [("ok",)]
 
 
+def test_replace_is_refused_as_the_index_compares(house: Any) -> None:
+    house("create table t (id integer primary key, u text, s text not null default pending unique)")
+    house("create unique index i on t (u collate nocase)")
+    house.protect(t=SoftDelete())
+    house("insert into t (id, u) values (1, 'a')")
+    for statement in (
+        "insert or replace into t (id, u, s) values (2, 'A', 'other')",
+        "insert or replace into t (id, u, s) values (2, 'b', null)",
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match="constraint failed" if house.recursive else "HF201"):
+            house(statement)
+    assert house("select * from t") == [(1, "a", "pending", None)]
+
+
 def test_a_delete_marks_the_one_row_that_has_exactly_the_key(house: Any) -> None:
     house("create table t (k text collate nocase not null, x, primary key (k collate binary)) without rowid")
     house.protect(t=(Audit(), SoftDelete(), Version()))
