@@ -88,7 +88,13 @@ class SQLite(Dialect):
             "the next holdfast maintain or seal; those who read through holdfast see the digest at once",
             "wakes_consumers": "there is no server to send a message: a consumer looks every so often",
             "replace": "a row that INSERT OR REPLACE takes away is recorded, and refused under SoftDelete; but not one that "
-            "was in the way by a partial or computed unique index alone, unless the connection sets recursive_triggers",
+            "was in the way by a partial or computed unique index alone, or by a default that took the place of NULL and is "
+            "random or what a generated column follows from, unless the connection sets recursive_triggers",
+            "temporary_triggers": "triggers in the file do not see the temporary ones of a client: where one writes, each row "
+            "of the statement counts as a statement",
+            "blob_writes": "incremental blob writes (sqlite3_blob_write, Connection.blobopen) fire no trigger",
+            "trusted_schema": "SQLite older than 3.41 refuses every write to a table with a key of several columns while "
+            "trusted_schema is off",
         },
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.policies import Audit
+from holdfast.policies import Audit, Guard, SoftDelete, Timestamps, Version
 
 
 def test_insert_update_delete(house: Any) -> None:
@@ -319,6 +320,25 @@ def test_on_conflict_replace_in_the_schema(house: Any) -> None:
     house("insert into t values (1, 'b'), (1, 'c')")
     assert [each[:2] for each in house.told()] == [("I", 1), ("D", 1), ("I", 1), ("D", 1), ("I", 1)]
     assert [each[2] for each in house.told() if each[0] == "D"] == [{"id": 1, "x": "a"}, {"id": 1, "x": "b"}]
+
+
+def test_a_connection_that_does_not_trust_the_schema_is_recorded(house: Any) -> None:
+    """Or fails: before 3.41 SQLite let no trigger use JSON functions then, which spell a key of several columns."""
+    house("create table t (id integer primary key, x unique)")
+    house("create table pair (a, b, x, primary key (a, b))")
+    policies = (Audit(), SoftDelete(), Timestamps(), Version(), Guard(max_rows=9))
+    house.protect(t=policies, pair=policies)
+    house("pragma trusted_schema = off")
+    house("insert into t (id, x) values (1, 1)")
+    house("update t set x = 2")
+    house("delete from t")
+    assert [each[:2] for each in house.told("t")] == [("I", 1), ("U", 1), ("S", 1)]
+    if sqlite3.sqlite_version_info < (3, 41):
+        with contextlib.suppress(sqlite3.OperationalError):
+            house("insert into pair (a, b) values (1, 'x')")
+    else:
+        house("insert into pair (a, b) values (1, 'x')")
+    assert house("select count(*) from pair") == [(len(house.told("pair")),)]
 
 
 def test_the_journal_is_append_only(house: Any) -> None:
