@@ -206,7 +206,11 @@ def _table(document: dict[str, Any]) -> TableInfo:
     columns = tuple(ColumnInfo(**each) for each in document["columns"])
     uniques = tuple(
         UniqueKey(
-            each["name"], tuple(each["columns"]), each["primary"], each["partial"], collations=tuple(each["collations"] or ())
+            each["name"],
+            tuple(each["columns"]),
+            each["primary"],
+            each["partial"],
+            collations=tuple(each["collations"]),
         )
         for each in document["uniques"]
     )  # fmt: skip
