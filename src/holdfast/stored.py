@@ -150,8 +150,24 @@ class StoredRelation:
         if not found:
             # Columns were dropped, and those behind have moved up: up to one that has not, all are where they were.
             end = _unmoved(table, restored)
-            return {position: each for position, each in restored.items() if position < end}
+            unmoved = {position: each for position, each in restored.items() if position < end}
+            return {**self._alone_of_their_type(table), **unmoved}
         return {position: each for position, each in found[0].items() if found[-1].get(position) == each}
+
+    def _alone_of_their_type(self, table: TableInfo) -> dict[int, StoredColumn]:
+        """Where columns can be only one of those that are missing: others have another type, or stood in front."""
+        names, known = {each.name for each in table.columns}, {each.name for each in self.columns}
+        new = [each for each in table.columns if each.name not in known]
+        places = {}
+        for column in new:
+            meant = [
+                each
+                for each in self.columns
+                if each.name not in names and each.type == column.type and each.position >= column.position
+            ]
+            if len(meant) == 1 and sum(each.type == column.type for each in new) == 1:
+                places[column.position] = meant[0]
+        return places
 
     def describes(self, table: TableInfo) -> bool:
         """Whether name, key and columns are still as written down; a copy may number its columns anew."""

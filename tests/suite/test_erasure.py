@@ -362,21 +362,21 @@ def test_a_large_value_goes_and_of_what_replaces_it_there_is_a_digest(database: 
     protected = Protected(database)
     protected.run("create table t (id int primary key, doc text)")
     protected.protect({"t": [Audit(large={"doc"}, inserts="full")]})
-    protected.run("insert into t values (1, 'secret'), (2, 'another')", "update t set doc = 'secret b' where id = 1")
+    protected.run("insert into t values (1, 'secret'), (2, 'blue whale')", "update t set doc = 'secret b' where id = 1")
     erase(protected.database, "t", 1, reason="x", replace={"doc": "gone"})
     assert "secret" not in kept(protected)
     erased = {"erased": True}
     told = [(each.key, (each.before or {}).get("doc"), (each.after or {}).get("doc")) for each in protected.log("t")]
     assert told == [
         (1, None, erased),
-        (2, None, "sha256:" + hashlib.sha256(b"another").hexdigest()),
+        (2, None, "sha256:" + hashlib.sha256(b"blue whale").hexdigest()),
         (1, erased, erased),
         (1, erased, "sha256:" + hashlib.sha256(b"gone").hexdigest()),
     ]
     seal(protected.database)
     assert verify(protected.database).findings == ()
     assert protected.log("t")[-1].after == {"doc": told[-1][-1]}
-    assert "another" not in kept(protected)
+    assert "blue whale" not in kept(protected)
 
 
 # ---------------------------------------------------------------------- what comes after
