@@ -116,7 +116,8 @@ select u.relation, u.key, 'these values were erased: ' || (
         select string_agg(c.name, ', ' order by c.id) from holdfast.relation_column as c
         where c.relation = u.relation and c.id::text = any (u.erased)), null::text
 from {ROWS} as u
-where u.relation = {part.relation} and u.erased <> '{{}}'"""
+where exists (select from holdfast.intervention where kind = 'erasure')
+    and u.relation = {part.relation} and u.erased <> '{{}}'"""
 
 
 def referenced_since(part: TableUndo, references: Protections) -> Iterator[str]:
