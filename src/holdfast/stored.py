@@ -223,6 +223,8 @@ class StoredRelation:
         the functions are made anew. Where a renamed column's name is nobody's, the functions fail, and record nothing.
         """
         if not self.is_same(table):
+            if not self.typed:
+                yield from self._behind_another(table)
             return
         audit = find(self.policies, Audit) or Audit()
         by_position = {each.position: each for each in table.columns}
@@ -237,6 +239,19 @@ class StoredRelation:
         ):
             return
         yield from (name for name, _ in renamed if table.column(name) is not None)
+
+    def _behind_another(self, table: TableInfo) -> Iterator[str]:
+        """Where nothing else says which column is which: names that stand further back than they did, behind a column
+        that may be theirs under another name. Dropping moves a column to the front, and adding moves none."""
+        present = {each.position: each for each in table.columns}
+        positions = {each.name: each.position for each in table.columns}
+        names = {each.name for each in self.columns}
+        for stored in self.columns:
+            there = present.get(stored.position)
+            if there is None or positions.get(stored.name, 0) <= stored.position:
+                continue
+            if there.name in names or there.type == stored.type:
+                yield stored.name
 
     def as_relation(self) -> Relation:
         """The relation by the names that were written down; for a table that may be gone."""

@@ -90,12 +90,15 @@ def with_numbers(url: str) -> Protected:
 
 
 @pytest.mark.parametrize("case", EXCHANGED)
-def test_columns_have_exchanged_their_names_since(postgresql_database: str, case: str) -> None:
+def test_columns_have_exchanged_their_names_since(database: str, case: str) -> None:
     """What was recorded before is by the column, what is until ``protect`` has run is by the name: none is guessed."""
-    protected = with_numbers(postgresql_database)
+    protected = with_numbers(database)
     before = protected.write("update t set one = 5, two = 6 where id = 1")
     protected.run(*EXCHANGED[case])
-    meanwhile = [protected.write("update t set one = 8 where id = 2"), protected.write("delete from t where id = 1")]
+    meanwhile = [
+        protected.write("update t set one = 8, two = 9 where id = 2"),
+        protected.write("delete from t where id = 1"),
+    ]
     [said] = [each.object for each in protected.drift() if each.object.startswith("columns")]
     assert said.startswith("columns under names of others (one")
     with pytest.raises(UnsupportedError, match="names of before by now"):
