@@ -5,8 +5,25 @@ from __future__ import annotations
 from holdfast.dialects.catalog import Catalog
 from holdfast.dialects.postgresql.installed import INSTALLED
 
+
+def _own_triggers(which: str) -> str:
+    """A subquery: the events after which these triggers of the users' own run. Bit 1 is for each row, bit 2 before."""
+    return f"""(
+        select json_agg(distinct e.event)
+        from pg_trigger as t
+        join pg_proc as p on p.oid = t.tgfoid
+        join (values (4, 'insert'), (8, 'delete'), (16, 'update')) as e (bit, event) on t.tgtype & e.bit <> 0
+        where not t.tgisinternal and p.pronamespace is distinct from to_regnamespace('holdfast')
+            and {which})"""
+
+
+_BY_ROW = _own_triggers("""t.tgtype & 3 = 1
+            and t.tgrelid in (select c.oid union all select q.relid from pg_partition_tree(c.oid) as q)""")
+# They run in the order of their names.
+_EARLY = _own_triggers("t.tgtype & 3 = 0 and t.tgrelid = c.oid and t.tgname < 'holdfast_'")
+
 # One document for each table of the user's schemas, in the shape that the inspector reads.
-TABLES = """\
+TABLES = f"""\
 select json_build_object(
     'schema', n.nspname,
     'name', c.relname,
@@ -52,22 +69,8 @@ select json_build_object(
     'own_policies', exists (
         select from pg_policy as p where p.polrelid = c.oid and p.polpermissive and p.polname !~ '^holdfast_'),
     'closed', c.relrowsecurity and not exists (select from pg_policy as p where p.polrelid = c.oid),
-    'row_triggers', (
-        select json_agg(distinct e.event)
-        from pg_trigger as t
-        join pg_proc as p on p.oid = t.tgfoid
-        join (values (4, 'insert'), (8, 'delete'), (16, 'update')) as e (bit, event) on t.tgtype & e.bit <> 0
-        -- Bits 1 and 2: for each row, and before.
-        where t.tgtype & 3 = 1 and not t.tgisinternal and p.pronamespace is distinct from to_regnamespace('holdfast')
-            and t.tgrelid in (select c.oid union all select q.relid from pg_partition_tree(c.oid) as q)),
-    'early_triggers', (
-        select json_agg(distinct e.event)
-        from pg_trigger as t
-        join pg_proc as p on p.oid = t.tgfoid
-        join (values (4, 'insert'), (8, 'delete'), (16, 'update')) as e (bit, event) on t.tgtype & e.bit <> 0
-        -- Bits 1 and 2: neither for each row nor before. They run in the order of their names.
-        where t.tgtype & 3 = 0 and not t.tgisinternal and p.pronamespace is distinct from to_regnamespace('holdfast')
-            and t.tgrelid = c.oid and t.tgname < 'holdfast_'),
+    'row_triggers', {_BY_ROW},
+    'early_triggers', {_EARLY},
     'columns', (
         select json_agg(json_build_object(
             'name', a.attname,

@@ -90,8 +90,8 @@ def _stand_aside(part: TableUndo) -> str:
     acting = [
         f"\n    and not exists (select from {part.rows} as p join {qualified(key.children)} as c on {matching(key, 'c', 'p')}\n"
         f"        where {part.same_row('p', 'v.key')})"
-        for key in part.protection.table.referenced_by
-        if key.enforced and key.on_delete != "NO ACTION"
+        for key in part.referenced_by
+        if key.on_delete != "NO ACTION"
     ]
     return (
         f"update {ROWS} as v set steps_aside = true\n"

@@ -124,9 +124,7 @@ def referenced_since(part: TableUndo, references: Protections) -> Iterator[str]:
     """A key that the undo takes away, and by which a foreign key would then change rows outside of the undo."""
     if not part.occurs("delete", "update"):
         return
-    for key in part.protection.table.referenced_by:
-        if not key.enforced:
-            continue
+    for key in part.referenced_by:
         taken_away = []
         if key.on_delete in _ACTING:
             taken_away.append("u.action = 'delete'")

@@ -75,9 +75,7 @@ def still_referenced(part: TableUndo, references: Protections) -> Iterator[str]:
     """A key that the undo takes away and gives to no other row, and that rows outside of it refer to."""
     if not part.occurs("delete", "update"):
         return
-    for key in part.protection.table.referenced_by:
-        if not key.enforced:
-            continue
+    for key in part.referenced_by:
         query = referenced(part, key, references, f"u.action = 'delete' or {moves(part, key)}")
         if set(key.target_columns) <= {column.name for column in part.columns}:
             same = " and ".join(f"w.{quote(name)} = t.{quote(name)}" for name in key.target_columns)
@@ -90,9 +88,9 @@ def still_referenced(part: TableUndo, references: Protections) -> Iterator[str]:
 def parent_gone(part: TableUndo, references: Protections) -> Iterator[str]:
     """A row that would refer to a row which is not there, and which the undo does not bring back."""
     names = {column.name for column in part.columns}
-    for key in part.protection.table.foreign_keys:
+    for key in part.foreign_keys:
         # Which partition a row comes back to is for the database to say.
-        if not key.enforced or key.partition is not None or not set(key.columns) <= names:
+        if key.partition is not None or not set(key.columns) <= names:
             continue
         given = " and ".join(f"w.{quote(name)} is not null" for name in key.columns)
         shown = " || ', ' || ".join(f"w.{quote(name)}::text" for name in key.columns)

@@ -36,6 +36,15 @@ class TableUndo:
         return self.protection.relation.id
 
     @property
+    def foreign_keys(self) -> list[ForeignKey]:
+        """Those that the database acts on, as below."""
+        return [key for key in self.protection.table.foreign_keys if key.enforced]
+
+    @property
+    def referenced_by(self) -> list[ForeignKey]:
+        return [key for key in self.protection.table.referenced_by if key.enforced]
+
+    @property
     def locked(self) -> str:
         """The setting that says how many of the rows were there to be locked."""
         return f"holdfast.locked_{self.relation}"
